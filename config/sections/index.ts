@@ -1,0 +1,9 @@
+// A new domain is one file beside this one and one line here; the name of the export is the name of the section.
+export { auth } from "./auth.ts";
+export { data } from "./data.ts";
+export { database } from "./database.ts";
+export { http } from "./http.ts";
+export { limits } from "./limits.ts";
+export { log } from "./log.ts";
+export { metrics } from "./metrics.ts";
+export { namespaces } from "./namespaces.ts";

@@ -1,0 +1,31 @@
+import { apiKey } from "./api_key.ts";
+import { challenge } from "./challenge.ts";
+import { jwksRoutes } from "./jwks.ts";
+import { createKey, listKeys, revokeKey, rotateKey } from "./keys.ts";
+import { logout } from "./logout.ts";
+import { refresh } from "./refresh.ts";
+import { register } from "./register.ts";
+import { listSessions, revokeSession } from "./sessions.ts";
+import { simpleKey } from "./simple_key.ts";
+import { token } from "./token.ts";
+import { verify } from "./verify.ts";
+import { whoami } from "./whoami.ts";
+
+export const authRoutes = [
+  challenge,
+  verify,
+  apiKey,
+  simpleKey,
+  register,
+  token,
+  refresh,
+  logout,
+  whoami,
+  ...jwksRoutes,
+  listSessions,
+  revokeSession,
+  createKey,
+  listKeys,
+  revokeKey,
+  rotateKey,
+];

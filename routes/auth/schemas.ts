@@ -1,0 +1,84 @@
+import { z } from "zod";
+import type { ChainType, KeyGrant, TokenGrant, WalletProof } from "../../src/contracts/wallet_auth.ts";
+import { GatewayError } from "../../src/contracts/errors.ts";
+
+const text = (max: number) => z.string().max(max);
+
+/** A namespace as clients send it: blank means `default`. */
+export const namespaceField = text(64).describe("Namespace; blank or absent: `default`.");
+export const DEFAULT_NAMESPACE = "default";
+export const namespaceOf = (given: string | undefined): string => given?.trim() || DEFAULT_NAMESPACE;
+
+export const chainType = z.string().trim().toUpperCase().pipe(z.enum(["ETH", "SOL"]))
+  .describe("`ETH` (default) or `SOL`, in any case.");
+
+export const walletField = z.string({ error: "wallet is required" }).trim().min(1, "wallet is required").max(128)
+  .describe("Wallet address: `0x…` for Ethereum, base58 for Solana.");
+
+/** Members of a proof: a signed bare nonce, or a signed message. */
+export const proofFields = {
+  wallet: text(128).optional().describe("Wallet that signed. Not needed with `message`."),
+  nonce: text(128).optional().describe("The nonce of the challenge, when it was signed bare."),
+  signature: z.string({ error: "wallet, nonce and signature are required" }).min(1, "wallet, nonce and signature are required")
+    .max(20_000)
+    .describe("ETH: hex of `personal_sign`. SOL: base64 of Ed25519."),
+  message: text(8192).optional().describe("The whole signed EIP-4361 message, in place of `wallet` and `nonce`."),
+  namespace: namespaceField.optional(),
+  chain_type: chainType.optional(),
+  purpose: text(64).optional().describe("Only for a purpose of your own: the one that the challenge was made for."),
+};
+
+interface ProofBody {
+  readonly wallet?: string | undefined;
+  readonly nonce?: string | undefined;
+  readonly signature: string;
+  readonly message?: string | undefined;
+  readonly namespace?: string | undefined;
+  readonly chain_type?: ChainType | undefined;
+  readonly purpose?: string | undefined;
+}
+
+/** @throws GatewayError `INVALID_REQUEST` when neither form is complete */
+export function proofOf(body: ProofBody): WalletProof {
+  const { wallet, nonce, signature, message, namespace, chain_type, purpose } = body;
+  if (message) return { kind: "message", message, signature };
+  if (!wallet?.trim() || !nonce?.trim()) {
+    const field = wallet?.trim() ? "nonce" : "wallet";
+    throw new GatewayError("INVALID_REQUEST", "wallet, nonce and signature are required", {
+      details: [{ field, problem: "is required unless message is given" }],
+    });
+  }
+  return {
+    kind: "nonce",
+    wallet,
+    nonce: nonce.trim(),
+    signature,
+    namespace: namespaceOf(namespace),
+    chainType: chain_type ?? "ETH",
+    purpose: purpose?.trim() || undefined,
+  };
+}
+
+export const tokenOutput = {
+  access_token: z.string(),
+  token: z.string().describe("The same as `access_token`."),
+  token_type: z.literal("Bearer"),
+  expires_in: z.number().describe("Seconds."),
+  refresh_token: z.string().optional(),
+  subject: z.string(),
+  namespace: z.string(),
+};
+
+/** The members that every answer with a token has. */
+export const tokenMembers = (grant: TokenGrant, namespace: string) => ({
+  access_token: grant.accessToken,
+  token: grant.accessToken,
+  token_type: "Bearer" as const,
+  expires_in: grant.expiresIn,
+  refresh_token: grant.refreshToken,
+  subject: grant.subject,
+  namespace,
+});
+
+export const keyGrantOutput = z.object({ api_key: z.string(), namespace: z.string(), wallet: z.string() });
+export const keyGrantMembers = ({ apiKey, wallet }: KeyGrant, namespace: string) => ({ api_key: apiKey, namespace, wallet });

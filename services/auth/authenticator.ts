@@ -1,0 +1,179 @@
+import type { Authenticator, Principal, Role, Scope } from "../../src/contracts/identity.ts";
+import type { ControlDatabase } from "../control_plane/control_database.ts";
+import type { Revocation, RevocationFeed } from "../control_plane/revocations.ts";
+import { hashKey, isWellFormedKey, maskKey } from "./crypto/api_key.ts";
+import { type Identified, PrincipalCache, type PrincipalCacheOptions } from "./principal_cache.ts";
+import { DEFAULT_SCOPES, withinRole } from "./rights.ts";
+import type { TokenClaims, Tokens } from "./tokens.ts";
+
+export interface AuthenticatorParts {
+  readonly control: ControlDatabase;
+  readonly revocations: RevocationFeed;
+  readonly tokens: Tokens;
+  /** Told of each use of a key; aggregated, never written per request. */
+  readonly used: (keyId: string) => void;
+  readonly cache: PrincipalCacheOptions;
+}
+
+interface KeyRow {
+  readonly id: string;
+  readonly namespace: string;
+  readonly name: string;
+  readonly wallet: string | null;
+  readonly scopes: string | null;
+  readonly operator: number;
+  readonly expires_at: number | null;
+  readonly revoked_at: number | null;
+  readonly state: string | null;
+  readonly role: string | null;
+}
+
+/** Says who holds a credential. Warm credentials cost no trip; a revocation heard of empties their place. */
+export class CredentialAuthenticator implements Authenticator {
+  readonly #cache: PrincipalCache;
+
+  constructor(private readonly parts: AuthenticatorParts) {
+    this.#cache = new PrincipalCache(parts.cache);
+    parts.revocations.onRevoked(({ kind, id }: Revocation) => this.#cache.evict(`${kind}:${id}`));
+  }
+
+  identifyKey(key: string, beforeLookup?: () => void): Principal | undefined | Promise<Principal | undefined> {
+    const found = this.#identify(key, beforeLookup, () => isWellFormedKey(key), () => this.#lookUpKey(key));
+    if (found && !(found instanceof Promise)) this.parts.used(found.id);
+    return found;
+  }
+
+  identifyToken(token: string, beforeLookup?: () => void): Principal | undefined | Promise<Principal | undefined> {
+    return this.#identify(token, beforeLookup, () => true, () => this.#verifyToken(token));
+  }
+
+  #identify(
+    credential: string,
+    beforeLookup: (() => void) | undefined,
+    wellFormed: () => boolean,
+    lookUp: () => Promise<Identified | undefined>,
+  ): Principal | undefined | Promise<Principal | undefined> {
+    const { revocations } = this.parts;
+    const known = this.#cache.peek(credential);
+    if (known === null) return undefined;
+    if (known !== undefined) {
+      revocations.assertFresh();
+      return known;
+    }
+    if (!wellFormed()) return undefined;
+    beforeLookup?.();
+    const { seq } = revocations;
+    return this.#cache.resolve(credential, lookUp, () => revocations.seq === seq);
+  }
+
+  async #lookUpKey(key: string): Promise<Identified | undefined> {
+    const { db } = this.parts.control;
+    const { rows: [row] } = await this.parts.control.run<KeyRow>(
+      db.selectFrom("api_keys as k")
+        .leftJoin("namespaces as n", "n.name", "k.namespace")
+        .leftJoin("members as m", (join) => join.onRef("m.namespace", "=", "k.namespace").onRef("m.wallet", "=", "k.wallet"))
+        .select(["k.id", "k.namespace", "k.name", "k.wallet", "k.scopes", "k.operator", "k.expires_at", "k.revoked_at"])
+        .select(["n.state", "m.role"])
+        .where("k.hash", "=", hashKey(key)),
+    );
+    const principal = row && principalOfKey(row, key);
+    if (!principal) return undefined;
+    this.parts.used(row.id);
+    return {
+      principal,
+      expiresAt: row.expires_at ?? Infinity,
+      bonds: [`key:${row.id}`, `namespace:${row.namespace}`, ...(row.wallet ? [`member:${row.namespace}/${row.wallet}`] : [])],
+    };
+  }
+
+  async #verifyToken(token: string): Promise<Identified | undefined> {
+    const { revocations, tokens } = this.parts;
+    const claims = await tokens.verify(token);
+    if (!claims) return undefined;
+    // A token is believed without asking the control plane, so only for as long as revocations are being heard.
+    revocations.assertFresh();
+    const bonds = bondsOf(claims);
+    if (bonds.some(([kind, id, timed]) => {
+      const revocation = revocations.find(kind, id);
+      return revocation && (!timed || claims.iat * 1000 <= revocation.at);
+    })) return undefined;
+    return {
+      principal: principalOfToken(claims),
+      expiresAt: claims.exp * 1000,
+      bonds: bonds.map(([kind, id]) => `${kind}:${id}`),
+    };
+  }
+}
+
+function principalOfKey(row: KeyRow, key: string): Principal | undefined {
+  if (row.revoked_at !== null) return undefined;
+  const operator = row.operator === 1;
+  if (!operator && row.state !== "active") return undefined;
+  const own = row.scopes === null ? DEFAULT_SCOPES : JSON.parse(row.scopes) as Scope[];
+  const role = row.role as Role | null;
+  // A wallet's key ends with its membership and does no more than its role.
+  if (row.wallet !== null && role === null) return undefined;
+  const scopes = operator ? [] : row.wallet !== null && role !== null ? withinRole(own, role) : own;
+  return {
+    kind: "api_key",
+    id: row.id,
+    subject: row.wallet ?? `key:${row.id}`,
+    ...(row.wallet !== null && { wallet: row.wallet }),
+    ...(row.wallet !== null && role !== null && { role }),
+    namespace: operator ? "" : row.namespace,
+    scopes: new Set(scopes),
+    operator,
+    describe: {
+      authenticated: true,
+      method: "api_key",
+      api_key: maskKey(key),
+      key_id: row.id,
+      key_name: row.name,
+      namespace: operator ? "" : row.namespace,
+      scopes,
+      ...(operator && { operator }),
+    },
+  };
+}
+
+function principalOfToken(claims: TokenClaims): Principal {
+  const { sub, wallet, namespace, role, sid, key } = claims;
+  const scopes = role ? withinRole(claims.scopes, role) : claims.scopes;
+  return {
+    kind: "jwt",
+    id: sid ?? key ?? claims.jti,
+    subject: wallet ?? sub,
+    ...(wallet !== undefined && { wallet }),
+    ...(role !== undefined && { role }),
+    namespace,
+    scopes: new Set(scopes),
+    operator: false,
+    describe: {
+      authenticated: true,
+      method: "jwt",
+      subject: sub,
+      issuer: claims.iss,
+      audience: claims.aud,
+      issued_at: claims.iat,
+      not_before: claims.nbf,
+      expires_at: claims.exp,
+      namespace,
+      scopes,
+      ...(role && { role }),
+      ...(sid && { session_id: sid }),
+      ...(key && { key_id: key }),
+    },
+  };
+}
+
+type Bond = readonly [kind: Revocation["kind"], id: string, timed: boolean];
+
+/** What kills a token; `timed`: only if it was issued before, because its like may be issued again. */
+function bondsOf({ jti, sid, key, wallet, namespace }: TokenClaims): readonly Bond[] {
+  const bonds: Bond[] = [["token", jti, false], ["namespace", namespace, true]];
+  if (sid) bonds.push(["session", sid, false]);
+  if (key) bonds.push(["key", key, false]);
+  if (wallet) bonds.push(["member", `${namespace}/${wallet}`, true]);
+  return bonds;
+}
+

@@ -1,0 +1,85 @@
+import { LRUCache } from "lru-cache";
+import type { Principal } from "../../src/contracts/identity.ts";
+
+/** What a credential was found to be. */
+export interface Identified {
+  readonly principal: Principal;
+  /** Unix milliseconds after which the credential is dead by itself; `Infinity` if never. */
+  readonly expiresAt: number;
+  /** What kills it when revoked, as `<kind>:<id>` of the revocation. */
+  readonly bonds: readonly string[];
+}
+
+export interface PrincipalCacheOptions {
+  /** Credentials remembered; the least recently used leave. */
+  readonly size: number;
+  /** Milliseconds after which even a known credential is looked up again. */
+  readonly life: number;
+  readonly now: () => number;
+}
+
+/** Unknown credentials are remembered apart, so that guesses cannot push out the good ones, and shortly. */
+const UNKNOWN_SIZE = 10_000;
+const UNKNOWN_LIFE = 5_000;
+
+/** Credential → principal without a trip to the control plane; simultaneous look-ups of one credential are one. */
+export class PrincipalCache {
+  readonly #known: LRUCache<string, Identified & { readonly until: number }>;
+  readonly #unknown: LRUCache<string, number>;
+  readonly #underWay = new Map<string, Promise<Identified | undefined>>();
+
+  constructor(private readonly options: PrincipalCacheOptions) {
+    this.#known = new LRUCache({ max: options.size });
+    this.#unknown = new LRUCache({ max: UNKNOWN_SIZE });
+  }
+
+  /** @returns the principal, `null` when the credential was just found to be unknown, `undefined` when it must be looked up */
+  peek(credential: string): Principal | null | undefined {
+    const now = this.options.now();
+    const hit = this.#known.get(credential);
+    if (hit) {
+      if (now >= hit.expiresAt) return null;
+      return now < hit.until ? hit.principal : undefined;
+    }
+    const unknownUntil = this.#unknown.get(credential);
+    return unknownUntil !== undefined && now < unknownUntil ? null : undefined;
+  }
+
+  /**
+   * Looks a credential up.
+   * @param valid asked after the look-up: whether its result may be kept (nothing was revoked meanwhile)
+   */
+  async resolve(
+    credential: string,
+    lookUp: () => Promise<Identified | undefined>,
+    valid: () => boolean,
+  ): Promise<Principal | undefined> {
+    let pending = this.#underWay.get(credential);
+    if (!pending) {
+      pending = lookUp().then((found) => {
+        if (valid()) this.#keep(credential, found);
+        return found;
+      }).finally(() => this.#underWay.delete(credential));
+      this.#underWay.set(credential, pending);
+    }
+    const found = await pending;
+    return found && this.options.now() < found.expiresAt ? found.principal : undefined;
+  }
+
+  /** Forgets what a revocation may have killed. Walks the whole cache: revocations are rare and requests are not. */
+  evict(bond: string): void {
+    for (const [credential, { bonds }] of this.#known.entries()) {
+      if (bonds.includes(bond)) this.#known.delete(credential);
+    }
+  }
+
+  #keep(credential: string, found: Identified | undefined): void {
+    const now = this.options.now();
+    if (!found) {
+      this.#known.delete(credential);
+      this.#unknown.set(credential, now + UNKNOWN_LIFE);
+      return;
+    }
+    this.#known.set(credential, { ...found, until: now + this.options.life });
+  }
+}

@@ -1,0 +1,138 @@
+import { calculateJwkThumbprint, exportJWK, generateKeyPair, importJWK, type JWK } from "jose";
+import { GatewayError } from "../../src/contracts/errors.ts";
+import type { PublicJwk } from "../../src/contracts/wallet_auth.ts";
+import type { ControlDatabase } from "../control_plane/control_database.ts";
+import type { SigningKeyTable } from "../control_plane/schema.ts";
+
+/** Closes and opens what may lie in the database only under lock. `label` binds a text to its place. */
+export interface Seal {
+  seal(text: string, label: string): string;
+  /** @throws Error when the text was sealed with another key or for another place. */
+  open(text: string, label: string): string;
+}
+
+export interface SigningKeysOptions {
+  readonly now: () => number;
+  readonly seal: Seal;
+  /** Milliseconds after which a newer key takes over. */
+  readonly rotation: number;
+  /** Milliseconds that an access token lives: so long a replaced key still verifies. */
+  readonly tokenTtl: number;
+}
+
+/** A key that signs. */
+export interface SigningKey {
+  readonly kid: string;
+  readonly privateKey: CryptoKey;
+}
+
+interface Loaded {
+  readonly row: SigningKeyTable;
+  readonly publicJwk: PublicJwk;
+  readonly publicKey: CryptoKey;
+  readonly privateKey: CryptoKey;
+}
+
+/** A new key is published this long before it signs, so that every gateway has read it by then. */
+const PUBLISHED_BEFORE_USE = 5 * 60 * 1000;
+/** Unknown key ids are looked up at most this often: anyone can invent one. */
+const RELOAD_PAUSE = 1000;
+const CLOCK_SKEW = 60 * 1000;
+
+/**
+ * The Ed25519 keys of the cluster's access tokens (RFC 8037), shared by all gateways through the control plane, where
+ * their private halves lie sealed.
+ */
+export class SigningKeys {
+  #keys: Loaded[] = [];
+  #loadedAt = -Infinity;
+  #loading: Promise<void> | undefined;
+
+  constructor(private readonly control: ControlDatabase, private readonly options: SigningKeysOptions) {}
+
+  /** Reads the keys and makes the first one where there is none. Run again from time to time, it rotates them. */
+  async maintain(): Promise<void> {
+    await this.#load();
+    const now = this.options.now();
+    const newest = this.#keys[0];
+    if (newest && now < newest.row.active_from + this.options.rotation) return;
+    await this.#create(newest?.row, newest ? now + PUBLISHED_BEFORE_USE : now);
+    await this.#load();
+  }
+
+  /** The key that signs now. @throws GatewayError `UNAVAILABLE` before the first one was read */
+  current(): SigningKey {
+    const now = this.options.now();
+    const key = this.#keys.find(({ row }) => row.active_from <= now) ?? this.#keys.at(-1);
+    if (!key) throw new GatewayError("UNAVAILABLE", "no signing key could be read yet");
+    return { kid: key.row.kid, privateKey: key.privateKey };
+  }
+
+  /** The public key of an id; looks again in the control plane for one that is not known yet. */
+  async publicKey(kid: string): Promise<CryptoKey | undefined> {
+    const known = this.#find(kid);
+    if (known || this.options.now() - this.#loadedAt < RELOAD_PAUSE) return known;
+    await (this.#loading ??= this.#load().finally(() => this.#loading = undefined));
+    return this.#find(kid);
+  }
+
+  /** The JSON Web Key Set's members (RFC 7517), newest first; keys that will sign soon are among them. */
+  publicJwks(): readonly PublicJwk[] {
+    return this.#keys.filter((key) => this.#verifies(key)).map(({ publicJwk }) => publicJwk);
+  }
+
+  #find(kid: string): CryptoKey | undefined {
+    return this.#keys.find((key) => key.row.kid === kid && this.#verifies(key))?.publicKey;
+  }
+
+  #verifies({ row }: Loaded): boolean {
+    return row.retired_at === null || row.retired_at > this.options.now();
+  }
+
+  async #load(): Promise<void> {
+    const now = this.options.now();
+    const { rows } = await this.control.run<SigningKeyTable>(
+      this.control.db.selectFrom("signing_keys").selectAll()
+        .where((where) => where.or([where("retired_at", "is", null), where("retired_at", ">", now)]))
+        .orderBy("active_from", "desc").orderBy("kid"),
+    );
+    const known = new Map(this.#keys.map((key) => [key.row.kid, key]));
+    this.#keys = await Promise.all(rows.map(async (row) => {
+      const before = known.get(row.kid);
+      return before ? { ...before, row } : await this.#open(row);
+    }));
+    this.#loadedAt = now;
+  }
+
+  async #open(row: SigningKeyTable): Promise<Loaded> {
+    const privateJwk: JWK = JSON.parse(this.options.seal.open(row.sealed_private_jwk, `signing-key:${row.kid}`));
+    const publicJwk: PublicJwk = JSON.parse(row.public_jwk);
+    return {
+      row,
+      publicJwk,
+      publicKey: await importJWK(publicJwk, "EdDSA") as CryptoKey,
+      privateKey: await importJWK(privateJwk, "EdDSA") as CryptoKey,
+    };
+  }
+
+  async #create(replaced: SigningKeyTable | undefined, activeFrom: number): Promise<void> {
+    const { publicKey, privateKey } = await generateKeyPair("EdDSA", { crv: "Ed25519", extractable: true });
+    const publicJwk = await exportJWK(publicKey);
+    const kid = await calculateJwkThumbprint(publicJwk);
+    const now = this.options.now();
+    const { db } = this.control;
+    const insert = db.insertInto("signing_keys").values({
+      kid,
+      public_jwk: JSON.stringify({ ...publicJwk, kid, use: "sig", alg: "EdDSA" }),
+      sealed_private_jwk: this.options.seal.seal(JSON.stringify(await exportJWK(privateKey)), `signing-key:${kid}`),
+      created_at: now,
+      active_from: activeFrom,
+      retired_at: null,
+    });
+    const retire = replaced === undefined ? [] : [
+      db.updateTable("signing_keys").where("kid", "=", replaced.kid).where("retired_at", "is", null)
+        .set({ retired_at: activeFrom + this.options.tokenTtl + CLOCK_SKEW }),
+    ];
+    await this.control.atomically([insert, ...retire]);
+  }
+}

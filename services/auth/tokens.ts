@@ -1,0 +1,100 @@
+import { decodeProtectedHeader, errors, jwtVerify, SignJWT } from "jose";
+import type { Role, Scope } from "../../src/contracts/identity.ts";
+import type { SigningKeys } from "./signing_keys.ts";
+
+export interface TokensOptions {
+  readonly issuer: string;
+  readonly audience: string;
+  /** Milliseconds that an access token lives. */
+  readonly ttl: number;
+  readonly now: () => number;
+  readonly random: (n: number) => Uint8Array;
+}
+
+/** What an access token says, beside issuer, audience and times. */
+export interface TokenSubject {
+  /** The wallet as its client spells it, or `key:<id>`. Never a secret. */
+  readonly sub: string;
+  /** Canonical wallet, where there is one. */
+  readonly wallet?: string | undefined;
+  readonly namespace: string;
+  readonly scopes: readonly Scope[];
+  readonly role?: Role | undefined;
+  /** Session it belongs to. */
+  readonly sid?: string | undefined;
+  /** Public id of the key it was made from. */
+  readonly key?: string | undefined;
+}
+
+/** The claims of a token whose signature, issuer, audience and times hold. Times are Unix seconds. */
+export interface TokenClaims extends TokenSubject {
+  readonly jti: string;
+  readonly iss: string;
+  readonly aud: string;
+  readonly iat: number;
+  readonly nbf: number;
+  readonly exp: number;
+}
+
+/** A longer token is none of ours, and is refused before it costs anything. */
+const MAX_LENGTH = 4096;
+/** Seconds that clocks of gateways may differ. */
+const CLOCK_TOLERANCE = 60;
+
+/** Makes and checks access tokens: JWT (RFC 7519) signed with EdDSA (RFC 8037). */
+export class Tokens {
+  constructor(private readonly keys: SigningKeys, private readonly options: TokensOptions) {}
+
+  /** Seconds that a new token lives. */
+  get lifetime(): number {
+    return Math.floor(this.options.ttl / 1000);
+  }
+
+  async issue({ sub, wallet, namespace, scopes, role, sid, key }: TokenSubject): Promise<string> {
+    const { kid, privateKey } = this.keys.current();
+    const iat = Math.floor(this.options.now() / 1000);
+    const claims = { namespace, scope: scopes.join(" "), ...(wallet && { wallet }), ...(role && { role }), ...(sid && { sid }), ...(key && { key }) };
+    return await new SignJWT(claims)
+      .setProtectedHeader({ alg: "EdDSA", kid, typ: "JWT" })
+      .setIssuer(this.options.issuer).setAudience(this.options.audience).setSubject(sub)
+      .setJti(this.options.random(16).toHex())
+      .setIssuedAt(iat).setNotBefore(iat).setExpirationTime(iat + this.lifetime)
+      .sign(privateKey);
+  }
+
+  /**
+   * @returns `undefined` for anything but a live token of this issuer for this audience
+   * @throws GatewayError `UNAVAILABLE` when its key is unknown here and cannot be looked up
+   */
+  async verify(token: string): Promise<TokenClaims | undefined> {
+    if (token.length > MAX_LENGTH) return undefined;
+    const kid = kidOf(token);
+    const key = kid && await this.keys.publicKey(kid);
+    if (!key) return undefined;
+    try {
+      const { payload } = await jwtVerify(token, key, {
+        algorithms: ["EdDSA"],
+        issuer: this.options.issuer,
+        audience: this.options.audience,
+        typ: "JWT",
+        clockTolerance: CLOCK_TOLERANCE,
+        currentDate: new Date(this.options.now()),
+        requiredClaims: ["exp", "iat", "nbf", "jti", "sub", "namespace"],
+      });
+      const { scope, ...claims } = payload as unknown as Omit<TokenClaims, "scopes"> & { scope?: string };
+      return { ...claims, scopes: (scope ? scope.split(" ") : []) as Scope[] };
+    } catch (error) {
+      if (error instanceof errors.JOSEError) return undefined;
+      throw error;
+    }
+  }
+}
+
+function kidOf(token: string): string | undefined {
+  try {
+    const { alg, kid } = decodeProtectedHeader(token);
+    return alg === "EdDSA" ? kid : undefined;
+  } catch {
+    return undefined;
+  }
+}

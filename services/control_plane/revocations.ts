@@ -1,0 +1,136 @@
+import { GatewayError } from "../../src/contracts/errors.ts";
+import type { ControlDatabase, ControlQuery } from "./control_database.ts";
+
+/**
+ * What is revoked: one key, one session (and every token with it), one token, a member's credentials in a namespace
+ * (`<namespace>/<wallet>`), or all credentials of a namespace.
+ */
+export type RevocationKind = "key" | "session" | "token" | "member" | "namespace";
+
+/** One revocation, as every gateway hears of it. */
+export interface Revocation {
+  readonly seq: number;
+  readonly kind: RevocationKind;
+  readonly id: string;
+  /** Unix milliseconds; what was issued at or before this moment is dead. */
+  readonly at: number;
+  /** Unix milliseconds; later nothing that it concerns can be alive. */
+  readonly expires_at: number;
+}
+
+export interface RevocationFeedOptions {
+  readonly now: () => number;
+  /** Milliseconds between two looks; the bound on how long a revoked credential lives on other gateways. */
+  readonly interval: number;
+  /** Milliseconds after the last successful look for which cached credentials are still believed. */
+  readonly maxSilence: number;
+  /** Told when looking begins or ceases to fail. */
+  readonly onState?: (error: unknown) => void;
+}
+
+/** Longest life of anything that can be revoked without being looked up again: an access token with its clock skew. */
+const MEMORY = 24 * 60 * 60 * 1000;
+const PAGE = 1000;
+
+/**
+ * Carries revocations to every gateway: each act is a row in an ascending sequence, which every gateway reads twice a
+ * second. A gateway that cannot read it stops believing what it remembers after a while.
+ */
+export class RevocationFeed {
+  readonly #known = new Map<string, Revocation>();
+  readonly #listeners: ((revocation: Revocation) => void)[] = [];
+  #seq = 0;
+  #lastSuccess = -Infinity;
+  #failing = false;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #pulling: Promise<void> | undefined;
+  #stopped = false;
+
+  constructor(private readonly control: ControlDatabase, private readonly options: RevocationFeedOptions) {}
+
+  /** Rises with each revocation heard of: who looked something up before may hold what is dead by now. */
+  get seq(): number {
+    return this.#seq;
+  }
+
+  /** The query that revokes, for the same `atomically` as the act. Call {@link pull} afterwards. */
+  entry(kind: RevocationKind, id: string): ControlQuery {
+    const at = this.options.now();
+    return this.control.db.insertInto("revocations").values({ kind, id, at, expires_at: at + MEMORY });
+  }
+
+  /** Called once for each revocation, in order. */
+  onRevoked(listener: (revocation: Revocation) => void): void {
+    this.#listeners.push(listener);
+  }
+
+  /** The revocation of one thing, if it was revoked lately. */
+  find(kind: RevocationKind, id: string): Revocation | undefined {
+    return this.#known.get(`${kind}:${id}`);
+  }
+
+  /** @throws GatewayError `UNAVAILABLE` when nothing has been heard for so long that memory proves nothing. */
+  assertFresh(): void {
+    if (this.options.now() - this.#lastSuccess <= this.options.maxSilence) return;
+    throw new GatewayError("UNAVAILABLE", "credentials cannot be checked at the moment");
+  }
+
+  /** Reads what is new, now. Resolves when what was committed before the call is known here. Never throws. */
+  async pull(): Promise<void> {
+    // A look that is under way may have begun before the caller's commit; the one after it has not.
+    await this.#pulling;
+    await (this.#pulling ??= this.#read().finally(() => this.#pulling = undefined));
+  }
+
+  /** Begins to look regularly; resolves after the first look. */
+  async start(): Promise<void> {
+    await this.pull();
+    this.#schedule();
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    clearTimeout(this.#timer);
+  }
+
+  #schedule(): void {
+    if (this.#stopped) return;
+    this.#timer = setTimeout(async () => {
+      await this.pull();
+      this.#schedule();
+    }, this.options.interval);
+  }
+
+  async #read(): Promise<void> {
+    const started = this.options.now();
+    try {
+      for (;;) {
+        const query = this.control.db.selectFrom("revocations").selectAll()
+          .where("seq", ">", this.#seq).where("expires_at", ">", started).orderBy("seq").limit(PAGE);
+        const { rows } = await this.control.run<Revocation>(query, AbortSignal.timeout(5_000));
+        for (const row of rows) this.#apply(row);
+        if (rows.length < PAGE) break;
+      }
+      this.#lastSuccess = started;
+      if (this.#failing) this.options.onState?.(undefined);
+      this.#failing = false;
+      this.#forget(started);
+    } catch (error) {
+      if (!this.#failing) this.options.onState?.(error);
+      this.#failing = true;
+    }
+  }
+
+  #apply(revocation: Revocation): void {
+    this.#seq = revocation.seq;
+    this.#known.set(`${revocation.kind}:${revocation.id}`, revocation);
+    for (const listener of this.#listeners) listener(revocation);
+  }
+
+  #forget(now: number): void {
+    for (const [key, { expires_at }] of this.#known) {
+      if (expires_at > now) break;
+      this.#known.delete(key);
+    }
+  }
+}

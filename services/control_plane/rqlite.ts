@@ -1,0 +1,80 @@
+import type { Kysely } from "kysely";
+import { GatewayError } from "../../src/contracts/errors.ts";
+import type { ServiceHealth } from "../../src/contracts/health.ts";
+import { firstFailure, type RqliteCluster, type RqliteResult } from "../rqlite/client.ts";
+import { constraintViolation } from "./constraint.ts";
+import type { ControlDatabase, ControlQuery, ControlResult } from "./control_database.ts";
+import { controlBuilder, type PlainQuery, plainQuery } from "./query_builder.ts";
+import type { Schema } from "./schema.ts";
+
+/** The control plane on an rqlite cluster of its own. Nothing of a tenant may ever run there. */
+export class RqliteControlDatabase implements ControlDatabase {
+  readonly db: Kysely<Schema>;
+
+  /** @param cluster closed together with this */
+  constructor(private readonly cluster: RqliteCluster) {
+    this.db = controlBuilder((query, signal) => this.run(query, signal));
+  }
+
+  async run<Row = Record<string, unknown>>(query: ControlQuery, signal?: AbortSignal): Promise<ControlResult<Row>> {
+    const plain = plainQuery(query);
+    const results = plain.reading
+      ? await this.cluster.query([plain], { level: "weak", signal })
+      : await this.cluster.request([plain], { transaction: false, signal });
+    throwFailure(results);
+    return controlResult(plain, results[0]) as ControlResult<Row>;
+  }
+
+  async atomically(queries: readonly ControlQuery[], signal?: AbortSignal): Promise<ControlResult[]> {
+    const plain = queries.map(plainQuery);
+    const results = await this.cluster.request(plain, { transaction: true, signal });
+    throwFailure(results);
+    return plain.map((query, i) => controlResult(query, results[i]));
+  }
+
+  async health(signal: AbortSignal): Promise<ServiceHealth> {
+    const driver = "rqlite";
+    const start = performance.now();
+    try {
+      await this.cluster.query([{ sql: "SELECT 1", args: [] }], { level: "weak", signal });
+      const latency_ms = performance.now() - start;
+      const nodes = await this.cluster.nodes(signal);
+      const reachable = nodes.filter((node) => node.reachable).length;
+      const details = { nodes: nodes.length, reachable };
+      if (reachable === nodes.length) return { status: "ok", driver, latency_ms, details };
+      return {
+        status: "degraded",
+        driver,
+        latency_ms,
+        details,
+        reason: "Some nodes of the control database do not answer.",
+      };
+    } catch {
+      return { status: "down", driver, reason: "The control database cannot be reached." };
+    }
+  }
+
+  close(): Promise<void> {
+    return this.cluster.close();
+  }
+}
+
+function throwFailure(results: readonly RqliteResult[]): void {
+  const failure = firstFailure(results);
+  if (failure === undefined) return;
+  const cause = new Error(failure.error);
+  throw constraintViolation(failure.error, cause) ??
+    new GatewayError("INTERNAL", "A query of the control plane failed.", { cause });
+}
+
+/** rqlite repeats the figures of an earlier statement after one that changes no rows. */
+const CHANGES_ROWS = /^\s*(insert|update|delete|replace|with)\b/i;
+
+function controlResult({ sql, returning }: PlainQuery, result: RqliteResult | undefined): ControlResult {
+  if (result?.kind !== "rows") {
+    return { rows: [], changes: result?.kind === "change" && CHANGES_ROWS.test(sql) ? result.rowsAffected : 0 };
+  }
+  const { columns } = result;
+  const rows = result.rows.map((values) => Object.fromEntries(columns.map((column, i) => [column, values[i]])));
+  return { rows, changes: returning ? rows.length : 0 };
+}

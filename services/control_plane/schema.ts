@@ -1,0 +1,122 @@
+import type { Generated } from "kysely";
+
+/**
+ * Tables of the control plane. Times are Unix milliseconds; flags are 0 or 1; hashes are SHA-256 in lower-case hex.
+ * The definitions that create them are the numbered files in `migrations/`.
+ */
+export interface Schema {
+  schema_migrations: { version: number; applied_at: number };
+  namespaces: NamespaceTable;
+  members: { namespace: string; wallet: string; role: string; added_at: number; added_by: string };
+  api_keys: ApiKeyTable;
+  consumed_nonces: { nonce: string; expires_at: number };
+  sessions: SessionTable;
+  refresh_tokens: RefreshTokenTable;
+  revocations: RevocationTable;
+  signing_keys: SigningKeyTable;
+  login_codes: LoginCodeTable;
+  apps: { app_id: string; namespace: string; wallet: string; name: string; created_at: number };
+  audit_events: AuditEventTable;
+  leases: { name: string; holder: string; expires_at: number };
+}
+
+export interface NamespaceTable {
+  name: string;
+  /** Where its SQL lives: the name of a cluster of the RQLite pool, or the namespace's own name on SQLite. Unique. */
+  database_name: string;
+  /** `active` or `deleting`. */
+  state: string;
+  created_at: number;
+  created_by: string;
+}
+
+export interface ApiKeyTable {
+  /** Public id, `key_…`. */
+  id: string;
+  namespace: string;
+  /** SHA-256 of the whole key. */
+  hash: string;
+  name: string;
+  /** The wallet whose key this is; null for a named key. */
+  wallet: string | null;
+  /** Counts the keys of one wallet in one namespace, so that a revoked one is never derived again; 0 for named keys. */
+  serial: number;
+  /** JSON array of scopes; null: all but `namespace:admin`. */
+  scopes: string | null;
+  operator: number;
+  created_at: number;
+  created_by: string;
+  expires_at: number | null;
+  revoked_at: number | null;
+  last_used_at: number | null;
+}
+
+export interface SessionTable {
+  /** Public id, `ses_…`; the family of its refresh tokens and the `sid` of its access tokens. */
+  id: string;
+  namespace: string;
+  wallet: string;
+  /** The wallet as the client spelled it, echoed as `subject`. */
+  subject: string;
+  created_at: number;
+  last_used_at: number;
+  expires_at: number;
+  revoked_at: number | null;
+  address: string;
+  user_agent: string;
+}
+
+export interface RefreshTokenTable {
+  hash: string;
+  session_id: string;
+  created_at: number;
+  expires_at: number;
+  used_at: number | null;
+  /** Hash of the token that was given in exchange. */
+  replaced_by: string | null;
+}
+
+export interface RevocationTable {
+  seq: Generated<number>;
+  /** `key`, `session`, `member` (id `<namespace>/<wallet>`), `namespace`, `token` (id = `jti`). */
+  kind: string;
+  id: string;
+  /** Credentials issued before this moment are dead. */
+  at: number;
+  /** After this moment no credential it could concern is alive. */
+  expires_at: number;
+}
+
+export interface SigningKeyTable {
+  kid: string;
+  public_jwk: string;
+  /** The private JWK, sealed with a key derived from the root key. */
+  sealed_private_jwk: string;
+  created_at: number;
+  /** From when on it signs: a little after it was published, so that every gateway knows it by then. */
+  active_from: number;
+  /** Until when its signatures are accepted; null while it is the newest. */
+  retired_at: number | null;
+}
+
+export interface LoginCodeTable {
+  hash: string;
+  namespace: string;
+  wallet: string;
+  callback: string;
+  code_challenge: string;
+  expires_at: number;
+}
+
+export interface AuditEventTable {
+  id: Generated<number>;
+  at: number;
+  namespace: string;
+  actor: string;
+  action: string;
+  resource: string;
+  address: string;
+  request_id: string;
+  /** JSON object. */
+  details: string;
+}

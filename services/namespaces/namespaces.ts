@@ -1,0 +1,197 @@
+import { type RawBuilder, sql } from "kysely";
+import { GatewayError } from "../../src/contracts/errors.ts";
+import type { Principal, Role } from "../../src/contracts/identity.ts";
+import { NAMESPACE_PATTERN, type NamespaceView } from "../../src/contracts/namespaces.ts";
+import type { RequestContext } from "../../src/contracts/request.ts";
+import type { AuditContext, ControlAuditLog } from "../control_plane/audit.ts";
+import { ConstraintViolation, type ControlDatabase, type ControlQuery } from "../control_plane/control_database.ts";
+import type { RevocationFeed } from "../control_plane/revocations.ts";
+import type { NamespaceTable } from "../control_plane/schema.ts";
+
+export interface NamespaceRules {
+  /** Whether any wallet is let into `default` as a member. For development, or where it was configured. */
+  readonly sharedDefault: boolean;
+  /** Namespaces that one wallet may own. */
+  readonly maxPerWallet: number;
+  /** Who may create namespaces: any wallet by naming one, or operators alone. */
+  readonly creation: "wallet" | "operator";
+  /**
+   * Names of the databases that namespaces are given, one each; `undefined` where a database needs no more than a name
+   * (a file of its own).
+   */
+  readonly databases: readonly string[] | undefined;
+}
+
+export interface NamespaceParts {
+  readonly control: ControlDatabase;
+  readonly revocations: RevocationFeed;
+  readonly audit: ControlAuditLog;
+  readonly now: () => number;
+  readonly rules: NamespaceRules;
+  /** Called when a namespace was marked for deletion. */
+  readonly deletionWanted: () => void;
+}
+
+/** The namespace of those who name none. */
+export const DEFAULT_NAMESPACE = "default";
+
+/** Namespaces: who owns them, where their SQL lives, and their beginning and end. */
+export class NamespaceRegistry {
+  constructor(private readonly parts: NamespaceParts) {}
+
+  /** The wallet's part in the namespace, which is made if it does not exist. See the contract for what is refused. */
+  async admit(namespace: string, wallet: string, context: RequestContext): Promise<Role> {
+    assertName(namespace);
+    for (let attempt = 0; attempt < 3; attempt++) {
+      const { row, role } = await this.#find(namespace, wallet, context.signal);
+      if (row?.state === "deleting") throw new GatewayError("CONFLICT", "this namespace is being deleted");
+      if (role) return role;
+      if (row && namespace === DEFAULT_NAMESPACE && this.parts.rules.sharedDefault) {
+        return await this.#join(namespace, wallet, context);
+      }
+      if (row) throw new GatewayError("FORBIDDEN", "this namespace belongs to another wallet; ask its owner to add yours");
+      if (this.parts.rules.creation === "operator") {
+        throw new GatewayError("FORBIDDEN", "namespaces are created by the operator of this gateway");
+      }
+      if (await this.#make(namespace, wallet, context, context.signal)) return "owner";
+    }
+    throw new GatewayError("CONFLICT", "this namespace is being made and deleted elsewhere; try again");
+  }
+
+  /** Makes a namespace owned by the caller's wallet. */
+  async create(namespace: string, { wallet }: Principal, context: RequestContext): Promise<NamespaceView> {
+    assertName(namespace);
+    if (wallet === undefined) throw new GatewayError("FORBIDDEN", "only a wallet can own a namespace; sign in with one");
+    if (this.parts.rules.creation === "operator") {
+      throw new GatewayError("FORBIDDEN", "namespaces are created by the operator of this gateway");
+    }
+    if (!await this.#make(namespace, wallet, context, context.signal)) throw taken();
+    return { name: namespace, state: "active", createdAt: this.parts.now(), role: "owner" };
+  }
+
+  /** Makes a namespace without a wallet behind it, if it does not exist: the gateway's own, for development. */
+  async ensure(namespace: string, owner: string, context: AuditContext): Promise<void> {
+    const { row } = await this.#find(namespace, owner, undefined);
+    if (!row) await this.#make(namespace, owner, context, undefined);
+  }
+
+  async list({ wallet, namespace }: Principal, { signal }: RequestContext): Promise<NamespaceView[]> {
+    const { db } = this.parts.control;
+    const all = db.selectFrom("namespaces as n")
+      .leftJoin("members as m", (join) => join.onRef("m.namespace", "=", "n.name").on("m.wallet", "=", wallet ?? ""))
+      .select(["n.name", "n.state", "n.created_at", "m.role"]).orderBy("n.name").limit(1000);
+    const query = wallet === undefined ? all.where("n.name", "=", namespace) : all.where("m.wallet", "=", wallet);
+    const { rows } = await this.parts.control.run<ViewRow>(query, signal);
+    return rows.map(viewOf);
+  }
+
+  async get(namespace: string, caller: Principal, context: RequestContext): Promise<NamespaceView> {
+    const { row, role } = await this.#find(namespace, caller.wallet ?? "", context.signal);
+    if (!row) throw new GatewayError("NOT_FOUND", "no such namespace");
+    return viewOf({ ...row, role: role ?? null });
+  }
+
+  /** The name of the database that a namespace was given. @throws GatewayError `NOT_FOUND`, `CONFLICT` while it is deleted */
+  async databaseOf(namespace: string, signal?: AbortSignal): Promise<string> {
+    const { row } = await this.#find(namespace, "", signal);
+    if (!row) throw new GatewayError("NOT_FOUND", "no such namespace");
+    return row.database_name;
+  }
+
+  async delete(namespace: string, { subject }: Principal, context: RequestContext): Promise<void> {
+    const { control, now, revocations, audit } = this.parts;
+    const { db } = control;
+    await control.atomically([
+      db.updateTable("namespaces").set({ state: "deleting" }).where("name", "=", namespace),
+      db.updateTable("api_keys").set({ revoked_at: now() }).where("namespace", "=", namespace).where("revoked_at", "is", null),
+      db.updateTable("sessions").set({ revoked_at: now() }).where("namespace", "=", namespace).where("revoked_at", "is", null),
+      revocations.entry("namespace", namespace),
+      audit.entry({ namespace, actor: subject, action: "namespace.deletion_started", resource: namespace }, context),
+    ], context.signal);
+    await revocations.pull();
+    this.parts.deletionWanted();
+  }
+
+  async #find(namespace: string, wallet: string, signal: AbortSignal | undefined) {
+    const { control } = this.parts;
+    const { rows: [row] } = await control.run<NamespaceTable & { role: Role | null }>(
+      control.db.selectFrom("namespaces as n")
+        .leftJoin("members as m", (join) => join.onRef("m.namespace", "=", "n.name").on("m.wallet", "=", wallet))
+        .selectAll("n").select("m.role").where("n.name", "=", namespace),
+      signal,
+    );
+    return { row, role: row?.role ?? undefined };
+  }
+
+  /** @returns whether it was made; false when somebody was faster */
+  async #make(namespace: string, owner: string, context: AuditContext, signal: AbortSignal | undefined): Promise<boolean> {
+    const { control, audit, now } = this.parts;
+    const at = now();
+    try {
+      await control.atomically([
+        this.#insertion(namespace, owner, at),
+        control.db.insertInto("members").values({ namespace, wallet: owner, role: "owner", added_at: at, added_by: owner }),
+        audit.entry({ namespace, actor: owner, action: "namespace.created", resource: namespace }, context),
+      ], signal);
+      return true;
+    } catch (error) {
+      if (!(error instanceof ConstraintViolation)) throw error;
+      if (error.kind === "not_null") throw error.subject.includes("database_name") ? noCapacity(error) : this.#tooMany();
+      // Another name in other letters, the same name made meanwhile, or a database that was just taken.
+      if (error.subject.includes("database_name") && this.parts.rules.databases) return false;
+      if ((await this.#find(namespace, owner, signal)).row) return false;
+      throw taken();
+    }
+  }
+
+  /** Fails on a constraint where no database is free or the owner has enough: then nothing of the transaction happens. */
+  #insertion(namespace: string, owner: string, at: number): ControlQuery {
+    const { databases, maxPerWallet } = this.parts.rules;
+    // A namespace's file is named in lower case, because some file systems cannot tell `A` from `a`.
+    const database: RawBuilder<string> = databases === undefined
+      ? sql`${namespace.toLowerCase()}`
+      : sql`(SELECT value FROM json_each(${JSON.stringify(databases)})
+             WHERE value NOT IN (SELECT database_name FROM namespaces) ORDER BY key LIMIT 1)`;
+    return sql`INSERT INTO namespaces (name, database_name, state, created_at, created_by)
+      VALUES (${namespace}, ${database}, 'active', ${at}, CASE WHEN (
+        SELECT count(*) FROM members WHERE wallet = ${owner} AND role = 'owner'
+      ) < ${maxPerWallet} THEN ${owner} END)`.compile(this.parts.control.db);
+  }
+
+  #tooMany(): GatewayError {
+    return new GatewayError("FORBIDDEN", `this wallet owns ${this.parts.rules.maxPerWallet} namespaces, which is the limit`);
+  }
+
+  async #join(namespace: string, wallet: string, context: RequestContext): Promise<Role> {
+    const { control, audit, now } = this.parts;
+    const role: Role = "member";
+    await control.atomically([
+      control.db.insertInto("members").values({ namespace, wallet, role, added_at: now(), added_by: wallet })
+        .onConflict((conflict) => conflict.doNothing()),
+      audit.entry({ namespace, actor: wallet, action: "member.joined", resource: wallet, details: { role } }, context),
+    ], context.signal);
+    return role;
+  }
+}
+
+type ViewRow = Pick<NamespaceTable, "name" | "state" | "created_at"> & { readonly role: Role | null };
+
+const viewOf = ({ name, state, created_at, role }: ViewRow): NamespaceView => ({
+  name,
+  state: state as NamespaceView["state"],
+  createdAt: created_at,
+  ...(role !== null && { role }),
+});
+
+function assertName(namespace: string): void {
+  if (NAMESPACE_PATTERN.test(namespace)) return;
+  throw new GatewayError(
+    "INVALID_REQUEST",
+    "namespace: 1 to 64 letters, digits, - and _, beginning with a letter or digit",
+    { details: [{ field: "namespace", problem: "not a namespace name" }] },
+  );
+}
+
+const taken = () => new GatewayError("CONFLICT", "this namespace exists, perhaps in other letters");
+const noCapacity = (cause: unknown) =>
+  new GatewayError("NO_CAPACITY", "no database is free for another namespace; nothing was created", { cause, retryAfter: 60 });

@@ -1,0 +1,125 @@
+import type { SqlInput, SqlOutput, Statement } from "../../src/contracts/database.ts";
+import { GatewayError } from "../../src/contracts/errors.ts";
+import { trimmed } from "./statement_text.ts";
+
+/** Rows of one statement. `types` are rqlite's: the declared type in lower case, else the type of the first row's value. */
+export interface RqliteRows {
+  readonly kind: "rows";
+  readonly columns: readonly string[];
+  readonly types: readonly string[];
+  readonly rows: readonly (readonly SqlOutput[])[];
+}
+
+/**
+ * What a statement without rows did. After a statement that neither inserts, updates nor deletes, rqlite may repeat the
+ * figures of the statement before it: they mean something for INSERT, UPDATE, DELETE and REPLACE alone.
+ */
+export interface RqliteChange {
+  readonly kind: "change";
+  readonly lastInsertId: number | bigint;
+  readonly rowsAffected: number;
+}
+
+/** A statement that SQLite refused. */
+export interface RqliteFailure {
+  readonly kind: "error";
+  /** SQLite's own words, such as `UNIQUE constraint failed: t.a`: judge them before showing them. */
+  readonly error: string;
+  /** Nothing was wrong with this statement: it was undone, or never run, because another one of its transaction failed. */
+  readonly rolledBack?: true;
+}
+
+/** What one statement gave. */
+export type RqliteResult = RqliteRows | RqliteChange | RqliteFailure;
+
+/** An answer with status 200. */
+export interface RqliteAnswer {
+  readonly results: RqliteResult[];
+  /** A failure of the whole request. */
+  readonly error: string | undefined;
+}
+
+const MIN_INTEGER = -(2n ** 63n);
+const MAX_INTEGER = 2n ** 63n - 1n;
+
+/**
+ * The body of a request: every statement as `[sql, ...args]`. Put together by hand, because `JSON.stringify` knows neither
+ * `bigint` nor how to be quick about bytes.
+ * @throws GatewayError `SQL_INVALID` for an empty statement, an integer beyond 64 bits or a number that is not finite
+ */
+export function encodeStatements(statements: readonly Statement[]): string {
+  return `[${statements.map(encodeStatement).join(",")}]`;
+}
+
+function encodeStatement({ sql, args }: Statement): string {
+  let text = `[${JSON.stringify(trimmed(sql))}`;
+  for (const arg of args) text += `,${encodeValue(arg)}`;
+  return text + "]";
+}
+
+function encodeValue(value: SqlInput): string {
+  if (value instanceof Uint8Array) return `[${value.join(",")}]`;
+  if (typeof value === "bigint") {
+    if (value < MIN_INTEGER || value > MAX_INTEGER) throw invalid("An integer does not fit into 64 bits.");
+    return value.toString();
+  }
+  if (typeof value === "number" && !Number.isFinite(value)) throw invalid("A number is not finite.");
+  return JSON.stringify(value);
+}
+
+const invalid = (message: string) => new GatewayError("SQL_INVALID", message);
+
+interface RawResult {
+  readonly columns?: string[];
+  readonly types?: string[];
+  readonly values?: (SqlOutput | number[])[][];
+  readonly last_insert_id?: number | bigint;
+  readonly rows_affected?: number;
+  readonly error?: string;
+}
+
+/** Since ES2026 the reviver also gets the text of a number; the library's types do not say so yet. */
+type SourceReviver = (key: string, value: unknown, context: { readonly source: string }) => unknown;
+
+const exactIntegers: SourceReviver = (_key, value, { source }) =>
+  typeof value === "number" && !Number.isSafeInteger(value) && /^-?\d+$/.test(source) ? BigInt(source) : value;
+
+/**
+ * Reads an answer with status 200. Integers beyond ±(2^53 − 1) come out as `bigint`, byte arrays as `Uint8Array`.
+ * @returns `undefined` when this is no answer of rqlite's
+ */
+export function decodeAnswer(text: string): RqliteAnswer | undefined {
+  // A reviver makes parsing ten times slower, and 2^53 has sixteen digits.
+  const long = /\d{16}/.test(text);
+  let body: { readonly results?: RawResult[]; readonly error?: string } | null;
+  try {
+    body = long ? JSON.parse(text, exactIntegers as (key: string, value: unknown) => unknown) : JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+  if (!Array.isArray(body?.results)) return undefined;
+  return { results: body.results.map((raw) => decodeResult(raw, long)), error: body.error };
+}
+
+function decodeResult(raw: RawResult, long: boolean): RqliteResult {
+  if (raw.error !== undefined) return { kind: "error", error: raw.error };
+  if (raw.columns === undefined) {
+    return { kind: "change", lastInsertId: raw.last_insert_id ?? 0, rowsAffected: raw.rows_affected ?? 0 };
+  }
+  const types = raw.types ?? [];
+  const rows = raw.values ?? [];
+  for (const row of rows) {
+    for (let i = 0; i < row.length; i++) {
+      const value = row[i];
+      if (Array.isArray(value)) row[i] = Uint8Array.from(value);
+      else if (long && typeof value === "bigint" && isReal(value, types[i])) row[i] = Number(value);
+    }
+  }
+  return { kind: "rows", columns: raw.columns, types, rows: rows as SqlOutput[][] };
+}
+
+/** Whether what looks like an integer was a floating-point number: rqlite writes 1e17 as `100000000000000000`. */
+function isReal(value: bigint, type: string | undefined): boolean {
+  return value < MIN_INTEGER || value > MAX_INTEGER ||
+    /^(?!.*(int|char|clob|text|blob)).*(real|floa|doub)/i.test(type ?? "");
+}

@@ -1,0 +1,42 @@
+import { Hono } from "hono";
+import { authenticate } from "../middleware/authenticate.ts";
+import { authorize } from "../middleware/authorize.ts";
+import { limit, limitLookups } from "../middleware/limit.ts";
+import { validate } from "../middleware/validate.ts";
+import type { Observation } from "./contracts/observation.ts";
+import type { Services } from "./contracts/services.ts";
+import type { BodyLimits } from "./http/body.ts";
+import type { ServerFacts } from "./http/call.ts";
+import { corsHeaders, type CorsOptions, preflight } from "./http/cors.ts";
+import { requestIds } from "./http/request_id.ts";
+import type { Route } from "./http/route.ts";
+import { mount } from "./http/serve.ts";
+
+export interface AppOptions {
+  readonly routes: readonly Route[];
+  readonly services: Services;
+  readonly body: BodyLimits;
+  readonly cors: CorsOptions;
+  readonly facts: ServerFacts;
+  readonly observe: (observation: Observation) => void;
+  readonly random: (n: number) => Uint8Array;
+}
+
+/** Answers one request. The second argument is what `Deno.serve` knows of the other end. */
+export type Fetch = (request: Request, info?: Deno.ServeHandlerInfo) => Response | Promise<Response>;
+
+/** The request path, in order: read it from top to bottom. */
+export function createApp({ routes, services, body, cors, facts, observe, random }: AppOptions): Fetch {
+  const app = new Hono();
+  const { authenticator, rateLimits } = services;
+  const originHeaders = corsHeaders(cors);
+  const chain = [
+    authenticate({ authenticator, beforeLookup: limitLookups(rateLimits) }),
+    limit(rateLimits),
+    authorize,
+    validate(body),
+  ];
+  mount(app, routes, { chain, services, facts, observe, random, newRequestId: requestIds(random), originHeaders });
+  return (request, info) =>
+    request.method === "OPTIONS" ? preflight(originHeaders, request) : app.fetch(request, info);
+}

@@ -1,0 +1,138 @@
+import { Command, Option } from "commander";
+import { ControlApiKeys, OPERATOR_NAMESPACE } from "../../services/auth/api_keys.ts";
+import { ControlAuditLog } from "../../services/control_plane/audit.ts";
+import { RevocationFeed } from "../../services/control_plane/revocations.ts";
+import { NamespaceRegistry } from "../../services/namespaces/namespaces.ts";
+import { type Scope, SCOPES } from "../contracts/identity.ts";
+import type { KeyView } from "../contracts/wallet_auth.ts";
+import { openDrivers } from "../drivers.ts";
+import { rfc3339OrNull } from "../http/formats.ts";
+import { type ConfigFlags, loadFrom, rootKeyFor, withConfigFlags } from "./load.ts";
+import { CommandError, out } from "./output.ts";
+
+interface Target extends ConfigFlags {
+  readonly namespace?: string;
+  readonly operator?: boolean;
+}
+
+interface CreateFlags extends Target {
+  readonly name: string;
+  readonly scopes?: readonly Scope[];
+  readonly expires?: Date;
+  readonly createNamespace?: boolean;
+}
+
+/** What the command line does is done in its name, and by no request. */
+const ACTOR = { subject: "command-line" };
+const CONTEXT = { requestId: "", clientAddress: "local", signal: new AbortController().signal };
+
+/** `keys`: API keys, made and revoked by whoever runs the node. Works beside a running gateway. */
+export const keysCommand = (): Command =>
+  new Command("keys")
+    .description("Make, list and revoke API keys, of a namespace or of operators. A running gateway notices within a second.")
+    .addCommand(
+      target(new Command("create"))
+        .description("Make a key and print it as JSON, this once.")
+        .option("--name <name>", "what the key is for", "command line")
+        .addOption(new Option("--scopes <list>", `comma-separated; default: all but namespace:admin; of ${SCOPES.join(" ")}`).argParser(scopes))
+        .addOption(new Option("--expires <time>", "when it ends, such as 2030-01-31T00:00:00Z; default: never").argParser(time))
+        .option("--create-namespace", "make the namespace if it does not exist")
+        .action(create),
+    )
+    .addCommand(target(new Command("list")).description("Print keys as JSON, one a line.").action(list))
+    .addCommand(
+      target(new Command("revoke")).argument("<id>", "the key's id, key_…").description("Revoke a key.").action(revoke),
+    );
+
+const target = (command: Command): Command =>
+  withConfigFlags(command)
+    .option("-n, --namespace <name>", "the namespace whose key it is")
+    .option("--operator", "an operator's key: for metrics and the node, for no namespace");
+
+async function create(flags: CreateFlags): Promise<void> {
+  await withKeys(flags, async (keys, namespace, namespaces) => {
+    const expiresAt = flags.expires?.getTime();
+    const request = { name: flags.name, scopes: flags.scopes, ...(expiresAt !== undefined && { expiresAt }) };
+    if (flags.operator) {
+      if (flags.scopes) throw new CommandError("--scopes: an operator's key has none");
+      out(JSON.stringify(lineOf(await keys.createOperator(request, ACTOR, CONTEXT))));
+      return;
+    }
+    if (flags.createNamespace) await namespaces.ensure(namespace, ACTOR.subject, CONTEXT);
+    else await namespaces.databaseOf(namespace);
+    out(JSON.stringify(lineOf(await keys.createBySystem(namespace, request, ACTOR, CONTEXT))));
+  });
+}
+
+async function list(flags: Target): Promise<void> {
+  await withKeys(flags, async (keys, namespace) => {
+    const limit = 200;
+    for (let after: string | undefined;;) {
+      const page = await keys.list(namespace, { limit, after }, CONTEXT);
+      for (const key of page) out(JSON.stringify(lineOf(key)));
+      if (page.length < limit) return;
+      after = page.at(-1)!.id;
+    }
+  });
+}
+
+async function revoke(id: string, flags: Target): Promise<void> {
+  await withKeys(flags, async (keys, namespace) => {
+    await keys.revoke(namespace, id, ACTOR, CONTEXT);
+    out(JSON.stringify({ id, revoked: true }));
+  });
+}
+
+type Work = (keys: ControlApiKeys, namespace: string, namespaces: NamespaceRegistry) => Promise<void>;
+
+async function withKeys(flags: Target, work: Work): Promise<void> {
+  if (flags.operator === (flags.namespace !== undefined)) {
+    throw new CommandError("give either --namespace NAME or --operator");
+  }
+  const loaded = loadFrom(flags);
+  const { config } = loaded;
+  const rootKey = await rootKeyFor(loaded);
+  const now = Date.now;
+  const drivers = openDrivers(config, () => Promise.reject(new CommandError("no SQL is run here")), { shared: true });
+  try {
+    const { control, migrate, databaseNames: databases } = drivers;
+    await migrate();
+    const revocations = new RevocationFeed(control, { now, interval: 0, maxSilence: 0 });
+    const audit = new ControlAuditLog(control, now);
+    const random = (n: number) => crypto.getRandomValues(new Uint8Array(n));
+    const keys = new ControlApiKeys({ control, revocations, audit, derivation: rootKey.subkey("api-key"), now, random });
+    const { shared_default: sharedDefault, max_per_wallet: maxPerWallet, creation } = config.namespaces;
+    const rules = { sharedDefault, maxPerWallet, creation, databases };
+    const namespaces = new NamespaceRegistry({ control, revocations, audit, now, rules, deletionWanted: () => {} });
+    await work(keys, flags.operator ? OPERATOR_NAMESPACE : flags.namespace!, namespaces);
+  } finally {
+    await drivers.close();
+  }
+}
+
+function scopes(text: string): Scope[] {
+  return text.split(",").map((name) => {
+    const scope = SCOPES.find((known) => known === name.trim());
+    if (!scope) throw new CommandError(`--scopes: ${name} is none of ${SCOPES.join(", ")}`);
+    return scope;
+  });
+}
+
+function time(text: string): Date {
+  const at = new Date(text);
+  if (!(at.getTime() > Date.now())) throw new CommandError(`--expires ${text}: expected a time to come, such as 2030-01-31T00:00:00Z`);
+  return at;
+}
+
+const lineOf = (view: KeyView & { readonly key?: string }) => ({
+  ...(view.key !== undefined && { api_key: view.key }),
+  id: view.id,
+  name: view.name,
+  namespace: view.operator ? null : view.namespace,
+  operator: view.operator,
+  scopes: view.scopes,
+  created_at: rfc3339OrNull(view.createdAt),
+  expires_at: rfc3339OrNull(view.expiresAt),
+  revoked_at: rfc3339OrNull(view.revokedAt),
+  last_used_at: rfc3339OrNull(view.lastUsedAt),
+});

@@ -1,0 +1,257 @@
+import { collectDefaultMetrics, Gauge, Registry } from "prom-client";
+import type { Config } from "../config/index.ts";
+import { CredentialAuthenticator } from "../services/auth/authenticator.ts";
+import { ControlApiKeys, OPERATOR_NAMESPACE } from "../services/auth/api_keys.ts";
+import { ContractWallets } from "../services/auth/crypto/contract_wallet.ts";
+import { Nonces } from "../services/auth/crypto/nonce.ts";
+import type { RootKey } from "../services/auth/crypto/root_key.ts";
+import { open, seal } from "../services/auth/crypto/seal.ts";
+import { canonicalWallet } from "../services/auth/crypto/wallet.ts";
+import { KeyUsage } from "../services/auth/key_usage.ts";
+import { LoginCodes } from "../services/auth/login_codes.ts";
+import { WalletSessions } from "../services/auth/sessions.ts";
+import { SigningKeys } from "../services/auth/signing_keys.ts";
+import { Tokens } from "../services/auth/tokens.ts";
+import { WalletSignIn } from "../services/auth/wallet_auth.ts";
+import { type SignInSite, WalletProofs } from "../services/auth/wallet_proof.ts";
+import { ControlAuditLog } from "../services/control_plane/audit.ts";
+import { RevocationFeed } from "../services/control_plane/revocations.ts";
+import { StartingControlDatabase } from "../services/control_plane/starting.ts";
+import { NamespaceDeletion } from "../services/namespaces/deletion.ts";
+import { MemberRegistry } from "../services/namespaces/members.ts";
+import { NamespaceRegistry } from "../services/namespaces/namespaces.ts";
+import { GcraLimits } from "../services/rate_limits/gcra.ts";
+import { SystemStatus } from "../services/system/system_info.ts";
+import { BUILD } from "./build.ts";
+import { GatewayError } from "./contracts/errors.ts";
+import type { Namespaces } from "./contracts/namespaces.ts";
+import type { Services } from "./contracts/services.ts";
+import { openDrivers } from "./drivers.ts";
+import { logger } from "./observability/log.ts";
+import { instrument, serviceTimings } from "./observability/instrument.ts";
+import { Upkeep } from "./upkeep.ts";
+
+/** What the container is given beside the configuration. */
+export interface ContainerOptions {
+  readonly config: Config;
+  readonly rootKey: RootKey;
+  /** Unix milliseconds. */
+  readonly now: () => number;
+  readonly random: (n: number) => Uint8Array;
+  /** Where this gateway can be reached; known only once it listens. */
+  readonly url: () => string;
+}
+
+/** The services of one gateway, built once. */
+export interface Container {
+  readonly services: Services;
+  readonly registry: Registry;
+  readonly system: SystemStatus;
+  readonly apiKeys: ControlApiKeys;
+  readonly namespaces: NamespaceRegistry;
+  /** Resolves when the control plane answers; rejects only where waiting is no use. Embedded, that is at once. */
+  start(): Promise<void>;
+  /** Gives everything back, in reverse order. */
+  close(): Promise<void>;
+}
+
+/** Milliseconds in which a revocation reaches the other gateways. */
+const REVOCATION_INTERVAL = 500;
+
+/** Builds every service from the configuration. Nothing is connected before `start`. */
+export function createContainer({ config, rootKey, now, random, url }: ContainerOptions): Container {
+  const log = logger("container");
+  const registry = new Registry();
+  collectDefaultMetrics({ register: registry });
+
+  const drivers = openDrivers(config, (namespace, signal) => namespaces.databaseOf(namespace, signal));
+  const control = new StartingControlDatabase(drivers.control);
+  const audit = new ControlAuditLog(control, now);
+  const revocations = new RevocationFeed(control, {
+    now,
+    interval: REVOCATION_INTERVAL,
+    maxSilence: config.auth.principal_cache.max_stale,
+    onState: (error) =>
+      error ? log.warn("revocations cannot be read", { error }) : log.info("revocations can be read again"),
+  });
+
+  const signingSeal = rootKey.subkey("signing-keys");
+  const signingKeys = new SigningKeys(control, {
+    now,
+    seal: {
+      seal: (text, label) => seal(signingSeal, text, label, random),
+      open: (text, label) => open(signingSeal, text, label),
+    },
+    rotation: config.auth.signing_key_rotation,
+    tokenTtl: config.auth.access_token_ttl,
+  });
+  const { issuer, audience, access_token_ttl: ttl } = config.auth;
+  const tokens = new Tokens(signingKeys, { issuer, audience, ttl, now, random });
+  const usage = new KeyUsage(control, now);
+  const authenticator = new CredentialAuthenticator({
+    control,
+    revocations,
+    tokens,
+    used: (id) => usage.used(id),
+    cache: { size: config.auth.principal_cache.size, life: 60_000, now },
+  });
+
+  const apiKeys = new ControlApiKeys({ control, revocations, audit, derivation: rootKey.subkey("api-key"), now, random });
+  const sessions = new WalletSessions({
+    control,
+    revocations,
+    audit,
+    now,
+    random,
+    refreshTtl: config.auth.refresh_token_ttl,
+    grace: config.auth.refresh_grace,
+  });
+  const namespaces: NamespaceRegistry = new NamespaceRegistry({
+    control,
+    revocations,
+    audit,
+    now,
+    rules: {
+      sharedDefault: config.namespaces.shared_default,
+      maxPerWallet: config.namespaces.max_per_wallet,
+      creation: config.namespaces.creation,
+      databases: drivers.databaseNames,
+    },
+    deletionWanted: () => deletion.wake(),
+  });
+  const canonical = (wallet: string) => canonicalWallet(wallet).canonical;
+  const members = new MemberRegistry({ control, revocations, audit, now, canonical });
+  const deletion = new NamespaceDeletion({
+    control,
+    audit,
+    now,
+    holder: random(8).toHex(),
+    services: { database: drivers.database },
+    operatorNamespace: OPERATOR_NAMESPACE,
+    onError: (namespace, error) => log.error("a namespace could not be deleted yet", { namespace, error }),
+  });
+  const walletAuth = new WalletSignIn({
+    control,
+    audit,
+    proofs: new WalletProofs({
+      control,
+      nonces: new Nonces(rootKey.subkey("nonce"), now, random),
+      now,
+      nonceTtl: config.auth.nonce_ttl,
+      site: () => siteOf(config, url()),
+      contracts: contractsOf(config),
+    }),
+    sessions,
+    apiKeys,
+    tokens,
+    signingKeys,
+    loginCodes: new LoginCodes({ control, now, random, callbacks: config.auth.login.callbacks }),
+    admit: (namespace, wallet, context) => namespaces.admit(namespace, wallet, context),
+    now,
+    random,
+    simpleKey: config.auth.simple_key,
+  });
+
+  const system = new SystemStatus({
+    ...BUILD,
+    now,
+    registry,
+    probes: {
+      control_plane: (signal) => control.health(signal),
+      database: (signal) => drivers.database.health(signal),
+    },
+  });
+  serviceStates(registry, system);
+  const observe = serviceTimings(registry);
+  const timed = <Service extends object>(name: string, service: Service) =>
+    instrument(name, service, observe, outcomeOf);
+  const services: Services = {
+    authenticator,
+    walletAuth: timed("sign_in", walletAuth),
+    sessions: timed("sessions", sessions),
+    apiKeys: timed("api_keys", apiKeys),
+    namespaces: timed("namespaces", registryOf(namespaces, members)),
+    audit: timed("audit", audit),
+    database: timed("database", drivers.database),
+    rateLimits: new GcraLimits(config.limits, () => performance.now()),
+    system,
+  };
+
+  const upkeep = new Upkeep({
+    control,
+    signingKeys,
+    revocations,
+    migrate: drivers.migrate,
+    mayComeLater: !drivers.embedded,
+    now,
+    onError: (error) => log.warn("the control plane is not in order", { error }),
+  });
+  return {
+    services,
+    registry,
+    system,
+    apiKeys,
+    namespaces,
+    async start() {
+      await upkeep.start(() => control.ready());
+      usage.start((error) => log.warn("uses of keys could not be written", { error }));
+      deletion.wake();
+    },
+    async close() {
+      usage.stop();
+      upkeep.close();
+      revocations.stop();
+      await deletion.close();
+      await usage.flush().catch((error) => log.warn("uses of keys could not be written", { error }));
+      await drivers.close();
+    },
+  };
+}
+
+/** How a call's end counts: the caller's mistakes apart from ours. */
+function outcomeOf(error: unknown): string {
+  if (!(error instanceof GatewayError)) return "failed";
+  return error.status === 503 ? "unavailable" : "refused";
+}
+
+/** The state of each service as a figure, measured when it is scraped. */
+function serviceStates(registry: Registry, system: SystemStatus): void {
+  new Gauge({
+    name: "service_up",
+    help: "Whether a service answers: 1 ok, 0.5 degraded, 0 down.",
+    labelNames: ["service", "driver"],
+    registers: [registry],
+    async collect() {
+      this.reset();
+      for (const [service, { status, driver }] of Object.entries(await system.services())) {
+        this.set({ service, driver }, status === "ok" ? 1 : status === "degraded" ? 0.5 : 0);
+      }
+    },
+  });
+}
+
+/** The two halves of the contract of namespaces as one. */
+const registryOf = (namespaces: NamespaceRegistry, members: MemberRegistry): Namespaces => ({
+  admit: (...args) => namespaces.admit(...args),
+  create: (...args) => namespaces.create(...args),
+  list: (...args) => namespaces.list(...args),
+  get: (...args) => namespaces.get(...args),
+  delete: (...args) => namespaces.delete(...args),
+  members: (...args) => members.list(...args),
+  setMember: (...args) => members.set(...args),
+  removeMember: (...args) => members.remove(...args),
+});
+
+/** This gateway as sign-in messages name it. The request's `Host` has no part in it: anyone can write that. */
+function siteOf({ http, auth }: Config, url: string): SignInSite {
+  const own = http.public_url ?? url;
+  const { port, hostname } = new URL(own);
+  const aliases = hostname === "127.0.0.1" || hostname === "[::1]" ? [`http://localhost:${port}`] : [];
+  const { origins, domain, uri, chain_ids, statement } = auth.sign_in;
+  return { origins: [own, ...aliases, ...origins], domain, uri, chainIds: chain_ids, statement };
+}
+
+function contractsOf({ auth }: Config): ContractWallets | undefined {
+  const endpoints = new Map(Object.entries(auth.ethereum_rpc).map(([chain, url]) => [Number(chain), url]));
+  return endpoints.size > 0 ? new ContractWallets({ endpoints }) : undefined;
+}

@@ -1,0 +1,62 @@
+/**
+ * Every code that the gateway answers with, and its status. A code keeps its meaning for ever; clients may switch on it.
+ * Statuses that older clients repeat by themselves (408, 429, 5xx) are never given once a write may have happened.
+ */
+export const ERROR_STATUS = {
+  INVALID_REQUEST: 400,
+  INVALID_JSON: 400,
+  SQL_INVALID: 400,
+  SQL_NOT_ALLOWED: 400,
+  UNAUTHENTICATED: 401,
+  INVALID_CREDENTIAL: 401,
+  SIGNATURE_INVALID: 401,
+  FORBIDDEN: 403,
+  INSUFFICIENT_SCOPE: 403,
+  NAMESPACE_MISMATCH: 403,
+  NOT_FOUND: 404,
+  METHOD_NOT_ALLOWED: 405,
+  REQUEST_TIMEOUT: 408,
+  CONFLICT: 409,
+  CONSTRAINT_FAILED: 409,
+  OUTCOME_UNKNOWN: 409,
+  BODY_TOO_LARGE: 413,
+  RESULT_TOO_LARGE: 413,
+  STATEMENT_TIMEOUT: 422,
+  RATE_LIMITED: 429,
+  INTERNAL: 500,
+  UNAVAILABLE: 503,
+  NO_CAPACITY: 503,
+} as const;
+
+/** The stable name of one kind of failure; see {@link ERROR_STATUS} for its HTTP status. */
+export type ErrorCode = keyof typeof ERROR_STATUS;
+
+/** One problem with one field of a request. `field` is a dotted path such as `ops.0.sql`. */
+export interface FieldProblem {
+  readonly field: string;
+  readonly problem: string;
+}
+
+/** What an error carries beside its code and sentence. */
+export interface ErrorExtra {
+  /** What really happened. Goes to the log with the request id, never to the client. */
+  readonly cause?: unknown;
+  /** Public, machine-readable particulars. */
+  readonly details?: unknown;
+  /** Response headers that belong to this failure, such as `Allow`. */
+  readonly headers?: Readonly<Record<string, string>>;
+  /** Seconds after which another try may succeed; answered as `Retry-After`. Codes with status 503 have 1 by default. */
+  readonly retryAfter?: number;
+}
+
+/** A failure with a public sentence (`message`) and, in `cause`, what only the log may see. */
+export class GatewayError extends Error {
+  override readonly name = "GatewayError";
+  /** The HTTP status that belongs to {@link code}. */
+  readonly status: number;
+
+  constructor(readonly code: ErrorCode, message: string, readonly extra: ErrorExtra = {}) {
+    super(message, { cause: extra.cause });
+    this.status = ERROR_STATUS[code];
+  }
+}

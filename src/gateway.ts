@@ -1,0 +1,96 @@
+import type { Config } from "../config/index.ts";
+import { routes } from "../routes/index.ts";
+import type { RootKey } from "../services/auth/crypto/root_key.ts";
+import { createApp } from "./app.ts";
+import { type Container, createContainer } from "./container.ts";
+import { GatewayError } from "./contracts/errors.ts";
+import type { Observation } from "./contracts/observation.ts";
+import { clientAddresses } from "./http/client_address.ts";
+import { listen } from "./http/server.ts";
+import { accessLog } from "./observability/access_log.ts";
+import type { LineWriter } from "./observability/line_writer.ts";
+import { logger } from "./observability/log.ts";
+import { RequestMetrics } from "./observability/request_metrics.ts";
+
+export interface GatewayOptions {
+  readonly config: Config;
+  readonly rootKey: RootKey;
+  /** Where access lines go. */
+  readonly writer: LineWriter;
+}
+
+/** A gateway that serves. */
+export interface Gateway {
+  /** As it can be called from this machine. */
+  readonly url: string;
+  readonly container: Container;
+  /** Stops in phases: says so, waits a moment for load balancers, takes no more, finishes what runs, closes services. */
+  stop(): Promise<void>;
+}
+
+/**
+ * Starts a gateway: services first, then the socket, so that the first answer is a true one.
+ * @throws Deno.errors.AddrInUse, and what an embedded driver cannot open
+ */
+export async function startGateway({ config, rootKey, writer }: GatewayOptions): Promise<Gateway> {
+  const abort = new AbortController();
+  const random = (n: number) => crypto.getRandomValues(new Uint8Array(n));
+  let url = "";
+  const container = createContainer({ config, rootKey, now: Date.now, random, url: () => url });
+  try {
+    await container.start();
+    const { body, max_json_depth: maxDepth, cors, trusted_proxies, listen: address, shutdown } = config.http;
+    const app = createApp({
+      routes,
+      services: container.services,
+      body: { maxBytes: body.max_bytes, stallTimeout: body.stall_timeout, timeout: body.timeout, maxDepth },
+      cors,
+      facts: { shutdown: abort.signal, addressOf: clientAddresses(trusted_proxies) },
+      observe: observer(config, container, writer),
+      random,
+    });
+    const server = listen(app, address, abort);
+    url = server.url;
+    return { url, container, stop: () => stop(container, server, shutdown, abort) };
+  } catch (error) {
+    await container.close();
+    throw error;
+  }
+}
+
+function observer({ log, metrics }: Config, { registry }: Container, writer: LineWriter): (o: Observation) => void {
+  const errors = logger("http");
+  const figures = new RequestMetrics();
+  if (metrics.enabled) figures.register(registry);
+  const write = log.access ? accessLog(writer, log.format, Date.now) : () => {};
+  return (observation) => {
+    figures.observe(observation);
+    write(observation);
+    const { error, requestId, route } = observation;
+    if (error === undefined) return;
+    // What a client did wrong is in the access log; what went wrong here needs its cause.
+    if (!(error instanceof GatewayError)) errors.error("unexpected failure", { request_id: requestId, route, error });
+    else if (error.cause !== undefined) {
+      const level = error.status >= 500 ? "warn" : "debug";
+      errors[level]("request failed", { request_id: requestId, route, code: error.code, cause: error.cause });
+    }
+  };
+}
+
+type Stoppable = { stop(grace: number): Promise<void> };
+
+async function stop(
+  container: Container,
+  server: Stoppable,
+  { grace, delay }: Config["http"]["shutdown"],
+  abort: AbortController,
+): Promise<void> {
+  const log = logger("gateway");
+  container.system.stopping();
+  log.info("stopping", { grace_ms: grace, delay_ms: delay });
+  await new Promise((resolve) => setTimeout(resolve, delay));
+  await server.stop(grace);
+  abort.abort(new DOMException("the gateway has stopped", "AbortError"));
+  await container.close();
+  log.info("stopped");
+}

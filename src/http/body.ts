@@ -1,0 +1,130 @@
+import { GatewayError } from "../contracts/errors.ts";
+
+/** Bounds on what a client may send as a body. */
+export interface BodyLimits {
+  /** Bytes. One more is 413, found while reading, whatever `Content-Length` says. */
+  readonly maxBytes: number;
+  /** Milliseconds without a single byte after which the request is 408. */
+  readonly stallTimeout: number;
+  /** Milliseconds for the whole body: the bound on a client that keeps dripping. */
+  readonly timeout: number;
+  /** How deep arrays and objects may nest. */
+  readonly maxDepth: number;
+}
+
+/** Below this a declared length is read in one go: the stall timer then bounds the whole body. */
+const SMALL = 64 * 1024;
+const utf8 = new TextDecoder("utf-8", { fatal: true });
+
+/**
+ * Reads a body within its bounds.
+ * @throws GatewayError `BODY_TOO_LARGE` (413), `REQUEST_TIMEOUT` (408), `INVALID_REQUEST` when the client broke off.
+ */
+export async function readBody(request: Request, limits: BodyLimits): Promise<Uint8Array> {
+  const header = request.headers.get("content-length");
+  const declared = header === null ? NaN : Number(header);
+  if (declared > limits.maxBytes) throw tooLarge(limits.maxBytes);
+  if (declared === 0 || request.body === null) return new Uint8Array();
+  return declared <= SMALL ? await readSmall(request, limits) : await readCounted(request.body, limits);
+}
+
+async function readSmall(request: Request, { stallTimeout }: BodyLimits): Promise<Uint8Array> {
+  const { promise, reject } = Promise.withResolvers<never>();
+  const timer = setTimeout(() => reject(stalled()), stallTimeout);
+  try {
+    const bytes = request.bytes().catch((cause) => {
+      throw brokenOff(cause);
+    });
+    return await Promise.race([bytes, promise]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+async function readCounted(body: ReadableStream<Uint8Array>, limits: BodyLimits): Promise<Uint8Array> {
+  const reader = body.getReader();
+  const chunks: Uint8Array[] = [];
+  let size = 0;
+  let failure: GatewayError | undefined;
+  const abort = (error: GatewayError) => {
+    failure ??= error;
+    reader.cancel(error).catch(() => {});
+  };
+  const whole = setTimeout(() => abort(stalled()), limits.timeout);
+  let stall = setTimeout(() => abort(stalled()), limits.stallTimeout);
+  try {
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (failure) throw failure;
+      if (done) return join(chunks, size);
+      clearTimeout(stall);
+      size += value.byteLength;
+      if (size > limits.maxBytes) {
+        abort(tooLarge(limits.maxBytes));
+        throw failure;
+      }
+      chunks.push(value);
+      stall = setTimeout(() => abort(stalled()), limits.stallTimeout);
+    }
+  } catch (cause) {
+    throw failure ?? brokenOff(cause);
+  } finally {
+    clearTimeout(stall);
+    clearTimeout(whole);
+  }
+}
+
+function join(chunks: readonly Uint8Array[], size: number): Uint8Array {
+  if (chunks.length === 1) return chunks[0]!;
+  const all = new Uint8Array(size);
+  let at = 0;
+  for (const chunk of chunks) {
+    all.set(chunk, at);
+    at += chunk.byteLength;
+  }
+  return all;
+}
+
+/**
+ * Parses JSON text as it came: UTF-8 only, bounded depth, integers that a number cannot hold exactly as `bigint`.
+ * @throws GatewayError `INVALID_JSON`
+ */
+export function parseJson(bytes: Uint8Array, maxDepth: number): unknown {
+  let value: unknown;
+  let text: string;
+  try {
+    text = utf8.decode(bytes);
+    // The reviver with source text is ten times slower, so it runs only where a long number can be.
+    value = /\d{16}/.test(text) ? JSON.parse(text, exactInteger) : JSON.parse(text);
+  } catch (cause) {
+    throw new GatewayError("INVALID_JSON", "invalid json body: it must be one JSON value in UTF-8", { cause });
+  }
+  if (text.length > 2 * maxDepth && isDeeper(value, maxDepth)) {
+    throw new GatewayError("INVALID_JSON", `invalid json body: nested deeper than ${maxDepth} levels`);
+  }
+  return value;
+}
+
+const exactInteger = ((_key: string, value: unknown, context: { source?: string }) =>
+  typeof value === "number" && !Number.isSafeInteger(value) && /^-?\d+$/.test(context.source ?? "")
+    ? BigInt(context.source!)
+    : value) as (key: string, value: unknown) => unknown;
+
+/** Walks level by level, without recursion: the depth is what a hostile client chooses. */
+function isDeeper(value: unknown, maxDepth: number): boolean {
+  let level: unknown[] = [value];
+  for (let depth = 0; level.length > 0; depth++) {
+    if (depth > maxDepth) return true;
+    level = level.flatMap((item) => typeof item === "object" && item !== null ? Object.values(item) : []);
+  }
+  return false;
+}
+
+const tooLarge = (maxBytes: number) =>
+  new GatewayError("BODY_TOO_LARGE", `the body exceeds ${maxBytes} bytes`, { headers: { connection: "close" } });
+const stalled = () =>
+  new GatewayError("REQUEST_TIMEOUT", "the body did not arrive in time", { headers: { connection: "close" } });
+const brokenOff = (cause: unknown) =>
+  cause instanceof GatewayError
+    ? cause
+    : new GatewayError("INVALID_REQUEST", "the body ended before it was complete", { cause });

@@ -1,0 +1,57 @@
+import type { Context } from "hono";
+import type { Principal } from "../contracts/identity.ts";
+import type { RequestContext } from "../contracts/request.ts";
+import type { Route } from "./route.ts";
+
+/** What the server knows about requests in general; one value for all calls. */
+export interface ServerFacts {
+  /** Aborted when a shutdown has run out of patience. */
+  readonly shutdown: AbortSignal;
+  /** The client's address: the socket's, or what a configured proxy says. */
+  readonly addressOf: (http: Context) => string;
+}
+
+/** One request on its way. Middlewares fill it in, the handler reads it, services get it as their request context. */
+export class Call<Body = unknown, Query = unknown, Params = unknown> implements RequestContext {
+  body!: Body;
+  query!: Query;
+  params!: Params;
+  /** Who is calling, if the credential was good. Handlers of routes that are not public use {@link principal}. */
+  caller: Principal | undefined = undefined;
+  /** Whether a credential came with the request and was refused: the answer is then another one than for none at all. */
+  credentialRefused = false;
+  /** Headers of the response that the request path adds, such as those of the rate limit. */
+  headers: Record<string, string> | undefined = undefined;
+  traceparent: string | undefined = undefined;
+  #signal: AbortSignal | undefined = undefined;
+  #address: string | undefined = undefined;
+
+  constructor(
+    readonly http: Context,
+    readonly route: Route,
+    readonly requestId: string,
+    private readonly facts: ServerFacts,
+  ) {}
+
+  /** The request's headers, as they came. */
+  get incoming(): Headers {
+    return this.http.req.raw.headers;
+  }
+
+  /** Who is calling. Only a public route can meet nobody. */
+  get principal(): Principal {
+    if (!this.caller) throw new Error(`${this.route.path} asked for a principal that its access does not promise`);
+    return this.caller;
+  }
+
+  get signal(): AbortSignal {
+    return this.#signal ??= AbortSignal.any([this.http.req.raw.signal, this.facts.shutdown]);
+  }
+
+  get clientAddress(): string {
+    return this.#address ??= this.facts.addressOf(this.http);
+  }
+}
+
+/** One step of the request path: it lets the call pass by returning and ends it by throwing. Steps that need not wait return nothing. */
+export type Middleware = (call: Call) => void | Promise<void>;

@@ -1,0 +1,51 @@
+import { type ErrorCode, GatewayError } from "../contracts/errors.ts";
+
+/** What a handler answers. */
+export interface Reply {
+  readonly status: number;
+  /** Text (JSON unless `headers` says otherwise), bytes, a stream, or nothing. */
+  readonly body: string | Uint8Array<ArrayBuffer> | ReadableStream<Uint8Array> | null;
+  /** Lower-case names. A `content-type` here replaces `application/json`. */
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+/** JSON with a status and, if need be, headers. */
+export const json = (status: number, body: unknown, headers?: Readonly<Record<string, string>>): Reply => ({
+  status,
+  body: JSON.stringify(body),
+  ...(headers && { headers }),
+});
+
+/** 200 with JSON. */
+export const ok = (body: unknown): Reply => ({ status: 200, body: JSON.stringify(body) });
+
+/** For answers that hold a credential: neither a browser nor a proxy may keep them (RFC 6749, 5.1). */
+export const NO_STORE = { "cache-control": "no-store" } as const;
+
+/** `NOT_FOUND` → `not found`: the title of a kind of failure (RFC 9457). */
+export const titleOf = (code: ErrorCode): string => code.toLowerCase().replaceAll("_", " ");
+
+/** Builds the one error answer of the gateway: `error` for the clients of the wire format, RFC 9457 members beside it. */
+export function toErrorReply(error: unknown, requestId: string, problemJson: boolean): Reply {
+  const known = error instanceof GatewayError ? error : new GatewayError("INTERNAL", "internal error");
+  const { code, message, status, extra } = known;
+  const retryAfter = extra.retryAfter ?? (status === 503 ? 1 : undefined);
+  return {
+    status,
+    body: JSON.stringify({
+      error: message,
+      code,
+      request_id: requestId,
+      type: `urn:orama:error:${code.toLowerCase().replaceAll("_", "-")}`,
+      title: titleOf(code),
+      status,
+      detail: message,
+      details: extra.details,
+    }),
+    headers: {
+      ...extra.headers,
+      ...(retryAfter !== undefined && { "retry-after": String(Math.ceil(retryAfter)) }),
+      ...(problemJson && { "content-type": "application/problem+json" }),
+    },
+  };
+}

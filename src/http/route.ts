@@ -1,0 +1,72 @@
+import type { z, ZodType } from "zod";
+import type { ErrorCode } from "../contracts/errors.ts";
+import type { Role, Scope } from "../contracts/identity.ts";
+import type { Services } from "../contracts/services.ts";
+import type { Call } from "./call.ts";
+import type { Reply } from "./reply.ts";
+
+/** Who may call a route. Declared on the route and nowhere else; the authorisation matrix of the tests walks it. */
+export type Access =
+  /** Anyone. With `identify` a good credential is still recognised, and a bad one ignored. */
+  | { readonly kind: "public"; readonly identify?: true }
+  /** Anyone with a valid credential, operators included. */
+  | { readonly kind: "authenticated" }
+  | NamespaceAccess
+  /** A credential made by `keys create --operator`. */
+  | { readonly kind: "operator" };
+
+/** Someone with a right in one namespace, which is always the credential's own. */
+export interface NamespaceAccess {
+  readonly kind: "namespace";
+  readonly scope: Scope;
+  /** Path parameter that names a namespace: a name other than the credential's is 403 `NAMESPACE_MISMATCH`. */
+  readonly param?: string;
+  /** Weakest role that may call; a credential without a role (a named key) may not. Default: any credential with the scope. */
+  readonly role?: Role;
+}
+
+/** The HTTP methods that a route can have. `HEAD` comes with `GET`, `OPTIONS` is answered before any route. */
+export const METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"] as const;
+export type Method = typeof METHODS[number];
+
+/** One operation of the API. Serving, OpenAPI, the client and the tests all read this one value. */
+export interface Route<
+  Body extends ZodType = ZodType,
+  Query extends ZodType = ZodType,
+  Params extends ZodType = ZodType,
+> {
+  readonly method: Method;
+  /** Hono's notation: `/v1/namespaces/:ns`. */
+  readonly path: string;
+  /** One line, in the imperative. */
+  readonly summary: string;
+  /** What a caller should know beyond the summary, in Markdown. */
+  readonly description?: string;
+  /** The heading it stands under in the reference. */
+  readonly tag: string;
+  readonly access: Access;
+  /** Which rate limit counts a call: per credential or address (default), the strict one of credential endpoints, or none. */
+  readonly limit?: "credentials" | "none";
+  readonly params?: Params;
+  readonly query?: Query;
+  /** The JSON body, if the operation takes one. */
+  readonly body?: Body;
+  /** Whether the body may be missing; the schema is then given `{}`. */
+  readonly bodyOptional?: boolean;
+  /** The shape of the body in one line; begins the error sentence when the body does not fit, as older clients know it. */
+  readonly bodyHint?: string;
+  /** The JSON of a success. A route that answers something else says so in `produces`. */
+  readonly output: ZodType;
+  /** Media type of a success. Default `application/json`. */
+  readonly produces?: string;
+  /** Status of a success. Default 200. */
+  readonly status?: 200 | 201 | 204 | 302;
+  /** Codes this operation can answer beyond those that its access, limit and schemas imply. */
+  readonly errors?: readonly ErrorCode[];
+  handle(call: Call<z.infer<Body>, z.infer<Query>, z.infer<Params>>, services: Services): Promise<Reply> | Reply;
+}
+
+/** Carries the schemas' types into the handler; does nothing at run time. */
+export const defineRoute = <Body extends ZodType, Query extends ZodType, Params extends ZodType>(
+  route: Route<Body, Query, Params>,
+): Route => route as unknown as Route;

@@ -1,0 +1,41 @@
+import { findProgram, type Program, requireProgram } from "./programs.ts";
+import { type RqliteStart, RqliteTestCluster } from "./rqlite.ts";
+
+/** Starts engines for one test; they end with it. */
+export interface Engines {
+  /** A new and empty rqlite cluster. */
+  rqlite(options: RqliteStart): Promise<RqliteTestCluster>;
+}
+
+/**
+ * A test that needs real engines. Where a program is missing the test counts as ignored and its name says which one;
+ * with `TEST_ENGINES_REQUIRED=1` it fails instead. A failure shows the last lines that the engines wrote.
+ */
+export function engineTest(name: string, needs: readonly Program[], run: (engines: Engines) => Promise<void>): void {
+  const missing = needs.filter((program) => findProgram(program) === undefined);
+  const required = Deno.env.get("TEST_ENGINES_REQUIRED") === "1";
+  Deno.test({
+    name: missing.length === 0 ? name : `${name} [missing: ${missing.join(", ")}]`,
+    ignore: missing.length > 0 && !required,
+    async fn() {
+      for (const program of needs) requireProgram(program);
+      const clusters: RqliteTestCluster[] = [];
+      const engines: Engines = {
+        async rqlite(options) {
+          const cluster = await RqliteTestCluster.start(options);
+          clusters.push(cluster);
+          return cluster;
+        },
+      };
+      try {
+        await run(engines);
+      } catch (cause) {
+        if (clusters.length === 0) throw cause;
+        const message = cause instanceof Error ? cause.message : String(cause);
+        throw new Error(`${message}\n${clusters.map((cluster) => cluster.tails()).join("\n")}`, { cause });
+      } finally {
+        await Promise.all(clusters.map((cluster) => cluster[Symbol.asyncDispose]()));
+      }
+    },
+  });
+}

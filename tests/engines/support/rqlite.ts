@@ -1,0 +1,159 @@
+import { freePorts } from "./ports.ts";
+import { requireProgram } from "./programs.ts";
+import { TiedProcess } from "./tied_process.ts";
+import { until } from "./wait.ts";
+
+/** How an rqlite cluster is started. */
+export interface RqliteStart {
+  readonly nodes: 1 | 3;
+  /**
+   * Elections within about 0.2 s instead of rqlite's 1 to 1.6 s. Default: with one node, whose start waits for an election;
+   * three nodes keep what a real cluster has.
+   */
+  readonly fastElections?: boolean;
+  /** Requests must carry this user (HTTP Basic); without it everybody may do everything. */
+  readonly user?: { readonly username: string; readonly password: string };
+  /** Further command line flags. */
+  readonly flags?: readonly string[];
+  /** Milliseconds for all nodes to become ready. Default 30,000. */
+  readonly deadline?: number;
+}
+
+const FAST_ELECTIONS = ["-raft-timeout", "-raft-election-timeout", "-raft-leader-lease-timeout"].flatMap((
+  flag,
+) => [flag, "200ms"]);
+
+/** One rqlited, which can be hurt. */
+export class RqliteTestNode {
+  #process: TiedProcess | undefined = undefined;
+
+  constructor(
+    readonly id: string,
+    readonly url: string,
+    private readonly command: readonly string[],
+    readonly log: string,
+  ) {}
+
+  /** Starts it, for the first time or again on its old data, and does not wait until it is ready. */
+  async start(): Promise<void> {
+    this.#process = await TiedProcess.start(this.command, this.log);
+  }
+
+  /** `kill -9`; comes back when the process is gone. */
+  async kill(): Promise<void> {
+    await this.#process?.kill();
+    this.#process = undefined;
+  }
+
+  /** `SIGSTOP`: its connections stay open and nobody answers. */
+  pause(): void {
+    this.#process?.signal("SIGSTOP");
+  }
+
+  /** `SIGCONT`. */
+  resume(): void {
+    this.#process?.signal("SIGCONT");
+  }
+
+  /** Whether it serves and knows a leader. @throws Error when its process has ended by itself */
+  async isReady(): Promise<boolean> {
+    if (this.#process?.ended === true) throw new Error(`rqlited ${this.id} ended by itself`);
+    const response = await fetch(`${this.url}/readyz`, { signal: AbortSignal.timeout(1_000) }).catch(() => undefined);
+    await response?.body?.cancel();
+    return response?.status === 200;
+  }
+
+  /** Its last lines of output. */
+  tail(): string {
+    return this.#process?.tail() ?? Deno.readTextFileSync(this.log).slice(-2_000);
+  }
+}
+
+/** A cluster of its own, with data in a temporary folder that goes with it. */
+export class RqliteTestCluster implements AsyncDisposable {
+  private constructor(
+    readonly nodes: readonly RqliteTestNode[],
+    private readonly folder: string,
+    private readonly user: RqliteStart["user"],
+    private readonly deadline: number,
+  ) {}
+
+  /** Starts all nodes and waits until they are ready. @throws Error with the last lines of output when they do not get there */
+  static async start(options: RqliteStart): Promise<RqliteTestCluster> {
+    const program = requireProgram("rqlited");
+    const folder = await Deno.makeTempDir({ prefix: "orama-rqlite-" });
+    const ports = freePorts(options.nodes * 2);
+    const address = (port: number | undefined) => `127.0.0.1:${port}`;
+    const raft = ports.slice(options.nodes).map(address);
+    const flags = [...(options.fastElections ?? options.nodes === 1 ? FAST_ELECTIONS : []), ...(options.flags ?? [])];
+    if (options.nodes > 1) flags.push("-bootstrap-expect", String(options.nodes), "-join", raft.join(","));
+    if (options.user !== undefined) {
+      const users = [{ ...options.user, perms: ["all"] }, {
+        username: "*",
+        perms: ["ready", "join", "join-read-only"],
+      }];
+      await Deno.writeTextFile(`${folder}/users.json`, JSON.stringify(users));
+      flags.push("-auth", `${folder}/users.json`);
+      if (options.nodes > 1) flags.push("-join-as", options.user.username);
+    }
+    const nodes = raft.map((raftAddress, i) => {
+      const own = ["-fk", "-node-id", `n${i}`, "-http-addr", address(ports[i]), "-raft-addr", raftAddress];
+      const command = [program, ...own, ...flags, `${folder}/n${i}`];
+      return new RqliteTestNode(`n${i}`, `http://${address(ports[i])}`, command, `${folder}/n${i}.log`);
+    });
+    const cluster = new RqliteTestCluster(nodes, folder, options.user, options.deadline ?? 30_000);
+    try {
+      await Promise.all(nodes.map((node) => node.start()));
+      await cluster.ready();
+      return cluster;
+    } catch (cause) {
+      const logs = cluster.tails();
+      await cluster[Symbol.asyncDispose]();
+      throw new Error(`rqlite did not start\n${logs}`, { cause });
+    }
+  }
+
+  get urls(): string[] {
+    return this.nodes.map(({ url }) => url);
+  }
+
+  /** Waits until all nodes, or those given, are ready. */
+  async ready(nodes: readonly RqliteTestNode[] = this.nodes): Promise<void> {
+    await Promise.all(nodes.map((node) => until(`rqlited ${node.id} is ready`, () => node.isReady(), this.deadline)));
+  }
+
+  /** The leader, as the nodes that answer see it; waits for an election. */
+  async leader(): Promise<RqliteTestNode> {
+    let leader: RqliteTestNode | undefined;
+    await until("there is a leader", async () => {
+      for (const node of this.nodes) leader ??= await this.#leaderAsSeenBy(node).catch(() => undefined);
+      return leader !== undefined;
+    }, this.deadline);
+    return leader!;
+  }
+
+  /** The last lines of output of every node, for the message of a failed test. */
+  tails(): string {
+    return this.nodes.map((node) => `--- rqlited ${node.id}, last lines of output\n${node.tail()}`).join("\n");
+  }
+
+  /** Kills all nodes and removes their data. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all(this.nodes.map((node) => node.kill()));
+    await Deno.remove(this.folder, { recursive: true });
+  }
+
+  async #leaderAsSeenBy(node: RqliteTestNode): Promise<RqliteTestNode | undefined> {
+    const headers = new Headers();
+    if (this.user !== undefined) {
+      headers.set("authorization", `Basic ${btoa(`${this.user.username}:${this.user.password}`)}`);
+    }
+    const response = await fetch(`${node.url}/nodes?ver=2&timeout=500ms`, {
+      headers,
+      signal: AbortSignal.timeout(1_000),
+    });
+    const { nodes } = await response.json() as { nodes: { id: string; leader: boolean; reachable: boolean }[] };
+    const id = nodes.find(({ leader, reachable }) => leader && reachable)?.id;
+    return this.nodes.find((one) => one.id === id);
+  }
+}

@@ -1,0 +1,157 @@
+import { deepEqual, equal, match, notEqual, throws } from "node:assert/strict";
+import { z } from "zod";
+import { catalogueOf, leavesOf } from "../../../config/catalogue.ts";
+import { field, group, section } from "../../../config/field.ts";
+import { type Config, ConfigError, loadConfig } from "../../../config/index.ts";
+import { duration } from "../../../config/kinds/duration.ts";
+import { integer, text } from "../../../config/kinds/plain.ts";
+import { CATALOGUE, load as loadSections } from "../../../config/load.ts";
+import { print } from "../../../config/print.ts";
+import { referenceOf } from "../../../config/reference.ts";
+import { inputOf, load, problemOf, problemsOf } from "./support.ts";
+
+Deno.test("every setting has a description of its own and a default that its kind takes", () => {
+  for (const { path, schema, meta } of CATALOGUE.byPath.values()) {
+    match(meta.description, /^[A-Z`].*\.( .*)?$/s, path);
+    equal(schema.safeParse(undefined).success || meta.default === undefined, true, `default of ${path}`);
+    match(path, /^[a-z\d_]+(\.[a-z\d_]+)+$/);
+    if (meta.kind.name === "integer" || meta.kind.name === "number") notEqual(meta.unit, undefined, `unit of ${path}`);
+  }
+});
+
+Deno.test("no two settings share a variable", () => {
+  equal(CATALOGUE.byVariable.size, CATALOGUE.byPath.size);
+  equal(leavesOf(CATALOGUE.root).length, CATALOGUE.byPath.size);
+});
+
+Deno.test("what a kind prints is what it takes: every default survives toYaml()", () => {
+  for (const { path, schema, meta } of CATALOGUE.byPath.values()) {
+    if (meta.default === undefined) continue;
+    const value = schema.parse(undefined);
+    deepEqual(schema.parse(meta.kind.toYaml(value)), value, path);
+  }
+});
+
+Deno.test("a new domain is one section: it is loaded, printed and described like the others", () => {
+  const cache = section({
+    description: "The cache.",
+    fields: {
+      ttl: field(duration(), { default: "1h", description: "Life of an entry." }),
+      olric: group({ token: field(text(), { secret: true, description: "Token of the servers." }) }),
+      size: field(integer({ max: 10 }), { default: 5, unit: "entries", description: "Entries." }),
+    },
+    check: ({ size, ttl }) =>
+      size > 8 && ttl > 1000 ? [{ key: "size", because: "ttl", expected: "less with such a ttl" }] : [],
+  });
+  const catalogue = catalogueOf({ cache });
+  const input = inputOf({
+    yaml: "cache:\n  olric: {token_file: /t}\n",
+    files: { "/t": "hush\n" },
+    env: { ORAMA_CACHE__TTL: "2h" },
+  });
+  const loaded = loadSections(catalogue, input);
+  deepEqual(loaded.config, { cache: { ttl: 7_200_000, olric: { token: "hush" }, size: 5 } });
+  equal(
+    print(catalogue, loaded),
+    'cache:\n  ttl: 2h  # env ORAMA_CACHE__TTL\n  olric:\n    token: "[secret]"  # orama.yaml:2, content of /t\n  size: 5  # default\n',
+  );
+  match(referenceOf(catalogue), /\| `cache\.olric\.token` \| text, \*\*secret\*\* \|/);
+  throws(
+    () => loadSections(catalogue, inputOf({ yaml: "cache:\n  size: 9\n" })),
+    ({ problems: [problem] }: ConfigError) => {
+      equal(problem?.line, 2);
+      return problem?.problem === "expected less with such a ttl";
+    },
+  );
+});
+
+Deno.test("a field that was not made by field() is a defect that shows at once", () => {
+  throws(() => catalogueOf({ x: section({ description: "", fields: { y: z.string() } }) }), TypeError);
+});
+
+Deno.test("sections refuse unknown keys by themselves", () => {
+  for (const { schema } of Object.values(CATALOGUE.sections)) {
+    equal(schema.safeParse({ nonsense: 1 }).error?.issues.some(({ code }) => code === "unrecognized_keys"), true);
+  }
+});
+
+Deno.test("the type of the configuration is that of its sections", () => {
+  const config: Config = load().config;
+  const listen: { readonly hostname: string; readonly port: number } = config.http.listen;
+  const driver: "sqlite" | "rqlite" = config.database.driver;
+  const pool: readonly { readonly name: string; readonly urls: readonly string[] }[] = config.database.rqlite.pool;
+  const publicUrl: string | undefined = config.http.public_url;
+  const rpc: Readonly<Record<string, string>> = config.auth.ethereum_rpc;
+  deepEqual([listen.port, driver, pool, publicUrl, rpc], [6001, "sqlite", [], undefined, {}]);
+});
+
+Deno.test("database.driver rqlite needs a cluster for the control plane and others for namespaces", () => {
+  const problems = problemsOf({ yaml: "database:\n  driver: rqlite\n" });
+  deepEqual(problems.map(({ line, key }) => [line, key]), [
+    [2, "database.rqlite.control"],
+    [2, "database.rqlite.pool"],
+  ]);
+  match(problems[0]!.problem, /because database\.driver is rqlite/);
+  equal(problemsOf({ env: { ORAMA_DATABASE__DRIVER: "rqlite" } })[0]?.source, "env ORAMA_DATABASE__DRIVER");
+});
+
+Deno.test("clusters of RQLite have names of their own and share no node", () => {
+  const pool = (clusters: string) =>
+    problemsOf({ yaml: `database:\n  driver: rqlite\n  rqlite:\n    control: [http://a:1]\n    pool:\n${clusters}` })
+      .map(({ line, key }) => [line, key]);
+  deepEqual(pool("      - {name: x, urls: [http://b:1]}\n      - {name: x, urls: [http://c:1]}\n"), [[
+    7,
+    "database.rqlite.pool.1.name",
+  ]]);
+  deepEqual(pool("      - {name: x, urls: [http://a:1/]}\n"), [[6, "database.rqlite.pool.0.urls.0"]]);
+  deepEqual(pool("      - {name: x, urls: [http://b:1]}\n      - {name: y, urls: [http://c:1, http://B:1]}\n"), [
+    [7, "database.rqlite.pool.1.urls.1"],
+  ]);
+  deepEqual(pool("      - {name: x, urls: []}\n"), [[6, "database.rqlite.pool.0.urls"]]);
+});
+
+Deno.test("user name and password of RQLite come together", () => {
+  const rqlite = "database: {driver: rqlite, rqlite: {control: [http://a:1], pool: [{name: x, urls: [http://b:1]}], ";
+  equal(problemOf({ yaml: `${rqlite}username: u}}` }).key, "database.rqlite.password");
+  equal(problemOf({ yaml: `${rqlite}password: p}}` }).key, "database.rqlite.username");
+  equal(load({ yaml: `${rqlite}username: u, password: p}}` }).config.database.rqlite.password, "p");
+});
+
+Deno.test("no rule speaks of a setting that is wrong by itself", () => {
+  const problems = problemsOf({
+    yaml: "database:\n  driver: rqlite\n  rqlite:\n    control: [nowhere]\n    pool: 5\n",
+  });
+  deepEqual(problems.map(({ key }) => key), ["database.rqlite.control.0", "database.rqlite.pool"]);
+});
+
+Deno.test("a limit that is on lets at least one request pass; a rate of 0 switches it off", () => {
+  equal(problemOf({ yaml: "limits: {key: {burst: 0}}" }).key, "limits.key.burst");
+  deepEqual(load({ yaml: "limits: {key: {rate: 0, burst: 0}}" }).config.limits.key, { rate: 0, burst: 0 });
+});
+
+Deno.test("a session outlives its access token, and a sign-in has a chain", () => {
+  equal(problemOf({ yaml: "auth: {refresh_token_ttl: 1m}" }).key, "auth.refresh_token_ttl");
+  equal(problemOf({ yaml: "auth: {sign_in: {chain_ids: []}}" }).key, "auth.sign_in.chain_ids");
+});
+
+Deno.test("loading reads nothing but what it was given", () => {
+  const read: string[] = [];
+  const readFile = (path: string) => {
+    read.push(path);
+    return "";
+  };
+  loadConfig({ readFile, env: {}, flags: [] });
+  deepEqual(read, []);
+  loadConfig({ file: "x.yaml", readFile, env: {}, flags: [] });
+  deepEqual(read, ["x.yaml"]);
+});
+
+Deno.test("a configuration file that cannot be read is named", () => {
+  const readFile = (): string => {
+    throw new Deno.errors.NotFound("No such file or directory (os error 2)");
+  };
+  throws(() => loadConfig({ file: "none.yaml", readFile, env: {}, flags: [] }), (error: ConfigError) => {
+    deepEqual([error.problems.length, error.problems[0]?.file], [1, "none.yaml"]);
+    return error instanceof ConfigError && /none\.yaml: cannot be read: No such file/.test(error.message);
+  });
+});
