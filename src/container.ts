@@ -26,7 +26,7 @@ import { BUILD } from "./build.ts";
 import { GatewayError } from "./contracts/errors.ts";
 import type { Namespaces } from "./contracts/namespaces.ts";
 import type { Services } from "./contracts/services.ts";
-import { openDrivers } from "./drivers.ts";
+import { type DatabaseOf, openDrivers } from "./drivers.ts";
 import { logger } from "./observability/log.ts";
 import { instrument, serviceTimings } from "./observability/instrument.ts";
 import { Upkeep } from "./upkeep.ts";
@@ -58,13 +58,14 @@ export interface Container {
 /** Milliseconds in which a revocation reaches the other gateways. */
 const REVOCATION_INTERVAL = 500;
 
-/** Builds every service from the configuration. Nothing is connected before `start`. */
-export function createContainer({ config, rootKey, now, random, url }: ContainerOptions): Container {
+/** Builds every service from the configuration. @throws what an embedded driver cannot open */
+export async function createContainer({ config, rootKey, now, random, url }: ContainerOptions): Promise<Container> {
   const log = logger("container");
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
 
-  const drivers = openDrivers(config, (namespace, signal) => namespaces.databaseOf(namespace, signal));
+  const databaseOf: DatabaseOf = (namespace, signal) => namespaces.databaseOf(namespace, signal);
+  const drivers = await openDrivers(config, databaseOf, "gateway");
   const control = new StartingControlDatabase(drivers.control);
   const audit = new ControlAuditLog(control, now);
   const revocations = new RevocationFeed(control, {

@@ -36,7 +36,7 @@ export async function startGateway({ config, rootKey, writer }: GatewayOptions):
   const abort = new AbortController();
   const random = (n: number) => crypto.getRandomValues(new Uint8Array(n));
   let url = "";
-  const container = createContainer({ config, rootKey, now: Date.now, random, url: () => url });
+  const container = await createContainer({ config, rootKey, now: Date.now, random, url: () => url });
   try {
     await container.start();
     const { body, max_json_depth: maxDepth, cors, trusted_proxies, listen: address, shutdown } = config.http;

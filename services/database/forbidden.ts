@@ -1,5 +1,5 @@
 import { GatewayError } from "../../src/contracts/errors.ts";
-import { type Token, upper } from "./lexer.ts";
+import { isName, isOperator, isWord, type Token, upper } from "./lexer.ts";
 
 /** PRAGMAs that only tell something, and whether they take an argument: with one, the others would change a setting. */
 const READING_PRAGMAS: ReadonlyMap<string, "argument" | "bare"> = new Map([
@@ -57,10 +57,10 @@ export function isReadingPragma(name: string, hasArgument: boolean): boolean {
 /** @throws GatewayError `SQL_NOT_ALLOWED` unless it is `PRAGMA [main.]name` or `PRAGMA [main.]name(argument)` of one that only reads */
 export function checkPragma(tokens: readonly Token[]): void {
   let at = 1;
-  if (tokens[at + 1]?.value === "." && tokens[at]?.value === "MAIN") at += 2;
+  if (isWord(tokens[at], "MAIN") && isOperator(tokens[at + 1], ".")) at += 2;
   const name = tokens[at];
   const rest = tokens.slice(at + 1);
-  const argument = rest.length === 3 && rest[0]!.value === "(" && rest[2]!.value === ")";
+  const argument = rest.length === 3 && isOperator(rest[0], "(") && isOperator(rest[2], ")");
   const shape = name?.kind === "word" && (rest.length === 0 || argument);
   if (shape && isReadingPragma(name.value, argument)) return;
   throw notAllowed(
@@ -71,16 +71,16 @@ export function checkPragma(tokens: readonly Token[]): void {
 
 /** Refuses names that no statement of a client may use, wherever they stand. @throws GatewayError `SQL_NOT_ALLOWED` */
 export function checkNames(tokens: readonly Token[]): void {
-  for (const [at, { kind, value }] of tokens.entries()) {
+  for (const [at, token] of tokens.entries()) {
     // SQLite also takes a string for a name where only a name can stand, so strings are looked at like names.
-    if (kind !== "word" && kind !== "quoted" && kind !== "string") continue;
-    const name = value.toLowerCase();
+    if (!isName(token) && token.kind !== "string") continue;
+    const name = token.value.toLowerCase();
     if (name.startsWith(RESERVED_PREFIX)) {
       throw notAllowed(`names that begin with ${RESERVED_PREFIX} are the gateway's own; text that begins so belongs into args`);
     }
-    if (kind === "string") continue;
+    if (token.kind === "string") continue;
     if (FORBIDDEN_TABLES.has(name)) throw notAllowed(`${name} is not allowed`);
-    if (tokens[at + 1]?.value === "(" && FORBIDDEN_FUNCTIONS.has(name)) throw notAllowed(`the function ${name} is not allowed`);
+    if (isOperator(tokens[at + 1], "(") && FORBIDDEN_FUNCTIONS.has(name)) throw notAllowed(`the function ${name} is not allowed`);
   }
 }
 
@@ -91,20 +91,17 @@ export function checkNames(tokens: readonly Token[]): void {
 export function checkDefinition(tokens: readonly Token[]): void {
   if (tokens[0]!.value !== "CREATE") return;
   let at = 1;
-  if (isOneOf(tokens[at], ["TEMP", "TEMPORARY"])) throw temporary();
-  while (isOneOf(tokens[at], ["UNIQUE", "VIRTUAL"])) at++;
+  if (isWord(tokens[at], "TEMP") || isWord(tokens[at], "TEMPORARY")) throw temporary();
+  if (isWord(tokens[at], "UNIQUE") || isWord(tokens[at], "VIRTUAL")) at++;
   at++;
-  while (isOneOf(tokens[at], ["IF", "NOT", "EXISTS"])) at++;
-  if (tokens[at + 1]?.value === "." && upper(tokens[at]!.value) === "TEMP") throw temporary();
-  if (!isOneOf(tokens[1], ["VIRTUAL"])) return;
-  const using = tokens.findIndex((token) => isOneOf(token, ["USING"]));
+  if (isWord(tokens[at], "IF")) at += 3;
+  if (isOperator(tokens[at + 1], ".") && upper(tokens[at]!.value) === "TEMP") throw temporary();
+  if (!isWord(tokens[1], "VIRTUAL")) return;
+  const using = tokens.findIndex((token) => isWord(token, "USING"));
   const module = tokens[using + 1]?.value.toLowerCase();
   if (using < 0 || module === undefined || VIRTUAL_TABLE_MODULES.has(module)) return;
   throw notAllowed(`virtual tables of the module ${module.slice(0, 60)} are not allowed; ${[...VIRTUAL_TABLE_MODULES].join(", ")} are`);
 }
-
-const isOneOf = (token: Token | undefined, words: readonly string[]) =>
-  token?.kind === "word" && words.includes(token.value);
 
 const temporary = () =>
   notAllowed("temporary tables are not allowed: they belong to one connection, and requests share connections. Create an ordinary table");

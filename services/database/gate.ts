@@ -1,6 +1,6 @@
 import { GatewayError } from "../../src/contracts/errors.ts";
 import { checkDefinition, checkNames, checkPragma } from "./forbidden.ts";
-import { type Token, tokenize } from "./lexer.ts";
+import { isName, isOperator, isWord, nesting, type Token, tokenize, upper } from "./lexer.ts";
 
 /** What the gate tells of a statement from its text. Plain data. */
 export interface StatementFacts {
@@ -15,6 +15,13 @@ export interface StatementFacts {
   readonly upserts: boolean;
   /** Calls `last_insert_rowid()`, `changes()` or `total_changes()`: nothing may run between it and the statement before it. */
   readonly asksConnection: boolean;
+}
+
+/** A statement that passed. */
+export interface JudgedStatement {
+  /** The statement without what stands around it: comments and semicolons before and behind. */
+  readonly sql: string;
+  readonly facts: StatementFacts;
 }
 
 /** Characters of one statement: past this a value belongs into an argument. */
@@ -36,7 +43,7 @@ const CONNECTION_FUNCTIONS = new Set(["LAST_INSERT_ROWID", "CHANGES", "TOTAL_CHA
  * by what SQLite's grammar makes certain and leaves every other mistake to SQLite.
  * @throws GatewayError `SQL_INVALID` for text that is no statement, `SQL_NOT_ALLOWED` with the alternative for one that may not run
  */
-export function judge(sql: string): StatementFacts {
+export function judge(sql: string): JudgedStatement {
   if (sql.length > MAX_SQL_LENGTH) {
     throw invalid(`the statement has more than ${MAX_SQL_LENGTH} characters: values belong into args`);
   }
@@ -45,20 +52,22 @@ export function judge(sql: string): StatementFacts {
   checkPieces(all);
   const tokens = onlyStatement(all);
   checkNames(tokens);
-  return { ...classify(tokens), placeholders: tokens.filter(({ kind }) => kind === "placeholder").length };
+  const placeholders = tokens.filter(({ kind }) => kind === "placeholder").length;
+  return { sql: sql.slice(tokens[0]!.start, tokens.at(-1)!.end), facts: { ...classify(tokens), placeholders } };
 }
 
 function checkPieces(tokens: readonly Token[]): void {
   const levels = [0];
   let size = 0;
-  for (const { kind, value } of tokens) {
+  for (const token of tokens) {
+    const { kind, value } = token;
     if (kind === "illegal") throw invalid(`unrecognized token: "${value.slice(0, 60)}"`);
     if (kind === "parameter") {
       throw invalid(`the placeholder "${value.slice(0, 60)}" is not supported: write ? and give the values in order in args`);
     }
-    if (kind === "operator" && value === "(") levels.push(0);
-    else if (kind === "operator" && value === ")") size -= levels.length > 1 ? levels.pop()! : 0;
-    else if (kind === "semicolon" || (kind === "operator" && value === ",")) {
+    if (isOperator(token, "(")) levels.push(0);
+    else if (isOperator(token, ")")) size -= levels.length > 1 ? levels.pop()! : 0;
+    else if (kind === "semicolon" || isOperator(token, ",")) {
       size -= levels.at(-1)!;
       levels[levels.length - 1] = 0;
       continue;
@@ -81,16 +90,13 @@ function onlyStatement(tokens: readonly Token[]): readonly Token[] {
 
 /** A trigger goes on to the first `END` behind a semicolon, every other statement to the first semicolon. */
 function endOfStatement(tokens: readonly Token[], first: number): number {
-  const semicolon = (from: number) => {
-    const at = tokens.findIndex(({ kind }, index) => index >= from && kind === "semicolon");
-    return at < 0 ? tokens.length : at;
-  };
-  if (!startsTrigger(tokens, first)) return semicolon(first);
-  for (let at = first;;) {
-    at = semicolon(at) + 1;
-    if (at >= tokens.length) return tokens.length;
-    if (isWord(tokens[at], "END")) return at + 1;
+  const trigger = startsTrigger(tokens, first);
+  for (let at = first; at < tokens.length; at++) {
+    if (tokens[at]!.kind !== "semicolon") continue;
+    if (!trigger) return at;
+    if (isWord(tokens[at + 1], "END")) return at + 2;
   }
+  return tokens.length;
 }
 
 function startsTrigger(tokens: readonly Token[], first: number): boolean {
@@ -108,7 +114,7 @@ function afterExplain(tokens: readonly Token[], at: number): number {
 function classify(tokens: readonly Token[]): Omit<StatementFacts, "placeholders"> {
   const start = afterExplain(tokens, 0);
   const asksConnection = tokens.some((token, at) =>
-    isName(token) && CONNECTION_FUNCTIONS.has(token.value.toUpperCase()) && tokens[at + 1]?.value === "("
+    isName(token) && CONNECTION_FUNCTIONS.has(upper(token.value)) && isOperator(tokens[at + 1], "(")
   );
   const facts = { returning: false, upserts: false, asksConnection };
   if (!start && isWord(tokens[0], "PRAGMA")) {
@@ -149,14 +155,14 @@ function verbAt(tokens: readonly Token[], at: number): string {
 function afterWith(tokens: readonly Token[], start: number): number {
   let at = start + (isWord(tokens[start + 1], "RECURSIVE") ? 2 : 1);
   for (;;) {
-    at = tokens[at + 1]?.value === "(" ? afterParentheses(tokens, at + 1) : at + 1;
+    at = isOperator(tokens[at + 1], "(") ? afterParentheses(tokens, at + 1) : at + 1;
     if (!isWord(tokens[at], "AS")) throw syntaxError(tokens[at]);
     at++;
     if (isWord(tokens[at], "NOT")) at++;
     if (isWord(tokens[at], "MATERIALIZED")) at++;
-    if (tokens[at]?.value !== "(") throw syntaxError(tokens[at]);
+    if (!isOperator(tokens[at], "(")) throw syntaxError(tokens[at]);
     at = afterParentheses(tokens, at);
-    if (tokens[at]?.value !== ",") return at;
+    if (!isOperator(tokens[at], ",")) return at;
     at++;
   }
 }
@@ -164,32 +170,22 @@ function afterWith(tokens: readonly Token[], start: number): number {
 function afterParentheses(tokens: readonly Token[], open: number): number {
   let depth = 0;
   for (let at = open; at < tokens.length; at++) {
-    depth += step(tokens[at]!);
+    depth += nesting(tokens[at]!);
     if (depth === 0) return at + 1;
   }
   throw invalid("incomplete input");
 }
 
-/** +1 for an opening parenthesis, −1 for a closing one. */
-const step = ({ kind, value }: Token) => kind !== "operator" ? 0 : value === "(" ? 1 : value === ")" ? -1 : 0;
-
 function clauses(tokens: readonly Token[]): { returning: boolean; upserts: boolean } {
   let depth = 0, returning = false, upserts = false;
   for (const [at, token] of tokens.entries()) {
-    depth += step(token);
+    depth += nesting(token);
     if (depth !== 0) continue;
     returning ||= isWord(token, "RETURNING");
     upserts ||= isWord(token, "DO") && isWord(tokens[at + 1], "UPDATE");
   }
   return { returning, upserts };
 }
-
-/** Whether a token is this keyword; `word` in upper case. */
-export const isWord = (token: Token | undefined, word: string): boolean =>
-  token?.kind === "word" && token.value === word;
-
-/** Whether a token can name something: bare, or quoted as a name. */
-export const isName = (token: Token | undefined): token is Token => token?.kind === "word" || token?.kind === "quoted";
 
 const invalid = (sentence: string) => new GatewayError("SQL_INVALID", sentence);
 const notAllowed = (sentence: string) => new GatewayError("SQL_NOT_ALLOWED", sentence);

@@ -109,6 +109,20 @@ function readToken(sql: string, start: number, code: number): Token {
   return token(SINGLE_OPERATORS.includes(sql[start]!) ? "operator" : "illegal", sql, start, start + 1);
 }
 
+/** Whether a token is this keyword; `word` in upper case. */
+export const isWord = (token: Token | undefined, word: string): boolean =>
+  token?.kind === "word" && token.value === word;
+
+/** Whether a token is this operator, parentheses included; a name or text that is spelled alike is not. */
+export const isOperator = (token: Token | undefined, operator: string): boolean =>
+  token?.kind === "operator" && token.value === operator;
+
+/** Whether a token can name something: bare, or quoted as a name. */
+export const isName = (token: Token): boolean => token.kind === "word" || token.kind === "quoted";
+
+/** +1 for an opening parenthesis, −1 for a closing one, otherwise 0. */
+export const nesting = (token: Token): number => isOperator(token, "(") ? 1 : isOperator(token, ")") ? -1 : 0;
+
 /** Of ASCII letters alone, as SQLite compares names: `ſ` must not become `S`. */
 export const upper = (name: string): string => name.replace(/[a-z]+/g, (letters) => letters.toUpperCase());
 

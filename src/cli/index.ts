@@ -1,6 +1,8 @@
 import { Command, CommanderError } from "commander";
 import { ConfigError } from "../../config/index.ts";
 import { RootKeyError } from "../../services/auth/crypto/root_key.ts";
+import { DataFolderInUse } from "../../services/control_plane/data_folder_lock.ts";
+import { SchemaTooNew } from "../../services/control_plane/migrate.ts";
 import { BUILD } from "../build.ts";
 import { GatewayError } from "../contracts/errors.ts";
 import { configCommand } from "./config.ts";
@@ -39,13 +41,16 @@ function inheritExit(command: Command): Command {
   return command;
 }
 
+/** Errors whose sentence is all that their reader needs. */
+const SPOKEN = [CommandError, GatewayError, DataFolderInUse, SchemaTooNew];
+
 function report(error: unknown): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
   if (error instanceof ConfigError || error instanceof RootKeyError) {
     err(error.message);
     return 2;
   }
-  if (error instanceof CommandError || error instanceof GatewayError) err(`error: ${error.message}`);
+  if (SPOKEN.some((kind) => error instanceof kind)) err(`error: ${(error as Error).message}`);
   else if (error instanceof Deno.errors.AddrInUse) {
     err("error: the address is in use; choose another one with --listen HOST:PORT (port 0 lets the system choose)");
   } else err(error instanceof Error ? error.stack ?? error.message : String(error));

@@ -93,7 +93,7 @@ async function withKeys(flags: Target, work: Work): Promise<void> {
   const { config } = loaded;
   const rootKey = await rootKeyFor(loaded);
   const now = Date.now;
-  const drivers = openDrivers(config, () => Promise.reject(new CommandError("no SQL is run here")), { shared: true });
+  const drivers = await openDrivers(config, () => Promise.reject(new CommandError("no SQL is run here")), "command");
   try {
     const { control, migrate, databaseNames: databases } = drivers;
     await migrate();

@@ -5,7 +5,7 @@ const REG_NAME = "(?:[A-Za-z0-9\\-._~!$&'()*+,;=]|%[0-9A-Fa-f]{2})*";
 const USERINFO = "(?:[A-Za-z0-9\\-._~!$&'()*+,;=:]|%[0-9A-Fa-f]{2})*";
 const IP_LITERAL = "\\[(?:([0-9A-Fa-f:.]+)|[vV][0-9A-Fa-f]+\\.[A-Za-z0-9\\-._~!$&'()*+,;=:]+)\\]";
 
-const AUTHORITY = new RegExp(`^(?:${USERINFO}@)?(${IP_LITERAL}|${REG_NAME})(?::[0-9]*)?$`);
+const AUTHORITY = new RegExp(`^(?:${USERINFO}@)?(?:${IP_LITERAL}|${REG_NAME})(?::[0-9]*)?$`);
 const URI = new RegExp(
   `^([A-Za-z][A-Za-z0-9+.\\-]*):` +
     // An authority is taken as a whole here and looked at on its own.
@@ -34,10 +34,9 @@ export function parseUri(text: string): UriParts | undefined {
     : undefined;
 }
 
-/** Whether a text is an RFC 3986 authority (`[userinfo@]host[:port]`) whose host is not empty. */
+/** Whether a text is an RFC 3986 authority (`[userinfo@]host[:port]`) and not empty. */
 export function isAuthority(text: string): boolean {
-  const host = AUTHORITY.exec(text)?.[1];
-  return host !== undefined && host !== "" && hasSoundHost(text);
+  return text !== "" && AUTHORITY.test(text) && hasSoundHost(text);
 }
 
 /** Reads an RFC 3339 date-time. @returns Unix milliseconds, `undefined` if it is none or names a day that does not exist */
@@ -64,6 +63,6 @@ export function parseDateTime(text: string): number | undefined {
 }
 
 function hasSoundHost(authority: string): boolean {
-  const address = AUTHORITY.exec(authority)?.[2];
+  const address = AUTHORITY.exec(authority)?.[1];
   return address === undefined || isIPv6(address);
 }

@@ -14,6 +14,9 @@ export const identity: Migration = {
       created_by TEXT NOT NULL
     ) STRICT, WITHOUT ROWID`,
 
+    // Names that differ in case alone would be one file on some systems, and one name to many people.
+    "CREATE UNIQUE INDEX namespaces_by_folded_name ON namespaces (name COLLATE NOCASE)",
+
     `CREATE TABLE members (
       namespace TEXT NOT NULL REFERENCES namespaces (name) ON DELETE CASCADE DEFERRABLE INITIALLY DEFERRED,
       wallet TEXT NOT NULL CHECK (wallet <> ''),
@@ -124,6 +127,7 @@ export const identity: Migration = {
       details TEXT NOT NULL CHECK (json_type(details) = 'object')
     ) STRICT`,
     "CREATE INDEX audit_events_by_namespace ON audit_events (namespace, id)",
+    "CREATE INDEX audit_events_by_time ON audit_events (at)",
 
     `CREATE TABLE leases (
       name TEXT NOT NULL PRIMARY KEY,

@@ -59,7 +59,7 @@ async function counterfactual(node: EvmNode) {
 }
 
 /** A node of chain 1 on which every address is a wallet that says yes, but for what `script` answers. */
-function scriptedNode(script: (method: string) => Response | undefined) {
+function scriptedNode(script: (method: string) => Response | undefined, gate?: Promise<void>) {
   const results: Record<string, string> = {
     eth_chainId: "0x1",
     eth_getCode: "0x6001",
@@ -67,6 +67,7 @@ function scriptedNode(script: (method: string) => Response | undefined) {
   };
   return brokenNode(async (request) => {
     const { id, method } = await request.json() as { id: number; method: string };
+    await gate;
     const isRedirected = new URL(request.url).pathname !== "/";
     return (isRedirected ? undefined : script(method)) ??
       Response.json({ jsonrpc: "2.0", id, result: results[method] });
@@ -218,11 +219,11 @@ const BROKEN: Record<string, () => Response> = {
   "that it is overloaded": () => Response.json({ jsonrpc: "2.0", id: 1, error: { code: -32005, message: "limit" } }),
   "that it lost its state": () =>
     Response.json({ jsonrpc: "2.0", id: 1, error: { code: -32000, message: "missing trie node" } }),
-  "with a redirect": () => new Response(null, { status: 307, headers: { location: "/elsewhere" } }),
+  "a redirect": () => new Response(null, { status: 307, headers: { location: "/elsewhere" } }),
 };
 for (const [what, answer] of Object.entries(BROKEN)) {
   for (const stage of ["eth_getCode", "eth_chainId", "eth_call"]) {
-    Deno.test(`verify() throws UNAVAILABLE when the node answers ${stage} with ${what}`, async () => {
+    Deno.test(`verify() throws UNAVAILABLE when the node answers ${stage}: ${what}`, async () => {
       await using node = scriptedNode((method) => method === stage ? answer() : undefined);
       const checked = walletsOf(node).verify(claim(STRANGER.address, OWNER.sign(MESSAGE)));
       await rejects(checked, (error) => error instanceof GatewayError && error.code === "UNAVAILABLE");
@@ -296,6 +297,17 @@ Deno.test("verify() drops what it still waits for when the other request has fai
   });
   await rejects(walletsOf(node, 60_000).verify(claim(STRANGER.address, OWNER.sign(MESSAGE))), { code: "UNAVAILABLE" });
   await dropped.promise;
+});
+
+Deno.test("verify() throws UNAVAILABLE at once when 32 checks are under way, and serves again when they are done", async () => {
+  const gate = Promise.withResolvers<void>();
+  await using node = scriptedNode(() => undefined, gate.promise);
+  const wallets = walletsOf(node, 30_000);
+  const held = Array.from({ length: 32 }, () => wallets.verify(claim(STRANGER.address, OWNER.sign(MESSAGE))));
+  await rejects(wallets.verify(claim(STRANGER.address, OWNER.sign(MESSAGE))), { code: "UNAVAILABLE" });
+  gate.resolve();
+  deepEqual(await Promise.all(held), Array(32).fill(true));
+  equal(await wallets.verify(claim(STRANGER.address, OWNER.sign(MESSAGE))), true);
 });
 
 Deno.test("verify() ends with the reason of the caller's signal when that is aborted", async () => {
