@@ -3,7 +3,7 @@ import { authenticate } from "../middleware/authenticate.ts";
 import { authorize } from "../middleware/authorize.ts";
 import { limit, limitLookups } from "../middleware/limit.ts";
 import { validate } from "../middleware/validate.ts";
-import type { Observation } from "./contracts/observation.ts";
+import type { Observe } from "./contracts/observation.ts";
 import type { Services } from "./contracts/services.ts";
 import type { BodyLimits } from "./http/body.ts";
 import type { ServerFacts } from "./http/call.ts";
@@ -18,7 +18,7 @@ export interface AppOptions {
   readonly body: BodyLimits;
   readonly cors: CorsOptions;
   readonly facts: ServerFacts;
-  readonly observe: (observation: Observation) => void;
+  readonly observe: Observe;
   readonly random: (n: number) => Uint8Array;
 }
 

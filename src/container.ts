@@ -6,7 +6,7 @@ import { ContractWallets } from "../services/auth/crypto/contract_wallet.ts";
 import { Nonces } from "../services/auth/crypto/nonce.ts";
 import type { RootKey } from "../services/auth/crypto/root_key.ts";
 import { open, seal } from "../services/auth/crypto/seal.ts";
-import { canonicalWallet } from "../services/auth/crypto/wallet.ts";
+import { canonicalWallet, hasSoundChecksum } from "../services/auth/crypto/wallet.ts";
 import { KeyUsage } from "../services/auth/key_usage.ts";
 import { LoginCodes } from "../services/auth/login_codes.ts";
 import { WalletSessions } from "../services/auth/sessions.ts";
@@ -120,8 +120,7 @@ export async function createContainer({ config, rootKey, now, random, url }: Con
     },
     deletionWanted: () => deletion.wake(),
   });
-  const canonical = (wallet: string) => canonicalWallet(wallet).canonical;
-  const members = new MemberRegistry({ control, revocations, audit, now, canonical });
+  const members = new MemberRegistry({ control, revocations, audit, now, canonical: invited });
   const deletion = new NamespaceDeletion({
     control,
     audit,
@@ -207,6 +206,16 @@ export async function createContainer({ config, rootKey, now, random, url }: Con
       await drivers.close();
     },
   };
+}
+
+/** The one spelling of a wallet that is written down on trust: a mistyped address must not become somebody's right. */
+function invited(wallet: string): string {
+  if (!hasSoundChecksum(wallet)) {
+    throw new GatewayError("INVALID_REQUEST", "wallet: its checksum (EIP-55) is wrong; check the address", {
+      details: [{ field: "wallet", problem: "wrong EIP-55 checksum" }],
+    });
+  }
+  return canonicalWallet(wallet).canonical;
 }
 
 /** How a call's end counts: the caller's mistakes apart from ours. */

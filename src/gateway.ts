@@ -4,7 +4,7 @@ import type { RootKey } from "../services/auth/crypto/root_key.ts";
 import { createApp } from "./app.ts";
 import { type Container, createContainer } from "./container.ts";
 import { GatewayError } from "./contracts/errors.ts";
-import type { Observation } from "./contracts/observation.ts";
+import type { Observe } from "./contracts/observation.ts";
 import { clientAddresses } from "./http/client_address.ts";
 import { listen } from "./http/server.ts";
 import { accessLog } from "./observability/access_log.ts";
@@ -58,16 +58,17 @@ export async function startGateway({ config, rootKey, writer }: GatewayOptions):
   }
 }
 
-function observer({ log, metrics }: Config, { registry }: Container, writer: LineWriter): (o: Observation) => void {
+function observer({ log, metrics }: Config, { registry }: Container, writer: LineWriter): Observe {
   const errors = logger("http");
   const figures = new RequestMetrics();
   if (metrics.enabled) figures.register(registry);
   const write = log.access ? accessLog(writer, log.format, Date.now) : () => {};
-  return (observation) => {
-    figures.observe(observation);
-    write(observation);
-    const { error, requestId, route } = observation;
+  return (request, outcome) => {
+    figures.observe(request, outcome);
+    const { error } = outcome;
+    if (!request.quiet || error !== undefined) write(request, outcome);
     if (error === undefined) return;
+    const { requestId, template: route } = request;
     // What a client did wrong is in the access log; what went wrong here needs its cause.
     if (!(error instanceof GatewayError)) errors.error("unexpected failure", { request_id: requestId, route, error });
     else if (error.cause !== undefined) {

@@ -1,7 +1,23 @@
 import { z } from "zod";
 import { goDuration } from "../../src/http/formats.ts";
-import { ok } from "../../src/http/reply.ts";
+import type { SystemInfo } from "../../src/contracts/system.ts";
+import { ok, type Reply } from "../../src/http/reply.ts";
 import { defineRoute, type Route } from "../../src/http/route.ts";
+
+/** Whole answers, made anew when a second has passed: a probe is not worth formatting a time for. */
+const answers = {
+  second: -1,
+  reply: ok({}),
+  of(system: SystemInfo): Reply {
+    const second = Math.floor(system.uptime() / 1000);
+    if (second !== this.second) {
+      const server = { status: "ok", started_at: system.startedAt, uptime: goDuration(second * 1000) };
+      this.reply = ok({ status: "ok", server, client: null });
+      this.second = second;
+    }
+    return this.reply;
+  },
+};
 
 const health = (path: string): Route =>
   defineRoute({
@@ -12,17 +28,13 @@ const health = (path: string): Route =>
     tag: "System",
     access: { kind: "public" },
     limit: "none",
+    quiet: true,
     output: z.object({
       status: z.literal("ok"),
       server: z.object({ status: z.literal("ok"), started_at: z.string(), uptime: z.string() }),
       client: z.null(),
     }),
-    handle: (_call, { system }) =>
-      ok({
-        status: "ok",
-        server: { status: "ok", started_at: system.startedAt, uptime: goDuration(system.uptime()) },
-        client: null,
-      }),
+    handle: (_call, { system }) => answers.of(system),
   });
 
 export const healthRoutes = [health("/health"), health("/v1/health")];

@@ -50,6 +50,9 @@ export const PURPOSES = {
   login: ["api_key_generation", "authentication"],
 } as const;
 
+/** Purposes that belong to certain operations: no client can name one of them for another. */
+const RESERVED: ReadonlySet<string> = new Set(Object.values(PURPOSES).flat());
+
 /** Makes things to sign and checks what comes back. A nonce counts once, whichever gateway it comes to. */
 export class WalletProofs {
   constructor(private readonly parts: WalletProofsParts) {}
@@ -103,7 +106,9 @@ export class WalletProofs {
       signed: nonce,
       // A bare nonce names no chain; a contract wallet is then looked for on the first one.
       chainId: this.parts.site().chainIds[0] ?? 1,
-      accepted: purpose ? [purpose] : purposes,
+      accepted: purpose === undefined || RESERVED.has(purpose)
+        ? purposes.filter((accepted) => purpose === undefined || accepted === purpose)
+        : [purpose],
     };
   }
 

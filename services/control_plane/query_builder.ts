@@ -20,6 +20,8 @@ export interface PlainQuery {
   readonly args: readonly SqlInput[];
   /** It changes nothing, so it may be repeated. */
   readonly reading: boolean;
+  /** It inserts, updates or deletes: after anything else SQLite repeats the number of rows that an earlier query changed. */
+  readonly changing: boolean;
   /** It gives rows of what it changed. */
   readonly returning: boolean;
 }
@@ -34,6 +36,7 @@ export function plainQuery(query: ControlQuery): PlainQuery {
     sql,
     args: parameters.map(sqlInput),
     reading: /^\s*(select|values)\b/i.test(sql),
+    changing: /^\s*(insert|update|delete|replace|with)\b/i.test(sql),
     returning: /\breturning\b/i.test(sql),
   };
 }

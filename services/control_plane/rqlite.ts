@@ -67,12 +67,9 @@ function throwFailure(results: readonly RqliteResult[]): void {
     new GatewayError("INTERNAL", "A query of the control plane failed.", { cause });
 }
 
-/** rqlite repeats the figures of an earlier statement after one that changes no rows. */
-const CHANGES_ROWS = /^\s*(insert|update|delete|replace|with)\b/i;
-
-function controlResult({ sql, returning }: PlainQuery, result: RqliteResult | undefined): ControlResult {
+function controlResult({ changing, returning }: PlainQuery, result: RqliteResult | undefined): ControlResult {
   if (result?.kind !== "rows") {
-    return { rows: [], changes: result?.kind === "change" && CHANGES_ROWS.test(sql) ? result.rowsAffected : 0 };
+    return { rows: [], changes: changing && result?.kind === "change" ? result.rowsAffected : 0 };
   }
   const { columns } = result;
   const rows = result.rows.map((values) => Object.fromEntries(columns.map((column, i) => [column, values[i]])));

@@ -56,12 +56,12 @@ export class SqliteControlDatabase implements ControlDatabase {
     return settle(() => {
       const plain = queries.map(plainQuery);
       try {
-        this.#file.exec("BEGIN IMMEDIATE");
+        this.#command("BEGIN IMMEDIATE");
         const results = plain.map((query) => this.#run(query));
-        this.#file.exec("COMMIT");
+        this.#command("COMMIT");
         return results;
       } catch (error) {
-        if (this.#file.isTransaction) this.#file.exec("ROLLBACK");
+        if (this.#file.isTransaction) this.#command("ROLLBACK");
         throw translated(error, false);
       }
     });
@@ -83,10 +83,18 @@ export class SqliteControlDatabase implements ControlDatabase {
     return Promise.resolve();
   }
 
-  #run({ sql, args, returning }: PlainQuery): ControlResult {
+  /** Prepared, because the errors of `DatabaseSync.exec` lack the result code. */
+  #command(sql: string): void {
+    this.#statement(sql).run();
+  }
+
+  #run({ sql, args, changing, returning }: PlainQuery): ControlResult {
     const statement = this.#statement(sql);
     const values = args.map(bindable);
-    if (statement.columns().length === 0) return { rows: [], changes: Number(statement.run(...values).changes) };
+    if (statement.columns().length === 0) {
+      const { changes } = statement.run(...values);
+      return { rows: [], changes: changing ? Number(changes) : 0 };
+    }
     const rows = statement.all(...values).map(withNumbers);
     return { rows, changes: returning ? rows.length : 0 };
   }

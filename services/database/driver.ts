@@ -52,8 +52,8 @@ export type DriverReply =
   | {
     readonly kind: "rolled_back";
     readonly fault: SqlFault;
-    /** Which statement failed; missing when they all ran and the commit was refused. */
-    readonly step?: number;
+    /** Which statement failed; the last one where a constraint was deferred to the end. */
+    readonly step: number;
   };
 
 /**

@@ -76,11 +76,15 @@ export function checkNames(tokens: readonly Token[]): void {
     if (!isName(token) && token.kind !== "string") continue;
     const name = token.value.toLowerCase();
     if (name.startsWith(RESERVED_PREFIX)) {
-      throw notAllowed(`names that begin with ${RESERVED_PREFIX} are the gateway's own; text that begins so belongs into args`);
+      throw notAllowed(
+        `names that begin with ${RESERVED_PREFIX} are the gateway's own; text that begins so belongs into args`,
+      );
     }
     if (token.kind === "string") continue;
     if (FORBIDDEN_TABLES.has(name)) throw notAllowed(`${name} is not allowed`);
-    if (isOperator(tokens[at + 1], "(") && FORBIDDEN_FUNCTIONS.has(name)) throw notAllowed(`the function ${name} is not allowed`);
+    if (isOperator(tokens[at + 1], "(") && FORBIDDEN_FUNCTIONS.has(name)) {
+      throw notAllowed(`the function ${name} is not allowed`);
+    }
   }
 }
 
@@ -100,9 +104,13 @@ export function checkDefinition(tokens: readonly Token[]): void {
   const using = tokens.findIndex((token) => isWord(token, "USING"));
   const module = tokens[using + 1]?.value.toLowerCase();
   if (using < 0 || module === undefined || VIRTUAL_TABLE_MODULES.has(module)) return;
-  throw notAllowed(`virtual tables of the module ${module.slice(0, 60)} are not allowed; ${[...VIRTUAL_TABLE_MODULES].join(", ")} are`);
+  throw notAllowed(
+    `virtual tables of the module ${module.slice(0, 60)} are not allowed; ${[...VIRTUAL_TABLE_MODULES].join(", ")} are`,
+  );
 }
 
 const temporary = () =>
-  notAllowed("temporary tables are not allowed: they belong to one connection, and requests share connections. Create an ordinary table");
+  notAllowed(
+    "temporary tables are not allowed: they belong to one connection, and requests share connections. Create an ordinary table",
+  );
 const notAllowed = (sentence: string) => new GatewayError("SQL_NOT_ALLOWED", sentence);

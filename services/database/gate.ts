@@ -63,7 +63,9 @@ function checkPieces(tokens: readonly Token[]): void {
     const { kind, value } = token;
     if (kind === "illegal") throw invalid(`unrecognized token: "${value.slice(0, 60)}"`);
     if (kind === "parameter") {
-      throw invalid(`the placeholder "${value.slice(0, 60)}" is not supported: write ? and give the values in order in args`);
+      throw invalid(
+        `the placeholder "${value.slice(0, 60)}" is not supported: write ? and give the values in order in args`,
+      );
     }
     if (isOperator(token, "(")) levels.push(0);
     else if (isOperator(token, ")")) size -= levels.length > 1 ? levels.pop()! : 0;
@@ -83,7 +85,9 @@ function onlyStatement(tokens: readonly Token[]): readonly Token[] {
   if (first < 0) throw invalid("the statement is empty");
   const end = endOfStatement(tokens, first);
   if (tokens.slice(end).some(({ kind }) => kind !== "semicolon")) {
-    throw notAllowed("only one statement is allowed here: send several to /v1/rqlite/transaction, which runs all or none");
+    throw notAllowed(
+      "only one statement is allowed here: send several to /v1/rqlite/transaction, which runs all or none",
+    );
   }
   return tokens.slice(first, end);
 }
@@ -141,10 +145,14 @@ function verbAt(tokens: readonly Token[], at: number): string {
     );
   }
   if (verb === "ATTACH" || verb === "DETACH") {
-    throw notAllowed(`${verb} is not allowed: a namespace has one database, which every statement of /v1/rqlite/transaction sees`);
+    throw notAllowed(
+      `${verb} is not allowed: a namespace has one database, which every statement of /v1/rqlite/transaction sees`,
+    );
   }
   if (verb === "VACUUM") {
-    throw notAllowed("VACUUM is not allowed: the gateway looks after the file, and no statement of /v1/rqlite/transaction needs it");
+    throw notAllowed(
+      "VACUUM is not allowed: the gateway looks after the file, and no statement of /v1/rqlite/transaction needs it",
+    );
   }
   if (verb === "PRAGMA") throw notAllowed("EXPLAIN PRAGMA is not allowed: send the PRAGMA alone");
   if (verb === "EXPLAIN" || !(READS.has(verb) || WRITES.has(verb) || DEFINITIONS.has(verb))) throw syntaxError(token);

@@ -49,8 +49,7 @@ export function tokenize(sql: string): Token[] {
 const isBlank = (code: number) =>
   code === 0x20 || code === 0x0a || code === 0x0d || code === 0x09 || code === 0x0c || code === 0xfeff;
 const isDigit = (code: number) => code >= 0x30 && code <= 0x39;
-const isHexDigit = (code: number) =>
-  isDigit(code) || (code >= 0x41 && code <= 0x46) || (code >= 0x61 && code <= 0x66);
+const isHexDigit = (code: number) => isDigit(code) || (code >= 0x41 && code <= 0x46) || (code >= 0x61 && code <= 0x66);
 const isNameStart = (code: number) =>
   (code >= 0x61 && code <= 0x7a) || (code >= 0x41 && code <= 0x5a) || code === 0x5f || code >= 0x80;
 const isNamePart = (code: number) => isNameStart(code) || isDigit(code) || code === 0x24;
@@ -168,7 +167,8 @@ function readBlob(sql: string, start: number): Token {
 }
 
 /** Decimal and hexadecimal numbers with `_` between digits; a name that touches a number makes both illegal. */
-const NUMBER = /0[xX][0-9a-fA-F](?:_?[0-9a-fA-F])*|(?:\d(?:_?\d)*(?:\.(?:\d(?:_?\d)*)?)?|\.\d(?:_?\d)*)(?:[eE][+-]?\d(?:_?\d)*)?/y;
+const NUMBER =
+  /0[xX][0-9a-fA-F](?:_?[0-9a-fA-F])*|(?:\d(?:_?\d)*(?:\.(?:\d(?:_?\d)*)?)?|\.\d(?:_?\d)*)(?:[eE][+-]?\d(?:_?\d)*)?/y;
 
 function readNumber(sql: string, start: number): Token {
   NUMBER.lastIndex = start;

@@ -3,8 +3,7 @@
  * layouts of go-sqlite3 (`SQLiteTimestampFormats`) and writes RFC 3339 (`Time.MarshalText`): both are followed here to the digit.
  */
 
-const TEXT =
-  /^(\d{4})-(\d\d)-(\d\d)(?:(?:T| +)(\d{1,2}):(\d\d)(?::(\d\d)(?:[.,](\d+))?(?:([+-])(\d\d):(\d\d))?)?)?$/;
+const TEXT = /^(\d{4})-(\d\d)-(\d\d)(?:(?:T| +)(\d{1,2}):(\d\d)(?::(\d\d)(?:[.,](\d+))?(?:([+-])(\d\d):(\d\d))?)?)?$/;
 
 /** What a text gives that holds no time. Not null: null is for a missing value. */
 const UNREADABLE = "0001-01-01T00:00:00Z";
@@ -17,7 +16,8 @@ const UNREADABLE = "0001-01-01T00:00:00Z";
 export function timeOfText(text: string): string {
   const match = TEXT.exec(text.endsWith("Z") ? text.slice(0, -1) : text);
   if (!match) return UNREADABLE;
-  const [, year, month, day, hour = "00", minute = "00", second = "00", fraction = "", sign, zoneHour, zoneMinute] = match;
+  const [, year, month, day, hour = "00", minute = "00", second = "00", fraction = "", sign, zoneHour, zoneMinute] =
+    match;
   const valid = +month! >= 1 && +month! <= 12 && +day! >= 1 && +day! <= daysIn(+year!, +month!) &&
     +hour < 24 && +minute < 60 && +second < 60 && +(zoneHour ?? 0) <= 24 && +(zoneMinute ?? 0) <= 60;
   if (!valid) return UNREADABLE;
@@ -34,7 +34,11 @@ function zone(sign: string | undefined, minutes: number): string {
 }
 
 const daysIn = (year: number, month: number) =>
-  month === 2 ? (year % 4 === 0 && (year % 100 !== 0 || year % 400 === 0) ? 29 : 28) : [4, 6, 9, 11].includes(month) ? 30 : 31;
+  month === 2
+    ? (year % 4 === 0 && (year % 100 !== 0 || year % 400 === 0) ? 29 : 28)
+    : [4, 6, 9, 11].includes(month)
+    ? 30
+    : 31;
 
 /** Seconds of the years 0000 to 9999, the ones that RFC 3339 can write. */
 const FIRST_SECOND = -62_167_219_200n, LAST_SECOND = 253_402_300_799n;

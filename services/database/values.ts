@@ -27,7 +27,9 @@ export function present(
   let types = declaredTypes;
   const rows = stored.map((row, at) => {
     const presented = row.map((value, column) => presentOne(value, declaredTypes[column] ?? "", types[column] ?? ""));
-    if (at === 0) types = types.map((type, column) => type || storageClass(row[column] ?? null, presented[column] ?? null));
+    if (at === 0) {
+      types = types.map((type, column) => type || storageClass(row[column] ?? null, presented[column] ?? null));
+    }
     return presented;
   });
   return { columns, types, rows };
@@ -57,7 +59,9 @@ export const fromInteger = (value: bigint): number | bigint => {
 /** @throws UnpresentableValue for an infinity (SQLite has no NaN): JSON cannot carry it. */
 export function finite(value: number): number {
   if (Number.isFinite(value)) return value;
-  throw new UnpresentableValue("the result holds an infinite number, which JSON cannot carry: select CAST(… AS TEXT) instead");
+  throw new UnpresentableValue(
+    "the result holds an infinite number, which JSON cannot carry: select CAST(… AS TEXT) instead",
+  );
 }
 
 function orUnpresentable(time: () => string): string {
@@ -104,7 +108,13 @@ export function textOfBlob(bytes: Uint8Array): string {
 function characterLength(bytes: Uint8Array, at: number): number {
   const first = bytes[at]!;
   if (first < 0x80) return 1;
-  const length = first >= 0xc2 && first <= 0xdf ? 2 : first >= 0xe0 && first <= 0xef ? 3 : first >= 0xf0 && first <= 0xf4 ? 4 : 0;
+  const length = first >= 0xc2 && first <= 0xdf
+    ? 2
+    : first >= 0xe0 && first <= 0xef
+    ? 3
+    : first >= 0xf0 && first <= 0xf4
+    ? 4
+    : 0;
   const lowest = first === 0xe0 ? 0xa0 : first === 0xf0 ? 0x90 : 0x80;
   const highest = first === 0xed ? 0x9f : first === 0xf4 ? 0x8f : 0xbf;
   for (let next = 1; next < length; next++) {

@@ -3,7 +3,17 @@ import { GatewayError } from "../../src/contracts/errors.ts";
 import { judgeError, judgeSilence, type Verdict } from "./failures.ts";
 import { HttpPool, NoAnswer, type PoolAnswer } from "./http_pool.ts";
 import { Members, type RqliteNode } from "./members.ts";
-import type { CallOptions, ExecuteOptions, QueryOptions, RequestOptions, RqliteClusterOptions } from "./options.ts";
+import type {
+  CallOptions,
+  ExecuteOptions,
+  QueryOptions,
+  ReadLevel,
+  RequestOptions,
+  RqliteClusterOptions,
+} from "./options.ts";
+import { pauseFor } from "./pause.ts";
+import { plan, resultsOf } from "./plan.ts";
+import { firstFailure, undone } from "./results.ts";
 import { decodeAnswer, encodeStatements, type RqliteAnswer, type RqliteResult } from "./wire.ts";
 
 export type {
@@ -15,6 +25,7 @@ export type {
   RqliteClusterOptions,
 } from "./options.ts";
 export type { RqliteNode } from "./members.ts";
+export { firstFailure } from "./results.ts";
 export type { RqliteChange, RqliteFailure, RqliteResult, RqliteRows } from "./wire.ts";
 
 /** How long a question about the cluster itself may take. */
@@ -78,38 +89,56 @@ export class RqliteCluster {
   }
 
   /** Reads. A statement that would write fails. Asked again of another node when one does not answer. */
-  query(statements: readonly Statement[], options: QueryOptions): Promise<RqliteResult[]> {
+  async query(statements: readonly Statement[], options: QueryOptions): Promise<RqliteResult[]> {
     const { level, freshness } = options;
     const fresh = level === "none" && freshness !== undefined ? `&freshness=${Math.ceil(freshness)}ms` : "";
-    const anyNode = level === "none";
-    return this.#run(
-      statements,
-      `/db/query?level=${level}${fresh}`,
-      { reading: true, anyNode, transaction: false },
-      options,
-    );
+    const { results } = await this.#run(`/db/query?level=${level}${fresh}`, statements, true, options);
+    if (results.length !== statements.length) throw unavailable(results);
+    return results;
   }
 
   /**
-   * Writes. Without `transaction` each statement stands alone and a failing one does not stop the others; with it, one
-   * failure makes every result an `error`: see {@link firstFailure}.
+   * Writes; definitions too. Without `transaction` each statement stands alone and a failing one does not stop the others;
+   * with it, one failure undoes everything and makes every result an `error`: see {@link firstFailure}.
    */
   execute(statements: readonly Statement[], options: ExecuteOptions): Promise<RqliteResult[]> {
-    const { transaction } = options;
-    return this.#run(statements, "/db/execute?", { reading: false, anyNode: false, transaction }, options);
+    return this.request(statements, options);
   }
 
-  /** Reads and writes mixed, as {@link execute}; `SELECT` and `RETURNING` give rows. */
-  request(statements: readonly Statement[], options: RequestOptions): Promise<RqliteResult[]> {
+  /**
+   * Reads and writes mixed, as {@link execute}; `SELECT` and `RETURNING` give rows.
+   * @throws GatewayError also `SQL_NOT_ALLOWED` for `RETURNING` beside functions of time or chance in a transaction
+   */
+  async request(statements: readonly Statement[], options: RequestOptions): Promise<RqliteResult[]> {
     const { transaction, level = "weak" } = options;
+    const planned = plan(statements, transaction);
     // Here rqlite v8 answers `linearizable` from any node without asking anybody, so the next stronger level stands in.
-    const path = `/db/request?level=${level === "linearizable" ? "strong" : level}`;
-    return this.#run(statements, path, { reading: false, anyNode: false, transaction }, options);
+    const strong = planned.strong || level === "linearizable";
+    const path = `${planned.path}?level=${strong ? "strong" : level}${transaction ? "&transaction" : ""}`;
+    const { results: raw, error } = await this.#run(path, planned.sent, !planned.writing, options);
+    if (error !== undefined) return undone(statements.length, { index: statements.length - 1, error });
+    // It went on after a failure, so it did not roll back.
+    if (transaction && planned.writing && raw.slice(0, -1).some(({ kind }) => kind === "error")) {
+      throw outcomeUnknown(raw);
+    }
+    const results = resultsOf(planned, raw);
+    const failure = transaction ? firstFailure(results) : undefined;
+    if (failure !== undefined) return undone(statements.length, failure);
+    if (results.length !== statements.length) throw planned.writing ? outcomeUnknown(results) : unavailable(results);
+    return results;
   }
 
-  /** Replaces the whole database by a SQLite file (not in WAL mode). */
+  /**
+   * Replaces the whole database.
+   * @param file a SQLite file that is not in WAL mode
+   * @throws GatewayError also `INVALID_REQUEST` for anything else
+   */
   async load(file: Uint8Array, signal?: AbortSignal): Promise<void> {
-    await this.#persist({
+    // rqlite takes what has another beginning for SQL, and runs it.
+    const isFile = new TextDecoder().decode(file.subarray(0, 16)) === "SQLite format 3\0";
+    const isWal = file[18] !== 1;
+    if (!isFile || isWal) throw new GatewayError("INVALID_REQUEST", "This is not a SQLite file, or it is in WAL mode.");
+    const { results } = await this.#persist({
       path: `/db/load?timeout=${LOAD_TIMEOUT}ms`,
       body: file,
       contentType: "application/octet-stream",
@@ -118,6 +147,7 @@ export class RqliteCluster {
       timeout: LOAD_TIMEOUT,
       signal,
     });
+    if (results.length > 0) throw outcomeUnknown(results);
   }
 
   /** The members, voters or not, as the first node that answers sees them. */
@@ -141,30 +171,23 @@ export class RqliteCluster {
   }
 
   async #run(
-    statements: readonly Statement[],
     path: string,
-    { reading, anyNode, transaction }: { reading: boolean; anyNode: boolean; transaction: boolean },
-    { signal, dbTimeout, timeout: wished }: CallOptions,
-  ): Promise<RqliteResult[]> {
-    if (statements.length === 0) return [];
+    statements: readonly Statement[],
+    reading: boolean,
+    { level, signal, dbTimeout, timeout: wished }: CallOptions & { level?: ReadLevel | undefined },
+  ): Promise<RqliteAnswer> {
+    if (statements.length === 0) return { results: [], error: undefined };
     const timeout = Math.ceil(Math.max(wished ?? this.#timeout, dbTimeout === undefined ? 0 : dbTimeout + 500));
-    let parameters = `&blob_array&timeout=${timeout}ms`;
-    if (dbTimeout !== undefined) parameters += `&db_timeout=${Math.ceil(dbTimeout)}ms`;
-    if (transaction) parameters += "&transaction";
-    const { results, error } = await this.#persist({
-      path: path + parameters,
+    const interrupted = dbTimeout === undefined ? "" : `&db_timeout=${Math.ceil(dbTimeout)}ms`;
+    return await this.#persist({
+      path: `${path}&blob_array&timeout=${timeout}ms${interrupted}`,
       body: encodeStatements(statements),
       contentType: "application/json",
       reading,
-      anyNode,
+      anyNode: reading && level === "none",
       timeout,
       signal,
     });
-    if (error !== undefined) return undone(statements.length, { index: statements.length - 1, error });
-    const failure = transaction ? firstFailure(results) : undefined;
-    if (failure !== undefined) return undone(statements.length, failure);
-    if (results.length !== statements.length) throw reading ? unavailable(results) : outcomeUnknown(results);
-    return results;
   }
 
   /** Sends the call until it is answered, until it must not be repeated, or until patience ends. */
@@ -258,20 +281,6 @@ export class RqliteCluster {
   }
 }
 
-/** The statement that made a transaction fail, and SQLite's words; `undefined` when all of them succeeded. */
-export function firstFailure(results: readonly RqliteResult[]): { index: number; error: string } | undefined {
-  const index = results.findIndex((result) => result.kind === "error" && result.rolledBack === undefined);
-  const culprit = results[index];
-  return culprit?.kind === "error" ? { index, error: culprit.error } : undefined;
-}
-
-/** rqlite lets the results of statements that it undid look like successes; here they do not. */
-function undone(count: number, { index, error }: { index: number; error: string }): RqliteResult[] {
-  return Array.from({ length: count }, (_, i) => (
-    i === index ? { kind: "error", error } : { kind: "error", error: "rolled back", rolledBack: true }
-  ));
-}
-
 const withoutSlash = (url: string) => url.replace(/\/+$/, "");
 
 const unavailable = (cause: unknown) =>
@@ -281,16 +290,3 @@ const outcomeUnknown = (cause: unknown) =>
   new GatewayError("OUTCOME_UNKNOWN", "The database did not confirm the change, which may have been applied.", {
     cause,
   });
-
-/** Waits, or until the signal fires. */
-function pauseFor(milliseconds: number, signal: AbortSignal | undefined): Promise<void> {
-  return new Promise((resolve) => {
-    const done = () => {
-      clearTimeout(timer);
-      signal?.removeEventListener("abort", done);
-      resolve();
-    };
-    const timer = setTimeout(done, milliseconds);
-    signal?.addEventListener("abort", done, { once: true });
-  });
-}

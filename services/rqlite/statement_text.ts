@@ -1,43 +1,37 @@
 import { GatewayError } from "../../src/contracts/errors.ts";
 
-/** What SQLite skips between tokens; a byte order mark counts, other Unicode spaces do not. */
-const BLANK = new Set([" ", "\t", "\n", "\f", "\r", "\uFEFF"]);
-/** What ends a quoted stretch, by what opens it. Doubled quotes inside end it and open the next one: the same to us. */
-const CLOSING: Readonly<Record<string, string>> = { "'": "'", '"': '"', "`": "`", "[": "]" };
+/** Comments and quoted stretches; without their end they reach to the end of the text. A doubled quote closes and opens. */
+const OPAQUE = /--[^\n]*|\/\*[^]*?(?:\*\/|$)|'[^']*(?:'|$)|"[^"]*(?:"|$)|`[^`]*(?:`|$)|\[[^\]]*(?:\]|$)/g;
+/** What SQLite skips between tokens (a byte order mark counts, other Unicode spaces do not), and what ends a statement. */
+const EMPTY = "; \t\n\f\r\uFEFF";
+
+/** What must be known of a statement before rqlite may see it. */
+export interface StatementText {
+  /** From its first token to its last one, semicolons at both ends left out. */
+  readonly sql: string;
+  /** Its first keyword, in upper case. */
+  readonly keyword: string;
+  /** {@link sql} in lower case, with spaces in place of comments and question marks in place of what is quoted. */
+  readonly bare: string;
+}
 
 /**
- * The statement without the blanks, semicolons and comments after its last token.
+ * Takes the blanks, comments and semicolons off both ends of a statement.
  *
- * rqlite v8 loops for ever, and eats all memory, when the text after the last semicolon of a query has no token; inside a
- * write the text goes into the Raft log, so that the node does so again at every start. Hence nothing may reach it untrimmed.
+ * At the end: rqlite v8 loops for ever, and eats all memory, when the text after the last semicolon of a query holds no
+ * token; inside a write the text goes into the Raft log, so that the node does so again at every start. At the beginning:
+ * a comment hides a harmful pragma from rqlite. Hence nothing may reach it as it came.
  *
  * @throws GatewayError `SQL_INVALID` when no token is left, or for U+0000, where SQLite would stop reading
  */
-export function trimmed(sql: string): string {
-  if (sql.includes("\0")) throw new GatewayError("SQL_INVALID", "A statement may not contain the character U+0000.");
-  const end = contentEnd(sql);
-  if (end === 0) throw new GatewayError("SQL_INVALID", "A statement is empty.");
-  return end === sql.length ? sql : sql.slice(0, end);
-}
-
-/** Index behind the last character that belongs to a token other than `;`. */
-function contentEnd(sql: string): number {
-  const last = sql.at(-1);
-  if (last !== undefined && last !== ";" && !BLANK.has(last) && !sql.includes("--") && !sql.includes("/*")) {
-    return sql.length;
-  }
-  let end = 0;
-  for (let at = 0; at < sql.length;) {
-    const char = sql.charAt(at);
-    if (char === ";" || BLANK.has(char)) at++;
-    else if (sql.startsWith("--", at)) at = after(sql, "\n", at + 2);
-    else if (sql.startsWith("/*", at)) at = after(sql, "*/", at + 2);
-    else end = at = CLOSING[char] === undefined ? at + 1 : after(sql, CLOSING[char], at + 1);
-  }
-  return end;
-}
-
-function after(sql: string, mark: string, from: number): number {
-  const found = sql.indexOf(mark, from);
-  return found < 0 ? sql.length : found + mark.length;
+export function readStatement(text: string): StatementText {
+  if (text.includes("\0")) throw new GatewayError("SQL_INVALID", "A statement may not contain the character U+0000.");
+  const bare = text.replace(OPAQUE, (part) => (/^[-/]/.test(part) ? " " : "?").repeat(part.length));
+  let start = 0;
+  let end = bare.length;
+  while (start < end && EMPTY.includes(bare.charAt(start))) start++;
+  while (end > start && EMPTY.includes(bare.charAt(end - 1))) end--;
+  if (start === end) throw new GatewayError("SQL_INVALID", "A statement is empty.");
+  const sql = text.slice(start, end);
+  return { sql, keyword: /^[a-z]*/i.exec(sql)![0].toUpperCase(), bare: bare.slice(start, end).toLowerCase() };
 }

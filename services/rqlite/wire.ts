@@ -1,6 +1,6 @@
 import type { SqlInput, SqlOutput, Statement } from "../../src/contracts/database.ts";
 import { GatewayError } from "../../src/contracts/errors.ts";
-import { trimmed } from "./statement_text.ts";
+import { readStatement } from "./statement_text.ts";
 
 /** Rows of one statement. `types` are rqlite's: the declared type in lower case, else the type of the first row's value. */
 export interface RqliteRows {
@@ -52,7 +52,7 @@ export function encodeStatements(statements: readonly Statement[]): string {
 }
 
 function encodeStatement({ sql, args }: Statement): string {
-  let text = `[${JSON.stringify(trimmed(sql))}`;
+  let text = `[${JSON.stringify(readStatement(sql).sql)}`;
   for (const arg of args) text += `,${encodeValue(arg)}`;
   return text + "]";
 }

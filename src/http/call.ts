@@ -1,5 +1,6 @@
 import type { Context } from "hono";
 import type { Principal } from "../contracts/identity.ts";
+import type { Observed } from "../contracts/observation.ts";
 import type { RequestContext } from "../contracts/request.ts";
 import type { Route } from "./route.ts";
 
@@ -12,7 +13,7 @@ export interface ServerFacts {
 }
 
 /** One request on its way. Middlewares fill it in, the handler reads it, services get it as their request context. */
-export class Call<Body = unknown, Query = unknown, Params = unknown> implements RequestContext {
+export class Call<Body = unknown, Query = unknown, Params = unknown> implements RequestContext, Observed {
   body!: Body;
   query!: Query;
   params!: Params;
@@ -42,6 +43,22 @@ export class Call<Body = unknown, Query = unknown, Params = unknown> implements 
   get principal(): Principal {
     if (!this.caller) throw new Error(`${this.route.path} asked for a principal that its access does not promise`);
     return this.caller;
+  }
+
+  get method(): string {
+    return this.http.req.raw.method;
+  }
+
+  get template(): string {
+    return this.route.path;
+  }
+
+  get path(): string {
+    return this.http.req.path;
+  }
+
+  get quiet(): boolean {
+    return this.route.quiet === true;
   }
 
   get signal(): AbortSignal {

@@ -47,6 +47,8 @@ export interface Route<
   readonly access: Access;
   /** Which rate limit counts a call: per credential or address (default), the strict one of credential endpoints, or none. */
   readonly limit?: "credentials" | "none";
+  /** Whether successes are left out of the access log: for what is asked every second. */
+  readonly quiet?: true;
   readonly params?: Params;
   readonly query?: Query;
   /** The JSON body, if the operation takes one. */
@@ -61,6 +63,8 @@ export interface Route<
   readonly produces?: string;
   /** Status of a success. Default 200. */
   readonly status?: 200 | 201 | 204 | 302;
+  /** Whether a success carries an `ETag` and `If-None-Match` is answered with 304. */
+  readonly revalidates?: true;
   /** Codes this operation can answer beyond those that its access, limit and schemas imply. */
   readonly errors?: readonly ErrorCode[];
   handle(call: Call<z.infer<Body>, z.infer<Query>, z.infer<Params>>, services: Services): Promise<Reply> | Reply;

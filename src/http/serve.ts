@@ -1,7 +1,7 @@
 import type { Context, Handler, Hono } from "hono";
 import { TrieRouter } from "hono/router/trie-router";
 import { GatewayError } from "../contracts/errors.ts";
-import type { Observation } from "../contracts/observation.ts";
+import type { Observe } from "../contracts/observation.ts";
 import type { Services } from "../contracts/services.ts";
 import { Call, type Middleware, type ServerFacts } from "./call.ts";
 import { type Reply, toErrorReply } from "./reply.ts";
@@ -16,8 +16,7 @@ export interface ServeOptions {
   readonly chain: readonly Middleware[];
   readonly services: Services;
   readonly facts: ServerFacts;
-  /** Told of every answer, after it was made. Must not throw. */
-  readonly observe: (observation: Observation) => void;
+  readonly observe: Observe;
   readonly newRequestId: () => string;
   readonly random: (n: number) => Uint8Array;
   /** Adds what this request's origin needs (CORS) to the headers of its answer. */
@@ -79,21 +78,10 @@ function handlerOf(route: Route, options: ServeOptions): Handler {
   }
 
   function answer(call: Call, start: number, given: Reply | undefined, error: unknown): Response {
-    const { requestId, http: { req } } = call;
-    const request = req.raw;
+    const { requestId } = call;
+    const request = call.http.req.raw;
     const reply = given ?? toErrorReply(error, requestId, wantsProblemJson(request));
-    observe({
-      requestId,
-      method: request.method,
-      route: route.path,
-      path: given ? route.path : req.path,
-      status: reply.status,
-      milliseconds: performance.now() - start,
-      clientAddress: call.clientAddress,
-      caller: call.caller,
-      traceparent: call.traceparent,
-      error,
-    });
+    observe(call, { status: reply.status, milliseconds: performance.now() - start, error });
     const headers: Record<string, string> = { "content-type": "application/json", "x-request-id": requestId };
     originHeaders(request, headers);
     if (call.headers) Object.assign(headers, call.headers);

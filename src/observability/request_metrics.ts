@@ -1,5 +1,5 @@
 import type { MetricObjectWithValues, MetricValue, Registry } from "prom-client";
-import type { Observation } from "../contracts/observation.ts";
+import type { Observed, Outcome } from "../contracts/observation.ts";
 
 /** Upper bounds in seconds. */
 const BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30] as const;
@@ -34,7 +34,7 @@ export class RequestMetrics {
   }
 
   /** Counts one answered request. */
-  observe({ route, method, status, milliseconds }: Observation): void {
+  observe({ template: route, method }: Observed, { status, milliseconds }: Outcome): void {
     const key = KNOWN.has(method) ? method + route : "OTHER" + route;
     let byStatus = this.#series.get(key);
     if (!byStatus) this.#series.set(key, byStatus = new Map());

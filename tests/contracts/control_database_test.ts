@@ -124,7 +124,11 @@ const scenarios: Record<string, Scenario> = {
     const fails = (query: ControlQuery, kind: ConstraintViolation["kind"], subject: string | RegExp) =>
       rejects(control.run(query), violation(kind, subject));
     await control.run(db.insertInto("namespaces").values(namespace("shop")));
-    await fails(db.insertInto("namespaces").values(namespace("shop")), "unique", "namespaces.name");
+    await fails(
+      db.insertInto("namespaces").values(namespace("shop", { database_name: "x" })),
+      "unique",
+      "namespaces.name",
+    );
     await fails(db.insertInto("namespaces").values(namespace("x", { state: "odd" })), "check", /state/);
     await fails(
       raw("INSERT INTO consumed_nonces (nonce, expires_at) VALUES (?, ?)", null, 1),

@@ -31,8 +31,8 @@ export class TiedProcess {
 
   /** @param log path of a file that gets what the program writes; it is appended to */
   static async start(command: readonly string[], log: string): Promise<TiedProcess> {
-    const shell = new Deno.Command("sh", { args: ["-c", TIE, "tie", log, ...command], stdin: "piped", stdout: "piped" })
-      .spawn();
+    const args = ["-c", TIE, "tie", log, ...command];
+    const shell = new Deno.Command("sh", { args, stdin: "piped", stdout: "piped", stderr: "null" }).spawn();
     const reader = shell.stdout.pipeThrough(new TextDecoderStream()).getReader();
     let line = "";
     while (!line.includes("\n")) {

@@ -1,0 +1,71 @@
+import { DatabaseSync, type StatementSync } from "node:sqlite";
+
+/** Codes of `sqlite3_set_authorizer` (sqlite.org/c3ref/c_alter_table.html); the library's types do not have them. */
+export const ACTION = {
+  CREATE_INDEX: 1,
+  CREATE_TABLE: 2,
+  CREATE_TRIGGER: 7,
+  CREATE_VIEW: 8,
+  DELETE: 9,
+  DROP_INDEX: 10,
+  DROP_TABLE: 11,
+  DROP_TRIGGER: 16,
+  DROP_VIEW: 17,
+  INSERT: 18,
+  PRAGMA: 19,
+  READ: 20,
+  SELECT: 21,
+  UPDATE: 23,
+  ALTER_TABLE: 26,
+  REINDEX: 27,
+  ANALYZE: 28,
+  CREATE_VTABLE: 29,
+  DROP_VTABLE: 30,
+  FUNCTION: 31,
+  RECURSIVE: 33,
+} as const;
+
+/** What an authorizer answers. */
+export const OK = 0, DENY = 1;
+
+/** Settings of a connection, those that the library's types lack included. */
+export interface SqliteOptions {
+  readonly allowExtension: boolean;
+  /** SQLITE_DBCONFIG_DEFENSIVE: SQL cannot damage the file. */
+  readonly defensive: boolean;
+  readonly enableDoubleQuotedStringLiterals: boolean;
+  /** Milliseconds to wait for a lock; the thread waits with it. */
+  readonly timeout: number;
+  /** sqlite.org/c3ref/limit.html */
+  readonly limits: Readonly<Record<"attach" | "length" | "sqlLength" | "triggerDepth", number>>;
+}
+
+/** An open database with what the library's types lack. */
+export interface SqliteDatabase extends DatabaseSync {
+  readonly isTransaction: boolean;
+  setAuthorizer(decide: (action: number, first: string | null, second: string | null) => number): void;
+}
+
+/** Opens a file, or makes it. */
+export const openSqlite = (path: string, options: SqliteOptions): SqliteDatabase =>
+  new DatabaseSync(path, options) as SqliteDatabase;
+
+/** Compiles a statement whose rows are arrays and whose integers are `bigint`. */
+export function prepareExact(db: SqliteDatabase, sql: string): StatementSync {
+  const statement = db.prepare(sql) as StatementSync & { setReturnArrays(on: boolean): void };
+  statement.setReadBigInts(true);
+  statement.setReturnArrays(true);
+  return statement;
+}
+
+/** The bytes of a database file without anything in it. */
+export function emptyDatabaseFile(): Uint8Array {
+  const db = new DatabaseSync(":memory:") as DatabaseSync & { serialize(): Uint8Array };
+  try {
+    // Writes the header, which a new database puts off.
+    db.exec("VACUUM");
+    return db.serialize();
+  } finally {
+    db.close();
+  }
+}

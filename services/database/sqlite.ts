@@ -1,0 +1,104 @@
+import { LRUCache } from "lru-cache";
+import { GatewayError } from "../../src/contracts/errors.ts";
+import type { ServiceHealth, Usage } from "../../src/contracts/health.ts";
+import type { DriverReply, DriverRequest, SqlDriver } from "./driver.ts";
+import { filesOf, namespaceFile } from "./namespace_file.ts";
+import { DatabaseTrouble, SqliteConnection } from "./sqlite_connection.ts";
+
+export interface SqliteDriverOptions {
+  /** The folder of all databases; made when it is missing. */
+  readonly directory: string;
+  /** How many databases stay open; the one that was not used for longest is closed first. Default 64. */
+  readonly maxOpen?: number;
+}
+
+/**
+ * Embedded SQLite, one file per namespace. An acknowledged write has been synced to disk. Statements run one after the other
+ * and hold the thread while they run.
+ */
+export class SqliteDriver implements SqlDriver {
+  readonly #directory: string;
+  readonly #open: LRUCache<string, SqliteConnection>;
+
+  constructor({ directory, maxOpen = 64 }: SqliteDriverOptions) {
+    this.#directory = directory;
+    Deno.mkdirSync(directory, { recursive: true });
+    this.#open = new LRUCache({ max: maxOpen, dispose: (connection) => connection.close() });
+  }
+
+  run({ namespace, mode, statements }: DriverRequest): Promise<DriverReply> {
+    try {
+      return Promise.resolve(this.#connection(namespace).run({ mode, statements }));
+    } catch (error) {
+      return Promise.reject(this.#explain(namespace, error));
+    }
+  }
+
+  purge(namespace: string): Promise<void> {
+    this.#open.delete(namespace);
+    for (const file of filesOf(this.#path(namespace))) removeIfThere(file);
+    return Promise.resolve();
+  }
+
+  usage(namespace: string): Promise<Usage> {
+    const sizes = filesOf(this.#path(namespace)).map(sizeIfThere);
+    return Promise.resolve({ database_bytes: sizes.reduce((sum, size) => sum + size, 0) });
+  }
+
+  health(): Promise<ServiceHealth> {
+    const start = performance.now();
+    try {
+      Deno.readDirSync(this.#directory)[Symbol.iterator]().next();
+      return Promise.resolve({ status: "ok", driver: "sqlite", latency_ms: performance.now() - start });
+    } catch {
+      return Promise.resolve({ status: "down", driver: "sqlite", reason: "the data folder cannot be read" });
+    }
+  }
+
+  close(): Promise<void> {
+    this.#open.clear();
+    return Promise.resolve();
+  }
+
+  #path(namespace: string): string {
+    return `${this.#directory}/${namespaceFile(namespace)}`;
+  }
+
+  #connection(namespace: string): SqliteConnection {
+    const known = this.#open.get(namespace);
+    if (known) return known;
+    const connection = new SqliteConnection(this.#path(namespace));
+    this.#open.set(namespace, connection);
+    return connection;
+  }
+
+  #explain(namespace: string, error: unknown): unknown {
+    if (!(error instanceof DatabaseTrouble)) return error;
+    // Opened anew next time: by then the file may have been put right.
+    if (error.reopen) this.#open.delete(namespace);
+    const cause = new Error(`${this.#path(namespace)}: ${error.message}; ${ADVICE}`, { cause: error });
+    return error.mayHaveApplied
+      ? new GatewayError("OUTCOME_UNKNOWN", "the disk failed during the write, which may have been applied", { cause })
+      : new GatewayError("UNAVAILABLE", "the database of this namespace cannot be used now", { cause });
+  }
+}
+
+const ADVICE =
+  "look at the disk (space, permissions, errors); restore a damaged file from a backup, or move it away to begin empty";
+
+function removeIfThere(file: string): void {
+  try {
+    Deno.removeSync(file);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+}
+
+function sizeIfThere(file: string): number {
+  try {
+    return Deno.statSync(file).size;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return 0;
+    throw error;
+  }
+}

@@ -1,0 +1,118 @@
+import { METHODS, type Route } from "./route.ts";
+import { errorSchema, errorTable } from "./openapi/errors.ts";
+import type { JsonSchema } from "./openapi/json_schema.ts";
+import { failureOf, operationOf, pathOf, type Shared } from "./openapi/operation.ts";
+
+/** An OpenAPI 3.1 document, as far as its readers here look into it. */
+export interface OpenApiDocument extends JsonSchema {
+  readonly openapi: string;
+  readonly tags: readonly { readonly name: string; readonly description?: string }[];
+  /** Path Item Objects by path, each with its operations by method in lower case. */
+  readonly paths: Readonly<Record<string, Readonly<Record<string, JsonSchema>>>>;
+}
+
+/** What stands under the headings of the reference. */
+const TAGS: Readonly<Record<string, string>> = {
+  "System": "What this gateway is and how it does.",
+  "Sign-in": "A wallet signs a challenge and gets tokens, a key, a session.",
+  "Keys": "API keys of a namespace: made, listed, revoked, replaced.",
+  "Namespaces": "What data belongs to: who may use it, what happened in it.",
+  "Database": "SQL on the namespace's own database.",
+};
+
+/**
+ * Describes the API (OpenAPI 3.1): one operation for each route, from the same schemas that requests are checked against.
+ * @param routes those that are served
+ * @param version of the gateway
+ */
+export function openApiDocument(routes: readonly Route[], version: string): OpenApiDocument {
+  const shared: Shared = { schemas: { Error: errorSchema }, responses: commonResponses() };
+  const paths: Record<string, Record<string, JsonSchema>> = {};
+  const inOrder = routes.toSorted((a, b) => METHODS.indexOf(a.method) - METHODS.indexOf(b.method));
+  for (const route of routes) paths[pathOf(route)] ??= {};
+  for (const route of inOrder) paths[pathOf(route)]![route.method.toLowerCase()] = operationOf(route, shared);
+  return {
+    openapi: "3.1.0",
+    info: { title: "orama-gateway", version, summary: SUMMARY, description: descriptionOf() },
+    servers: [{ url: "/", description: "This gateway." }],
+    tags: [...new Set(routes.map(({ tag }) => tag))].map((name) => {
+      const description = TAGS[name];
+      return description === undefined ? { name } : { name, description };
+    }),
+    paths,
+    components: {
+      schemas: shared.schemas,
+      responses: shared.responses,
+      parameters: { IfNoneMatch: IF_NONE_MATCH },
+      headers: HEADERS,
+      securitySchemes: SECURITY_SCHEMES,
+    },
+  };
+}
+
+const SUMMARY = "One HTTPS/WSS API in front of a decentralised back end.";
+
+const descriptionOf = () =>
+  `
+## Credentials
+
+An API key or an access token names who calls, and the one namespace the call is about. It may come as \`X-API-Key\`, as
+\`Authorization: Bearer\`, or, where a browser cannot set headers (WebSockets), in the query as \`api_key\`. Sign in with a
+wallet under *Sign-in*. A path that does not exist answers 401 to a stranger, like one that does.
+
+## Requests
+
+Bodies are JSON in UTF-8, whatever \`Content-Type\` says; a member that is not described is ignored. Any \`GET\` answers
+\`HEAD\` too, any path answers \`OPTIONS\`, and another method is 405 with \`Allow\`. A path that is not in normal form (\`//\`,
+\`/../\`) is redirected to the one that is. \`X-Request-ID\` is taken over if it has up to 128 of \`A-Z a-z 0-9 . _ ~ -\`.
+
+## Errors
+
+The body is JSON; with \`Accept: application/problem+json\` it is marked as a problem of RFC 9457. 408, 429 and 503 mean that
+nothing was done, so that the request may be repeated; a change that may have been made is 409 \`OUTCOME_UNKNOWN\`.
+
+${errorTable()}
+`.trim();
+
+const commonResponses = (): Record<string, unknown> => ({
+  MethodNotAllowed: failureOf({ access: { kind: "authenticated" } }, 405, ["METHOD_NOT_ALLOWED"]),
+});
+
+const IF_NONE_MATCH = {
+  name: "If-None-Match",
+  in: "header",
+  required: false,
+  description: "`ETag` of what the caller has: the answer is 304 if that is still true.",
+  schema: { type: "string" },
+} as const;
+
+const header = (description: string, schema: JsonSchema = { type: "string" }) => ({ description, schema });
+
+const HEADERS = {
+  "X-Request-ID": header("The request's id: the caller's own if it is well formed."),
+  "RateLimit": header(
+    'What is left of the limit, `"name";r=<requests>;t=<seconds until it is whole>`. Absent where it is off.',
+  ),
+  "RateLimit-Policy": header("The limit, in requests and seconds. Absent where it is off."),
+  "Retry-After": header("Seconds after which another try may succeed.", { type: "integer", minimum: 0 }),
+  "Allow": header("The methods that the path takes."),
+  "WWW-Authenticate": header("What kind of credential is missing or lacking (RFC 6750)."),
+  "ETag": header("Names this state of the answer, for `If-None-Match`."),
+  "Location": header("Where to look."),
+};
+
+const SECURITY_SCHEMES = {
+  bearer: {
+    type: "http",
+    scheme: "bearer",
+    bearerFormat: "JWT",
+    description: "An access token (15 minutes). An API key is taken here too.",
+  },
+  apiKey: { type: "apiKey", in: "header", name: "X-API-Key", description: "An API key." },
+  apiKeyInQuery: {
+    type: "apiKey",
+    in: "query",
+    name: "api_key",
+    description: "An API key, where no header can be set. Addresses end up in logs: prefer a header.",
+  },
+};

@@ -1,0 +1,90 @@
+import { ERROR_STATUS, type ErrorCode } from "../../contracts/errors.ts";
+import type { Access, Route } from "../route.ts";
+import type { JsonSchema } from "./json_schema.ts";
+
+/** What each code tells the caller. */
+export const ERROR_MEANING: Readonly<Record<ErrorCode, string>> = {
+  INVALID_REQUEST: "A part of the request does not fit; `details` names the fields.",
+  INVALID_JSON: "The body is not one JSON value in UTF-8, or nests too deep.",
+  SQL_INVALID: "The statement has a mistake.",
+  SQL_NOT_ALLOWED: "The statement is one that this gateway does not run.",
+  UNAUTHENTICATED: "No credential came with the request.",
+  INVALID_CREDENTIAL: "The credential is unknown, expired or revoked.",
+  SIGNATURE_INVALID: "The proof of the wallet does not hold.",
+  FORBIDDEN: "The caller is known, and may not do this.",
+  INSUFFICIENT_SCOPE: "The credential lacks a scope; `details.required_scope` names it.",
+  NAMESPACE_MISMATCH: "The path names another namespace than the credential's.",
+  NOT_FOUND: "There is nothing of this name.",
+  METHOD_NOT_ALLOWED: "The path takes other methods; `Allow` names them.",
+  REQUEST_TIMEOUT: "The body did not arrive in time. Nothing was done.",
+  CONFLICT: "The state of things does not allow it.",
+  CONSTRAINT_FAILED: "A constraint of the database refuses the change.",
+  OUTCOME_UNKNOWN: "The change may have been made: look before repeating it.",
+  BODY_TOO_LARGE: "The body is larger than the gateway takes.",
+  RESULT_TOO_LARGE: "The result is larger than the gateway gives.",
+  STATEMENT_TIMEOUT: "The statement ran out of its own time and was stopped.",
+  RATE_LIMITED: "Too many requests; `Retry-After` says when to try again.",
+  INTERNAL: "A defect of the gateway. The log has its cause under the request's id.",
+  UNAVAILABLE: "A service behind the gateway does not answer. Nothing was done.",
+  NO_CAPACITY: "Nothing is left to give. Nothing was done.",
+};
+
+const CODES = Object.keys(ERROR_STATUS) as ErrorCode[];
+
+/** Every code that an operation can answer, in the order of the table: its own, and those of the request path before it. */
+export function errorCodesOf(route: Route): ErrorCode[] {
+  const { access, params, query, body, errors = [] } = route;
+  const codes = new Set<ErrorCode>([...errors, ...accessErrors(access), "INTERNAL"]);
+  if (isLimited(route)) codes.add("RATE_LIMITED");
+  if (params || query || body) codes.add("INVALID_REQUEST");
+  if (body) { for (const code of ["INVALID_JSON", "BODY_TOO_LARGE", "REQUEST_TIMEOUT"] as const) codes.add(code); }
+  return CODES.filter((code) => codes.has(code));
+}
+
+function accessErrors(access: Access): ErrorCode[] {
+  // Who a credential belongs to may have to be asked of the control plane.
+  if (access.kind === "public") return access.identify ? ["UNAVAILABLE"] : [];
+  const known: ErrorCode[] = ["UNAUTHENTICATED", "INVALID_CREDENTIAL", "UNAVAILABLE"];
+  if (access.kind === "authenticated") return known;
+  if (access.kind === "operator") return [...known, "FORBIDDEN"];
+  return [...known, "FORBIDDEN", "INSUFFICIENT_SCOPE", ...(access.param ? ["NAMESPACE_MISMATCH" as const] : [])];
+}
+
+/** Whether calls are counted: by the route's own limit, or because unknown credentials are counted wherever they are taken. */
+export const isLimited = ({ limit, access }: Pick<Route, "limit" | "access">): boolean =>
+  limit !== "none" || access.kind !== "public" || access.identify === true;
+
+/** The one error body; see `toErrorReply`. */
+export const errorSchema = {
+  type: "object",
+  description:
+    "What went wrong, for programs (`code`) and for people (`error`), with the members of RFC 9457 beside it.",
+  required: ["error", "code", "request_id", "type", "title", "status", "detail"],
+  properties: {
+    error: { type: "string", description: "One sentence." },
+    code: { type: "string", enum: CODES, description: "Stable: programs may switch on it." },
+    request_id: { type: "string", description: "The request's id, as in `X-Request-ID` and in the gateway's log." },
+    type: { type: "string", description: "The code as a URN, `urn:orama:error:…`." },
+    title: { type: "string", description: "The code in words." },
+    status: { type: "integer", description: "The HTTP status." },
+    detail: { type: "string", description: "The same as `error`." },
+    details: { description: "Particulars. For `INVALID_REQUEST`: a list of `{field, problem}`." },
+  },
+} as const satisfies JsonSchema;
+
+/** The codes of one status, as the error body has them. */
+export const errorSchemaOf = (codes: readonly ErrorCode[]): JsonSchema => ({
+  allOf: [{ $ref: "#/components/schemas/Error" }, { properties: { code: { enum: codes } } }],
+});
+
+/** The table of all codes, in Markdown. */
+export const errorTable = (): string =>
+  [
+    "| Code | Status | Meaning |",
+    "|---|---|---|",
+    ...CODES.map((code) => `| \`${code}\` | ${ERROR_STATUS[code]} | ${ERROR_MEANING[code]} |`),
+  ].join("\n");
+
+/** What codes of one status tell, in Markdown. */
+export const meaningOf = (codes: readonly ErrorCode[]): string =>
+  codes.map((code) => `\`${code}\`: ${ERROR_MEANING[code]}`).join("\n\n");

@@ -1,0 +1,6 @@
+// Answers every request with the status, headers and body that it was given: what a gateway cannot be faster than.
+import { out } from "../../src/cli/output.ts";
+
+const [headers = "{}", body = ""] = Deno.args;
+const init = { headers: JSON.parse(headers) as Record<string, string> };
+Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: ({ port }) => out(String(port)) }, () => new Response(body, init));
