@@ -156,6 +156,7 @@ export async function createContainer({ config, rootKey, now, random, url }: Con
     ...BUILD,
     now,
     registry,
+    metrics: config.metrics.enabled,
     probes: {
       control_plane: (signal) => control.health(signal),
       database: (signal) => drivers.database.health(signal),

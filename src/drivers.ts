@@ -4,6 +4,9 @@ import { DataFolderLock } from "../services/control_plane/data_folder_lock.ts";
 import { migrate } from "../services/control_plane/migrate.ts";
 import { RqliteControlDatabase } from "../services/control_plane/rqlite.ts";
 import { SqliteControlDatabase } from "../services/control_plane/sqlite.ts";
+import { SqlDatabase } from "../services/database/database.ts";
+import { RqliteDriver } from "../services/database/rqlite.ts";
+import { SqliteDriver } from "../services/database/sqlite.ts";
 import { RqliteCluster } from "../services/rqlite/client.ts";
 import type { Database } from "./contracts/database.ts";
 
@@ -39,7 +42,7 @@ async function openSqlite({ data, database: { sqlite } }: Config, opener: Opener
   const lock = opener === "gateway" ? await DataFolderLock.take(data.dir) : undefined;
   try {
     const control = new SqliteControlDatabase({ path: `${data.dir}/control.sqlite` });
-    const database = new SqlDatabase(new SqliteDriver({ ...sqlite, dir: `${data.dir}/namespaces` }));
+    const database = new SqlDatabase(new SqliteDriver({ directory: `${data.dir}/namespaces`, maxOpen: sqlite.max_open }));
     return {
       control,
       database,
@@ -59,11 +62,11 @@ async function openSqlite({ data, database: { sqlite } }: Config, opener: Opener
 }
 
 function openRqlite({ database: { rqlite } }: Config, databaseOf: DatabaseOf): Drivers {
-  const { control: urls, pool, username, password, request_timeout: timeout, read_level: level } = rqlite;
+  const { control: urls, pool, username, password, request_timeout: timeout, read_level: readLevel } = rqlite;
   const cluster = (name: string, urls: readonly string[]) => new RqliteCluster({ name, urls, username, password, timeout });
   const control = new RqliteControlDatabase(cluster("control", urls));
   const clusters = new Map(pool.map(({ name, urls }) => [name, cluster(name, urls)]));
-  const database = new SqlDatabase(new RqliteDriver({ clusters, clusterOf: databaseOf, level }));
+  const database = new SqlDatabase(new RqliteDriver({ clusters, clusterOf: databaseOf, readLevel }));
   return {
     control,
     database,
@@ -78,7 +81,3 @@ function openRqlite({ database: { rqlite } }: Config, databaseOf: DatabaseOf): D
 }
 
 const migrated = async (control: ControlDatabase) => void await migrate(control, { now: Date.now });
-//STUB
-class SqlDatabase { constructor(_d: unknown) {} health() { return Promise.resolve({status:"ok",driver:"stub"}); } close() { return Promise.resolve(); } purge() { return Promise.resolve(); } usage() { return Promise.resolve({}); } }
-class SqliteDriver { constructor(_o: unknown) {} }
-class RqliteDriver { constructor(_o: unknown) {} }

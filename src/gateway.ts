@@ -1,3 +1,4 @@
+import { Counter, type Registry } from "prom-client";
 import type { Config } from "../config/index.ts";
 import { routes } from "../routes/index.ts";
 import type { RootKey } from "../services/auth/crypto/root_key.ts";
@@ -58,10 +59,11 @@ export async function startGateway({ config, rootKey, writer }: GatewayOptions):
   }
 }
 
-function observer({ log, metrics }: Config, { registry }: Container, writer: LineWriter): Observe {
+function observer({ log }: Config, { registry }: Container, writer: LineWriter): Observe {
   const errors = logger("http");
   const figures = new RequestMetrics();
-  if (metrics.enabled) figures.register(registry);
+  figures.register(registry);
+  countDroppedLines(registry, writer);
   const write = log.access ? accessLog(writer, log.format, Date.now) : () => {};
   return (request, outcome) => {
     figures.observe(request, outcome);
@@ -76,6 +78,18 @@ function observer({ log, metrics }: Config, { registry }: Container, writer: Lin
       errors[level]("request failed", { request_id: requestId, route, code: error.code, cause: error.cause });
     }
   };
+}
+
+function countDroppedLines(registry: Registry, writer: LineWriter): void {
+  new Counter({
+    name: "log_lines_dropped_total",
+    help: "Log lines that were dropped because nobody read fast enough.",
+    registers: [registry],
+    collect() {
+      this.reset();
+      this.inc(writer.dropped);
+    },
+  });
 }
 
 type Stoppable = { stop(grace: number): Promise<void> };

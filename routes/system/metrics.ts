@@ -10,6 +10,7 @@ export const metrics = defineRoute({
   access: { kind: "operator" },
   output: z.string(),
   produces: "text/plain",
+  errors: ["NOT_FOUND"],
   async handle(_call, { system }) {
     const { text, contentType } = await system.metrics();
     return { status: 200, body: text, headers: { "content-type": contentType } };

@@ -24,6 +24,11 @@ const status = (path: string): Route =>
       version: z.string(),
       uptime: z.string(),
       server: z.object({ started_at: z.string(), uptime: z.string() }),
+      network: z.object({
+        connected: z.boolean(),
+        peer_count: z.number(),
+        uptime: z.number().describe("Nanoseconds, as older clients know it."),
+      }).describe("Other gateways that this one is connected to; this version connects to none."),
       services: z.record(z.string(), serviceHealth),
     }),
     async handle(_call, { system }) {
@@ -35,6 +40,7 @@ const status = (path: string): Route =>
         version: system.version,
         uptime,
         server: { started_at: system.startedAt, uptime },
+        network: { connected: false, peer_count: 0, uptime: system.uptime() * 1_000_000 },
         services,
       });
     },

@@ -1,4 +1,5 @@
 import { type RawBuilder, sql } from "kysely";
+import { LRUCache } from "lru-cache";
 import { GatewayError } from "../../src/contracts/errors.ts";
 import type { Principal, Role } from "../../src/contracts/identity.ts";
 import { NAMESPACE_PATTERN, type NamespaceView } from "../../src/contracts/namespaces.ts";
@@ -37,7 +38,13 @@ export const DEFAULT_NAMESPACE = "default";
 
 /** Namespaces: who owns them, where their SQL lives, and their beginning and end. */
 export class NamespaceRegistry {
-  constructor(private readonly parts: NamespaceParts) {}
+  readonly #databases = new LRUCache<string, string>({ max: 10_000 });
+
+  constructor(private readonly parts: NamespaceParts) {
+    parts.revocations.onRevoked(({ kind, id }) => {
+      if (kind === "namespace") this.#databases.delete(id);
+    });
+  }
 
   /** The wallet's part in the namespace, which is made if it does not exist. See the contract for what is refused. */
   async admit(namespace: string, wallet: string, context: RequestContext): Promise<Role> {
@@ -91,10 +98,17 @@ export class NamespaceRegistry {
     return viewOf({ ...row, role: role ?? null });
   }
 
-  /** The name of the database that a namespace was given. @throws GatewayError `NOT_FOUND`, `CONFLICT` while it is deleted */
+  /**
+   * The name of the database that a namespace was given; remembered until the namespace goes.
+   * @throws GatewayError `NOT_FOUND`
+   */
   async databaseOf(namespace: string, signal?: AbortSignal): Promise<string> {
+    const known = this.#databases.get(namespace);
+    if (known !== undefined) return known;
     const { row } = await this.#find(namespace, "", signal);
     if (!row) throw new GatewayError("NOT_FOUND", "no such namespace");
+    // Of one that is being deleted nothing is remembered: its name may come back with another database.
+    if (row.state === "active") this.#databases.set(namespace, row.database_name);
     return row.database_name;
   }
 

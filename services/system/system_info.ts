@@ -1,4 +1,5 @@
 import type { Registry } from "prom-client";
+import { GatewayError } from "../../src/contracts/errors.ts";
 import type { ServiceHealth } from "../../src/contracts/health.ts";
 import type { SystemInfo } from "../../src/contracts/system.ts";
 
@@ -12,6 +13,8 @@ export interface SystemInfoOptions {
   readonly now: () => number;
   readonly probes: Readonly<Record<string, Probe>>;
   readonly registry: Registry;
+  /** Whether figures are given out. */
+  readonly metrics: boolean;
 }
 
 /** How old a measured state may be, and how long measuring it may take, in milliseconds. */
@@ -57,7 +60,8 @@ export class SystemStatus implements SystemInfo {
   }
 
   async metrics(): Promise<{ text: string; contentType: string }> {
-    const { registry } = this.options;
+    const { registry, metrics } = this.options;
+    if (!metrics) throw new GatewayError("NOT_FOUND", "metrics are switched off (metrics.enabled)");
     return { text: await registry.metrics(), contentType: registry.contentType };
   }
 

@@ -1,0 +1,205 @@
+import { TiedProcess } from "../engines/support/tied_process.ts";
+import { until } from "../engines/support/wait.ts";
+import { Client } from "./client.ts";
+import { SecretBook } from "./secrets.ts";
+import { chosenDriver, type Driver, startTestDatabase, type TestDatabase } from "./test_database.ts";
+
+const ROOT = new URL("../../", import.meta.url).pathname;
+/** Milliseconds for a gateway to serve. A machine that runs other tests at the same time is slow. */
+const START_DEADLINE = 30_000;
+/** Milliseconds for a gateway to end after it was asked to. */
+const STOP_DEADLINE = 20_000;
+
+/** Sections of the configuration, as the YAML file would hold them. */
+export type Sections = Readonly<Record<string, Readonly<Record<string, unknown>>>>;
+
+/** How a gateway is started. */
+export interface GatewayStart {
+  /** Default `serve`. */
+  readonly command?: "serve" | "dev";
+  /** Default: the driver of this run. `dev` has no other than the embedded one. */
+  readonly driver?: Driver;
+  /** Settings beyond the tests' own, which are: no rate limits, every log message. */
+  readonly config?: Sections;
+  readonly flags?: readonly string[];
+  /** A data folder that outlives the gateway. Default: one that goes with it. */
+  readonly folder?: string;
+  /** Databases that outlive the gateway, shared with another one. */
+  readonly database?: TestDatabase;
+  /** Where secrets are noted; a restarted gateway goes on with the book of the one before. */
+  readonly secrets?: SecretBook;
+}
+
+/** What a command printed, and how it ended. */
+export interface CommandResult {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** A gateway that runs as a process of its own, as it does in earnest. */
+export class TestGateway extends Client implements AsyncDisposable {
+  #defaultKey: Promise<string> | undefined;
+
+  private constructor(
+    url: string,
+    secrets: SecretBook,
+    readonly folder: string,
+    readonly database: TestDatabase,
+    private readonly process: TiedProcess,
+    private readonly files: { readonly config: string; readonly stdout: string; readonly stderr: string },
+    private readonly owned: readonly AsyncDisposable[],
+  ) {
+    super(url, secrets);
+  }
+
+  /** Starts the program and waits until it serves. @throws Error with what it wrote when it does not get there */
+  static async start(options: GatewayStart = {}): Promise<TestGateway> {
+    const { command = "serve", config = {}, flags = [], secrets = new SecretBook() } = options;
+    const driver = options.driver ?? (command === "dev" ? "sqlite" : chosenDriver());
+    const owned: AsyncDisposable[] = [];
+    const folder = options.folder ?? await temporaryFolder(owned);
+    const database = options.database ?? await startTestDatabase(driver);
+    if (options.database === undefined) owned.push(database);
+    const files = {
+      config: `${folder}/gateway-${crypto.randomUUID()}.yaml`,
+      stdout: `${folder}/${crypto.randomUUID()}.out`,
+      stderr: `${folder}/${crypto.randomUUID()}.err`,
+    };
+    await Deno.writeTextFile(files.config, JSON.stringify(merged(TEST_CONFIG, database.config, config)));
+    const program = programOf([command, "--config", files.config, "--data", dataOf(folder), "--listen", "127.0.0.1:0", ...flags]);
+    const redirected = ["sh", "-c", 'err=$1; shift; exec "$@" 2>>"$err"', "gateway", files.stderr, ...program];
+    const process = await TiedProcess.start(redirected, files.stdout);
+    const read = (path: string) => Deno.readTextFile(path).catch(() => "");
+    const gave = async () => {
+      const text = await read(files.stderr);
+      return command === "dev"
+        ? /^\{"url":"([^"]+)"/.exec(await read(files.stdout))?.[1]
+        : /"msg":"listening","url":"([^"]+)"/.exec(text)?.[1];
+    };
+    let url: string | undefined;
+    await until("the gateway serves", async () => (url = await gave()) !== undefined || process.ended, START_DEADLINE)
+      .catch(() => {});
+    if (url === undefined) {
+      await process.kill();
+      const said = await read(files.stderr);
+      for (const item of owned.reverse()) await item[Symbol.asyncDispose]();
+      throw new Error(`the gateway did not start:\n${said}`);
+    }
+    return new TestGateway(url, secrets, folder, database, process, files, owned);
+  }
+
+  get pid(): number {
+    return this.process.pid;
+  }
+
+  /** Where its embedded drivers keep what they hold. */
+  get dataFolder(): string {
+    return dataOf(this.folder);
+  }
+
+  /** Everything it wrote to standard error so far. */
+  log(): string {
+    return Deno.readTextFileSync(this.files.stderr);
+  }
+
+  /** Everything it wrote to standard output so far. */
+  output(): string {
+    return Deno.readTextFileSync(this.files.stdout);
+  }
+
+  /** Resident memory, in bytes (Linux). */
+  memory(): number {
+    const [, kilobytes] = /VmRSS:\s+(\d+) kB/.exec(Deno.readTextFileSync(`/proc/${this.pid}/status`)) ?? [];
+    return Number(kilobytes) * 1024;
+  }
+
+  signal(signal: Deno.Signal): void {
+    this.process.signal(signal);
+  }
+
+  /** How the process ended; waits until it has. */
+  async exitCode(deadline = STOP_DEADLINE): Promise<number> {
+    await until("the gateway ended", () => this.process.ended, deadline);
+    return (await this.process.exit).code;
+  }
+
+  /** Asks it to end and waits until it did; kills it when it does not. @returns its exit code */
+  async stop(): Promise<number> {
+    try {
+      if (!this.process.ended) this.process.signal("SIGTERM");
+      return await this.exitCode();
+    } finally {
+      await this.process.kill();
+    }
+  }
+
+  /** Runs another command of the program on the same configuration and data. */
+  async cli(...args: readonly string[]): Promise<CommandResult> {
+    const result = await runProgram([...args, "--config", this.files.config, "--data", this.dataFolder]);
+    for (const line of result.stdout.split("\n")) this.secrets.read(line);
+    return result;
+  }
+
+  /** Makes a key by the command line and gives it with its id. */
+  async makeKey(...args: readonly string[]): Promise<{ readonly key: string; readonly id: string }> {
+    const { code, stdout, stderr } = await this.cli("keys", "create", ...args);
+    if (code !== 0) throw new Error(`keys create ${args.join(" ")}: ${stderr}`);
+    const { api_key: key, id } = JSON.parse(stdout) as { api_key: string; id: string };
+    return { key, id };
+  }
+
+  /** A key of the namespace `default`, which is made if need be. */
+  defaultKey(): Promise<string> {
+    return this.#defaultKey ??= this.makeKey("--namespace", "default", "--create-namespace").then(({ key }) => key);
+  }
+
+  /** Another gateway on the same databases. Embedded ones have room for one gateway alone. */
+  async twin(): Promise<TestGateway> {
+    return await TestGateway.start({ database: this.database, secrets: this.secrets });
+  }
+
+  /** Ends it and everything that was started for it. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    try {
+      await this.stop();
+    } finally {
+      for (const item of this.owned.toReversed()) await item[Symbol.asyncDispose]();
+    }
+  }
+}
+
+/** Runs the program to its end. @param env variables beside those of this process */
+export async function runProgram(args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<CommandResult> {
+  const [program = "", ...rest] = programOf(args);
+  const { code, stdout, stderr } = await new Deno.Command(program, { args: rest, env, stdin: "null" }).output();
+  const decoder = new TextDecoder();
+  return { code, stdout: decoder.decode(stdout), stderr: decoder.decode(stderr) };
+}
+
+/** The command line that runs the program from its sources. */
+export const programOf = (args: readonly string[]): string[] =>
+  [Deno.execPath(), "run", "-A", "--quiet", `--config=${ROOT}deno.json`, `${ROOT}main.ts`, ...args];
+
+const TEST_CONFIG: Sections = {
+  limits: { key: { rate: 0 }, address: { rate: 0 }, credentials: { rate: 0 } },
+  log: { level: "trace" },
+  namespaces: { max_per_wallet: 1000 },
+};
+
+const dataOf = (folder: string) => `${folder}/data`;
+
+async function temporaryFolder(owned: AsyncDisposable[]): Promise<string> {
+  const folder = await Deno.makeTempDir({ prefix: "orama-gateway-" });
+  owned.push({ [Symbol.asyncDispose]: () => Deno.remove(folder, { recursive: true }) });
+  return folder;
+}
+
+/** Sections over sections: a later setting replaces an earlier one. */
+function merged(...all: readonly Sections[]): Sections {
+  const result: Record<string, Record<string, unknown>> = {};
+  for (const sections of all) {
+    for (const [name, settings] of Object.entries(sections)) result[name] = { ...result[name], ...settings };
+  }
+  return result;
+}

@@ -1,0 +1,63 @@
+import { RqliteTestCluster } from "../engines/support/rqlite.ts";
+
+/** Which driver the acceptance tests run on: `TEST_DRIVER`, by default the embedded one. */
+export type Driver = "sqlite" | "rqlite";
+
+/** The driver of this run. @throws Error for one that is not known */
+export function chosenDriver(): Driver {
+  const name = Deno.env.get("TEST_DRIVER") ?? "sqlite";
+  if (name === "sqlite" || name === "rqlite") return name;
+  throw new Error(`TEST_DRIVER=${name}: expected sqlite or rqlite`);
+}
+
+/** How many namespaces can exist at once on the driver of this run. */
+export function capacity(driver = chosenDriver()): number {
+  return driver === "sqlite" ? Infinity : Number(Deno.env.get("TEST_RQLITE_POOL") ?? 2);
+}
+
+/** Where the gateways of one suite keep their tables and their namespaces' data. */
+export interface TestDatabase extends AsyncDisposable {
+  readonly driver: Driver;
+  /** Sections of the configuration. */
+  readonly config: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
+  /** Waits until all engines serve. */
+  ready(): Promise<void>;
+}
+
+/** Starts what a driver needs: nothing, or a control cluster and one cluster for each namespace. */
+export async function startTestDatabase(driver: Driver): Promise<TestDatabase> {
+  return driver === "sqlite" ? embedded : await startRqlite();
+}
+
+const embedded: TestDatabase = {
+  driver: "sqlite",
+  config: {},
+  ready: () => Promise.resolve(),
+  [Symbol.asyncDispose]: () => Promise.resolve(),
+};
+
+async function startRqlite(): Promise<TestDatabase> {
+  const nodes = Deno.env.get("TEST_RQLITE_NODES") === "3" ? 3 : 1;
+  const folder = await Deno.makeTempDir({ prefix: "orama-root-key-" });
+  const keyFile = `${folder}/root.key`;
+  await Deno.writeTextFile(keyFile, crypto.getRandomValues(new Uint8Array(32)).toHex(), { mode: 0o600 });
+  const clusters = await Promise.all(
+    Array.from({ length: 1 + capacity("rqlite") }, () => RqliteTestCluster.start({ nodes })),
+  );
+  const [control, ...tenants] = clusters as [RqliteTestCluster, ...RqliteTestCluster[]];
+  const pool = tenants.map(({ urls }, i) => ({ name: `tenant-${i}`, urls }));
+  return {
+    driver: "rqlite",
+    config: {
+      auth: { root_key_file: keyFile },
+      database: { driver: "rqlite", rqlite: { control: control.urls, pool } },
+    },
+    async ready() {
+      await Promise.all(clusters.map((cluster) => cluster.ready()));
+    },
+    async [Symbol.asyncDispose]() {
+      await Promise.all(clusters.map((cluster) => cluster[Symbol.asyncDispose]()));
+      await Deno.remove(folder, { recursive: true });
+    },
+  };
+}
