@@ -1,7 +1,15 @@
 import type { Route } from "../src/http/route.ts";
 import { authRoutes } from "./auth/index.ts";
+import { databaseRoutes } from "./database/index.ts";
 import { namespaceRoutes } from "./namespaces/index.ts";
+import { openApiRoute } from "./system/openapi.ts";
 import { systemRoutes } from "./system/index.ts";
 
 /** The whole API. Serving, OpenAPI and the authorisation matrix of the tests all start here. */
-export const routes: readonly Route[] = [...systemRoutes, ...authRoutes, ...namespaceRoutes];
+export const routes: readonly Route[] = [
+  ...systemRoutes,
+  openApiRoute(() => routes),
+  ...authRoutes,
+  ...namespaceRoutes,
+  ...databaseRoutes,
+];

@@ -42,7 +42,10 @@ async function openSqlite({ data, database: { sqlite } }: Config, opener: Opener
   const lock = opener === "gateway" ? await DataFolderLock.take(data.dir) : undefined;
   try {
     const control = new SqliteControlDatabase({ path: `${data.dir}/control.sqlite` });
-    const database = new SqlDatabase(new SqliteDriver({ directory: `${data.dir}/namespaces`, maxOpen: sqlite.max_open }));
+    const { synchronous, max_open: maxOpen, busy_timeout: busyTimeout } = sqlite;
+    const database = new SqlDatabase(
+      new SqliteDriver({ dir: `${data.dir}/namespaces`, synchronous, maxOpen, busyTimeout }),
+    );
     return {
       control,
       database,
@@ -62,11 +65,11 @@ async function openSqlite({ data, database: { sqlite } }: Config, opener: Opener
 }
 
 function openRqlite({ database: { rqlite } }: Config, databaseOf: DatabaseOf): Drivers {
-  const { control: urls, pool, username, password, request_timeout: timeout, read_level: readLevel } = rqlite;
+  const { control: urls, pool, username, password, request_timeout: timeout, read_level: level } = rqlite;
   const cluster = (name: string, urls: readonly string[]) => new RqliteCluster({ name, urls, username, password, timeout });
   const control = new RqliteControlDatabase(cluster("control", urls));
   const clusters = new Map(pool.map(({ name, urls }) => [name, cluster(name, urls)]));
-  const database = new SqlDatabase(new RqliteDriver({ clusters, clusterOf: databaseOf, readLevel }));
+  const database = new SqlDatabase(new RqliteDriver({ clusters, clusterOf: databaseOf, level }));
   return {
     control,
     database,

@@ -2,6 +2,8 @@ import { apiKey } from "./api_key.ts";
 import { challenge } from "./challenge.ts";
 import { jwksRoutes } from "./jwks.ts";
 import { createKey, listKeys, revokeKey, rotateKey } from "./keys.ts";
+import { loginRoutes } from "./login.ts";
+import { loginCode, loginToken } from "./login_code.ts";
 import { logout } from "./logout.ts";
 import { refresh } from "./refresh.ts";
 import { register } from "./register.ts";
@@ -21,6 +23,9 @@ export const authRoutes = [
   refresh,
   logout,
   whoami,
+  ...loginRoutes,
+  loginCode,
+  loginToken,
   ...jwksRoutes,
   listSessions,
   revokeSession,

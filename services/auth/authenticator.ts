@@ -95,7 +95,7 @@ export class CredentialAuthenticator implements Authenticator {
     const bonds = bondsOf(claims);
     if (bonds.some(([kind, id, timed]) => {
       const revocation = revocations.find(kind, id);
-      return revocation && (!timed || claims.iat * 1000 <= revocation.at);
+      return revocation && (!timed || claims.iat_ms <= revocation.at);
     })) return undefined;
     return {
       principal: principalOfToken(claims),

@@ -34,6 +34,8 @@ export interface TokenClaims extends TokenSubject {
   readonly iat: number;
   readonly nbf: number;
   readonly exp: number;
+  /** `iat` in Unix milliseconds: what is issued in the second of a revocation may have come before or after it. */
+  readonly iat_ms: number;
 }
 
 /** A longer token is none of ours, and is refused before it costs anything. */
@@ -52,8 +54,9 @@ export class Tokens {
 
   async issue({ sub, wallet, namespace, scopes, role, sid, key }: TokenSubject): Promise<string> {
     const { kid, privateKey } = this.keys.current();
-    const iat = Math.floor(this.options.now() / 1000);
-    const claims = { namespace, scope: scopes.join(" "), ...(wallet && { wallet }), ...(role && { role }), ...(sid && { sid }), ...(key && { key }) };
+    const iat_ms = this.options.now();
+    const iat = Math.floor(iat_ms / 1000);
+    const claims = { namespace, scope: scopes.join(" "), iat_ms, ...(wallet && { wallet }), ...(role && { role }), ...(sid && { sid }), ...(key && { key }) };
     return await new SignJWT(claims)
       .setProtectedHeader({ alg: "EdDSA", kid, typ: "JWT" })
       .setIssuer(this.options.issuer).setAudience(this.options.audience).setSubject(sub)
@@ -79,7 +82,7 @@ export class Tokens {
         typ: "JWT",
         clockTolerance: CLOCK_TOLERANCE,
         currentDate: new Date(this.options.now()),
-        requiredClaims: ["exp", "iat", "nbf", "jti", "sub", "namespace"],
+        requiredClaims: ["exp", "iat", "iat_ms", "nbf", "jti", "sub", "namespace"],
       });
       const { scope, ...claims } = payload as unknown as Omit<TokenClaims, "scopes"> & { scope?: string };
       return { ...claims, scopes: (scope ? scope.split(" ") : []) as Scope[] };

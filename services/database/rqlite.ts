@@ -14,9 +14,9 @@ import {
   MARK,
   NO_ROW,
   probe,
+  query,
   queryInTransaction,
   returning,
-  withReals,
 } from "./rqlite_statements.ts";
 
 export interface RqliteDriverOptions {
@@ -25,7 +25,7 @@ export interface RqliteDriverOptions {
   /** Which cluster a namespace has claimed. @throws GatewayError when it has none */
   readonly clusterOf: (namespace: string, signal: AbortSignal) => Promise<string>;
   /** What reads must see. Default `weak`. */
-  readonly readLevel?: ReadLevel;
+  readonly level?: ReadLevel;
   /** Milliseconds after which rqlite stops a statement. Default 10,000. */
   readonly statementTimeout?: number;
 }
@@ -40,12 +40,12 @@ interface Plan {
 /** RQLite, one cluster per namespace. */
 export class RqliteDriver implements SqlDriver {
   readonly #options: RqliteDriverOptions;
-  readonly #readLevel: ReadLevel;
+  readonly #level: ReadLevel;
   readonly #dbTimeout: number;
 
   constructor(options: RqliteDriverOptions) {
     this.#options = options;
-    this.#readLevel = options.readLevel ?? "weak";
+    this.#level = options.level ?? "weak";
     this.#dbTimeout = options.statementTimeout ?? 10_000;
   }
 
@@ -54,7 +54,7 @@ export class RqliteDriver implements SqlDriver {
     const cluster = await this.#cluster(request.namespace, signal);
     const call = { signal, dbTimeout: this.#dbTimeout };
     if (mode === "read") {
-      const results = await cluster.query(statements.map(withReals), { ...call, level: this.#readLevel });
+      const results = await cluster.query(statements.map(query), { ...call, level: this.#level });
       return { kind: "done", outcomes: results.map(readOutcome) };
     }
     const reads = statements.filter(({ facts }) => facts.access === "read").length;
@@ -64,7 +64,7 @@ export class RqliteDriver implements SqlDriver {
     const all = plans.flatMap((plan) => plan.statements);
     const transaction = mode === "atomic";
     const results = transaction && reads > 0
-      ? await cluster.request(all, { ...call, transaction, level: this.#readLevel })
+      ? await cluster.request(all, { ...call, transaction, level: this.#level })
       : await cluster.execute(all, { ...call, transaction });
     return (transaction && rolledBack(plans, results)) || { kind: "done", outcomes: read(plans, results) };
   }
@@ -154,7 +154,7 @@ function mixed(statement: GatedStatement): Plan {
 
 /** A step of a transaction that only reads. */
 const queried = (statement: GatedStatement): Plan => ({
-  statements: [withReals(statement)],
+  statements: [query(statement)],
   read: ([result]) => readOutcome(result),
 });
 

@@ -61,6 +61,13 @@ export function probe({ sql, args }: Statement): Statement {
   return { sql: `SELECT 1; EXPLAIN QUERY PLAN ${sql}`, args: args.map(() => null) };
 }
 
+/**
+ * A query. rqlite takes `EXPLAIN` of a write for a write and refuses it, but judges a text by the statement that leads it.
+ */
+export function query(statement: GatedStatement): Statement {
+  return statement.facts.verb === "EXPLAIN" ? queryInTransaction(statement) : withReals(statement);
+}
+
 /** A query in a mixed transaction, with its own {@link probe}. */
 export function queryInTransaction(statement: GatedStatement): Statement {
   const { sql, args } = withReals(statement);
@@ -71,7 +78,7 @@ export function queryInTransaction(statement: GatedStatement): Statement {
  * rqlite takes every number without a fraction for an INTEGER. Where REAL is meant, the placeholder becomes a cast; the `+`
  * takes away the affinity that a cast has and a placeholder has not.
  */
-export function withReals({ sql, args }: GatedStatement): Statement {
+function withReals({ sql, args }: GatedStatement): Statement {
   if (!args.some(needsCast)) return { sql, args: args as readonly SqlInput[] };
   let text = "", end = 0, at = 0;
   for (const token of tokenize(sql)) {

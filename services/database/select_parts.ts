@@ -1,4 +1,4 @@
-import { isOperator, isWord, nesting, type Token, tokenize } from "./lexer.ts";
+import { isName, isOperator, isWord, nesting, type Token, tokenize } from "./lexer.ts";
 
 /** Why a part of a `SELECT` was refused; the message completes "… is wrong: ". */
 export class PartProblem extends Error {
@@ -45,7 +45,7 @@ export class PartReader {
       const start = this.#tokens[this.#at]?.start ?? 0;
       const isPlain = !isOperator(this.#tokens[this.#at + 1], "(");
       const item = this.#item();
-      if (this.#takeWord("AS") || this.#startsName()) return `${item} AS ${quoteName(this.#name())}`;
+      if (this.#takeWord("AS") || this.#startsName()) return `${item} AS ${quoteName(this.#anyName())}`;
       // SQLite would name the column by our quoted text, and clients look for theirs.
       return isPlain ? item : `${item} AS ${quoteName(this.#text.slice(start, this.#tokens[this.#at - 1]!.end))}`;
     });
@@ -72,24 +72,24 @@ export class PartReader {
     });
   }
 
-  /** `name ["AS" name | name]`: a table and its alias. */
+  /** `name ["AS" name | name]`: a table and its alias. A name that stands first, alone or behind a dot may be any word. */
   table(): string {
-    const name = quoteName(this.#name());
-    const text = this.#takeWord("AS") || this.#startsName() ? `${name} AS ${quoteName(this.#name())}` : name;
+    const name = quoteName(this.#anyName());
+    const text = this.#takeWord("AS") || this.#startsName() ? `${name} AS ${quoteName(this.#anyName())}` : name;
     this.#end();
     return text;
   }
 
   /** `name`. */
   alias(): string {
-    const text = quoteName(this.#name());
+    const text = quoteName(this.#anyName());
     this.#end();
     return text;
   }
 
   /** `name ["." name]`. */
   column(): string {
-    const text = this.#path();
+    const text = this.#path(this.#anyName());
     this.#end();
     return text;
   }
@@ -123,7 +123,7 @@ export class PartReader {
       this.#at += 2;
       return `${table}.*`;
     }
-    return this.#path();
+    return this.#path(this.#name());
   }
 
   #call(name: Token): string {
@@ -140,14 +140,18 @@ export class PartReader {
     return `${this.#spelling(name)}(${distinct}${args.join(", ")})`;
   }
 
-  #path(): string {
-    const first = quoteName(this.#name());
-    return this.#takeOperator(".") ? `${first}.${quoteName(this.#name())}` : first;
+  #path(first: string): string {
+    return this.#takeOperator(".") ? `${quoteName(first)}.${quoteName(this.#anyName())}` : quoteName(first);
   }
 
   #name(): string {
+    if (!this.#startsName()) throw this.#unexpected();
+    return this.#anyName();
+  }
+
+  #anyName(): string {
     const token = this.#tokens[this.#at];
-    if (token === undefined || !this.#startsName()) throw this.#unexpected();
+    if (token === undefined || !isName(token) || token.value === "") throw this.#unexpected();
     this.#at++;
     return token.kind === "word" ? this.#spelling(token) : token.value;
   }

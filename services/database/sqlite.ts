@@ -3,26 +3,27 @@ import { GatewayError } from "../../src/contracts/errors.ts";
 import type { ServiceHealth, Usage } from "../../src/contracts/health.ts";
 import type { DriverReply, DriverRequest, SqlDriver } from "./driver.ts";
 import { filesOf, namespaceFile } from "./namespace_file.ts";
-import { DatabaseTrouble, SqliteConnection } from "./sqlite_connection.ts";
+import { DatabaseTrouble, SqliteConnection, type SqliteSettings } from "./sqlite_connection.ts";
 
-export interface SqliteDriverOptions {
+export interface SqliteDriverOptions extends Partial<SqliteSettings> {
   /** The folder of all databases; made when it is missing. */
-  readonly directory: string;
-  /** How many databases stay open; the one that was not used for longest is closed first. Default 64. */
+  readonly dir: string;
+  /** How many databases stay open; the one used least recently is closed for another. Default 64. */
   readonly maxOpen?: number;
 }
 
 /**
- * Embedded SQLite, one file per namespace. An acknowledged write has been synced to disk. Statements run one after the other
- * and hold the thread while they run.
+ * Embedded SQLite, one file per namespace. Statements run one after the other and hold the thread while they run.
  */
 export class SqliteDriver implements SqlDriver {
-  readonly #directory: string;
+  readonly #dir: string;
+  readonly #settings: SqliteSettings;
   readonly #open: LRUCache<string, SqliteConnection>;
 
-  constructor({ directory, maxOpen = 64 }: SqliteDriverOptions) {
-    this.#directory = directory;
-    Deno.mkdirSync(directory, { recursive: true });
+  constructor({ dir, maxOpen = 64, synchronous = "FULL", busyTimeout = 5_000 }: SqliteDriverOptions) {
+    this.#dir = dir;
+    this.#settings = { synchronous, busyTimeout };
+    Deno.mkdirSync(dir, { recursive: true, mode: 0o700 });
     this.#open = new LRUCache({ max: maxOpen, dispose: (connection) => connection.close() });
   }
 
@@ -48,7 +49,7 @@ export class SqliteDriver implements SqlDriver {
   health(): Promise<ServiceHealth> {
     const start = performance.now();
     try {
-      Deno.readDirSync(this.#directory)[Symbol.iterator]().next();
+      Deno.readDirSync(this.#dir)[Symbol.iterator]().next();
       return Promise.resolve({ status: "ok", driver: "sqlite", latency_ms: performance.now() - start });
     } catch {
       return Promise.resolve({ status: "down", driver: "sqlite", reason: "the data folder cannot be read" });
@@ -61,13 +62,13 @@ export class SqliteDriver implements SqlDriver {
   }
 
   #path(namespace: string): string {
-    return `${this.#directory}/${namespaceFile(namespace)}`;
+    return `${this.#dir}/${namespaceFile(namespace)}`;
   }
 
   #connection(namespace: string): SqliteConnection {
     const known = this.#open.get(namespace);
     if (known) return known;
-    const connection = new SqliteConnection(this.#path(namespace));
+    const connection = new SqliteConnection(this.#path(namespace), this.#settings);
     this.#open.set(namespace, connection);
     return connection;
   }

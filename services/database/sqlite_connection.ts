@@ -34,15 +34,25 @@ const FULL = 13, IO_ERROR = 10;
 /** Row id that no insert leaves behind: while it is the last one, nothing was inserted. */
 const NO_ROW = -(2n ** 63n);
 
-const SETTINGS = [
+/** How a database is opened. */
+export interface SqliteSettings {
+  /** `FULL`: an acknowledged write survives a power cut. `NORMAL`: the last ones may be lost then. */
+  readonly synchronous: "FULL" | "NORMAL";
+  /** Milliseconds to wait for a lock that another process holds; the thread waits with it. */
+  readonly busyTimeout: number;
+}
+
+const settingsOf = ({ synchronous }: SqliteSettings) => [
   // Before the first table, or never: free pages can be given back without VACUUM, which the gate refuses.
   "PRAGMA auto_vacuum = INCREMENTAL",
   "PRAGMA journal_mode = WAL",
-  "PRAGMA synchronous = FULL",
+  `PRAGMA synchronous = ${synchronous}`,
   "PRAGMA foreign_keys = ON",
   "PRAGMA temp_store = MEMORY",
   "CREATE TEMP TABLE _orama_mark (id INTEGER PRIMARY KEY)",
 ];
+
+type Control = "BEGIN" | "BEGIN IMMEDIATE" | "COMMIT" | "ROLLBACK";
 
 interface Prepared {
   readonly statement: StatementSync;
@@ -56,6 +66,7 @@ interface Prepared {
 export class SqliteConnection {
   readonly #db: SqliteDatabase;
   readonly #prepared = new LRUCache<string, Prepared>({ max: 200 });
+  readonly #controls: Readonly<Record<Control, StatementSync>>;
   readonly #mark: StatementSync;
   readonly #lastInsertId: StatementSync;
   #authority: Authority = "own";
@@ -64,23 +75,30 @@ export class SqliteConnection {
    * Opens the file, or makes it.
    * @throws DatabaseTrouble when it is no database or cannot be opened
    */
-  constructor(path: string) {
+  constructor(path: string, settings: SqliteSettings) {
     try {
       this.#db = openSqlite(path, {
         allowExtension: false,
         defensive: true,
         // As in rqlite: text in double quotes is a name, and text where there is none.
         enableDoubleQuotedStringLiterals: true,
-        timeout: 1_000,
+        timeout: settings.busyTimeout,
         limits: { attach: 0, length: 256 * 1024 * 1024, sqlLength: 2_000_000, triggerDepth: 100 },
       });
     } catch (cause) {
       throw troubleOf(cause, false) ?? cause;
     }
     try {
-      for (const setting of SETTINGS) this.#db.exec(setting);
+      // Not by `exec`, whose errors have no result code.
+      for (const setting of settingsOf(settings)) this.#db.prepare(setting).all();
       this.#db.setAuthorizer((action, first, second) => authorize(this.#authority, action, first, second));
       this.#mark = this.#db.prepare(`INSERT OR REPLACE INTO temp._orama_mark VALUES (${NO_ROW})`);
+      this.#controls = {
+        BEGIN: this.#db.prepare("BEGIN"),
+        "BEGIN IMMEDIATE": this.#db.prepare("BEGIN IMMEDIATE"),
+        COMMIT: this.#db.prepare("COMMIT"),
+        ROLLBACK: this.#db.prepare("ROLLBACK"),
+      };
       this.#lastInsertId = prepareExact(this.#db, "SELECT last_insert_rowid()");
     } catch (cause) {
       this.#db.close();
@@ -124,14 +142,15 @@ export class SqliteConnection {
       return fault ? { kind: "rolled_back", fault, step: statements.length - 1 } : { kind: "done", outcomes };
     } finally {
       if (this.#db.isTransaction) this.#control("ROLLBACK", false);
+      if (outcomes.length < statements.length) this.#forgetAfter(statements);
     }
   }
 
   /** One of the gateway's own transaction statements; gives the fault of a commit that a constraint refused. */
-  #control(sql: string, writing: boolean): SqlFault | undefined {
+  #control(control: Control, writing: boolean): SqlFault | undefined {
     this.#authority = "own";
     try {
-      this.#db.exec(sql);
+      this.#controls[control].run();
       return undefined;
     } catch (error) {
       return orTrouble(error, writing);
@@ -146,7 +165,13 @@ export class SqliteConnection {
       return { ok: false, fault: orTrouble(error, facts.access !== "read") };
     } finally {
       this.#authority = "own";
+      this.#forgetAfter([statement]);
     }
+  }
+
+  /** `node:sqlite` gives rows as wide as they were when the statement was compiled first: after a change of schema that is wrong. */
+  #forgetAfter(statements: readonly GatedStatement[]): void {
+    if (statements.some(({ facts }) => facts.access === "definition")) this.#prepared.clear();
   }
 
   #read(statement: GatedStatement): StatementResult {

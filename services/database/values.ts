@@ -123,9 +123,3 @@ function characterLength(bytes: Uint8Array, at: number): number {
   }
   return length;
 }
-
-/** Whether a column's values are REAL by its declared type (SQLite, "Determination Of Column Affinity"): whole ones are then no integers. */
-export function isRealType(type: string): boolean {
-  if (/int|char|clob|text|blob/.test(type)) return false;
-  return /real|floa|doub/.test(type);
-}

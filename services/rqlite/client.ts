@@ -30,6 +30,8 @@ export type { RqliteChange, RqliteFailure, RqliteResult, RqliteRows } from "./wi
 
 /** How long a question about the cluster itself may take. */
 const QUESTION_TIMEOUT = 1_000;
+/** Asks a node whether it is up, in touch with a leader, and through with its log. */
+const READY = `/readyz?timeout=${QUESTION_TIMEOUT}ms`;
 /** How long a load may take: the file goes through the Raft log. */
 const LOAD_TIMEOUT = 30_000;
 const FIRST_PAUSE = 50;
@@ -83,7 +85,7 @@ export class RqliteCluster {
     };
     const network = {
       list: (url: string, signal: AbortSignal) => this.#list(url, signal),
-      probe: async (url: string, signal: AbortSignal) => void await this.#ask(url, "/readyz?noleader", signal),
+      probe: async (url: string, signal: AbortSignal) => void await this.#ask(url, READY, signal),
     };
     this.#members = new Members(options.urls.map(withoutSlash), network, this.#now);
   }
@@ -159,8 +161,7 @@ export class RqliteCluster {
 
   /** Whether a node answers that it is up and has a leader. Never throws. */
   ready(signal?: AbortSignal): Promise<boolean> {
-    const path = `/readyz?timeout=${QUESTION_TIMEOUT}ms`;
-    return this.#first((url, one) => this.#ask(url, path, one), signal).then(() => true, () => false);
+    return this.#first((url, one) => this.#ask(url, READY, one), signal).then(() => true, () => false);
   }
 
   /** Gives back the connections. Requests in flight fail. */
@@ -243,7 +244,7 @@ export class RqliteCluster {
       text = answer.error;
     }
     const verdict = judgeError(reply.status, text, call.reading);
-    if (verdict.fate === "not_applied" && verdict.leaderless) this.#members.leaderLost();
+    if (verdict.fate === "not_applied" && verdict.leaderless) this.#members.leaderless(url);
     return { verdict, cause: new Error(`rqlite answered ${reply.status}: ${text.trim()}`) };
   }
 

@@ -12,27 +12,28 @@ export interface RqliteNode {
 export interface MembersNetwork {
   /** The members as the node at `url` sees them. */
   list(url: string, signal: AbortSignal): Promise<readonly RqliteNode[]>;
-  /** Fails unless the node at `url` answers. */
+  /** Fails unless the node at `url` answers, is in touch with a leader, and has read its log. */
   probe(url: string, signal: AbortSignal): Promise<void>;
 }
 
-/** How old the knowledge of the leader may get while the cluster is used, in milliseconds. */
-const STALE_AFTER = 5_000;
-/** The least time between two looks for a lost leader. */
+/** Milliseconds between two looks for the leader while the cluster is used: with a leader, and without one. */
+const LOOK_WITH_LEADER = 5_000;
+const LOOK_WITHOUT_LEADER = 1_000;
+/** The least time between two looks, when a node has just said that the leader is gone. */
 const LOOK_AGAIN_AFTER = 100;
-/** How long a node that did not answer is left alone: doubled each time, in milliseconds. */
+/** How long a node that did not answer is left alone before it is probed: doubled each time, in milliseconds. */
 const FIRST_REST = 500;
 const LONGEST_REST = 8_000;
 
 interface Rest {
-  /** Not before this moment. */
   readonly until: number;
   readonly length: number;
 }
 
 /**
  * Knows the nodes of a cluster, which of them leads, and which do not answer. Never makes a request wait: it looks for the
- * leader beside the traffic, and any node takes anything meanwhile, because rqlite passes it on.
+ * leader beside the traffic, and any node takes anything meanwhile, because rqlite passes it on. A node that did not answer
+ * gets no request until a probe says that it is whole again: one that was just started answers as if its database were empty.
  */
 export class Members {
   readonly #configured: readonly string[];
@@ -41,7 +42,9 @@ export class Members {
   #turn = 0;
   readonly #rests = new Map<string, Rest>();
   #lookedAt = -Infinity;
-  #looking: AbortController | undefined = undefined;
+  #looking = false;
+  readonly #probing = new Set<string>();
+  readonly #closed = new AbortController();
 
   /**
    * @param configured addresses known from the start, without a slash at the end
@@ -69,11 +72,12 @@ export class Members {
    */
   pick(anyNode: boolean, tried: ReadonlySet<string>): string {
     const now = this.now();
-    if (now - this.#lookedAt > STALE_AFTER) this.#look();
+    if (now - this.#lookedAt > (this.#leader === undefined ? LOOK_WITHOUT_LEADER : LOOK_WITH_LEADER)) this.#look();
     if (!anyNode && this.#leader !== undefined && !tried.has(this.#leader)) return this.#leader;
-    const rested = this.#urls.filter((url) => !this.#isResting(url, now));
-    const fresh = rested.filter((url) => !tried.has(url));
-    const choice = fresh.length > 0 ? fresh : rested.length > 0 ? rested : this.#urls;
+    this.#probeRested(now);
+    const awake = this.#urls.filter((url) => !this.#rests.has(url));
+    const fresh = awake.filter((url) => !tried.has(url));
+    const choice = fresh.length > 0 ? fresh : awake.length > 0 ? awake : this.#urls;
     return choice[this.#turn++ % choice.length]!;
   }
 
@@ -91,40 +95,45 @@ export class Members {
       const length = Math.min(before === undefined ? FIRST_REST : before.length * 2, LONGEST_REST);
       this.#rests.set(url, { until: now + length, length });
     }
-    if (url === this.#leader) this.leaderLost();
+    this.leaderless(url);
   }
 
-  /** A node said that there is no leader, or that it cannot reach it. */
-  leaderLost(): void {
-    this.#leader = undefined;
-    if (this.now() - this.#lookedAt > LOOK_AGAIN_AFTER) this.#look();
+  /** The node at `url` is not the leader, or knows none, or cannot reach it. */
+  leaderless(url: string): void {
+    if (url === this.#leader) this.#leader = undefined;
+    if (this.#leader === undefined && this.now() - this.#lookedAt > LOOK_AGAIN_AFTER) this.#look();
   }
 
-  /** Stops looking. */
+  /** Stops looking and probing. */
   close(): void {
-    this.#lookedAt = Infinity;
-    this.#looking?.abort();
+    this.#closed.abort();
   }
 
-  #isResting(url: string, now: number): boolean {
-    const rest = this.#rests.get(url);
-    return rest !== undefined && rest.until > now;
+  #probeRested(now: number): void {
+    for (const [url, rest] of this.#rests) {
+      if (rest.until > now || this.#probing.has(url) || this.#closed.signal.aborted) continue;
+      this.#probing.add(url);
+      this.network.probe(url, this.#closed.signal)
+        .then(() => this.#rests.delete(url), () => this.silent(url))
+        .finally(() => this.#probing.delete(url));
+    }
   }
 
   #look(): void {
-    if (this.#looking !== undefined || this.#lookedAt === Infinity) return;
+    if (this.#looking || this.#closed.signal.aborted) return;
+    this.#looking = true;
     this.#lookedAt = this.now();
-    const looking = this.#looking = new AbortController();
-    Promise.any(this.#urls.map((url) => this.#leaderFrom(url, looking.signal))).then(({ urls, leader }) => {
-      if (looking.signal.aborted) return;
+    const enough = new AbortController();
+    const signal = AbortSignal.any([enough.signal, this.#closed.signal]);
+    Promise.any(this.#urls.map((url) => this.#leaderFrom(url, signal))).then(({ urls, leader }) => {
       this.#urls = [...new Set([...this.#configured, ...urls])];
       this.#leader = leader;
-      this.answered(leader);
+      this.#rests.delete(leader);
     }, () => {
       // Nobody knows a leader that answers: the requests will find out, and ask for another look.
     }).finally(() => {
-      this.#looking = undefined;
-      looking.abort();
+      this.#looking = false;
+      enough.abort();
     });
   }
 

@@ -42,11 +42,11 @@ export async function tryToSignIn(client: Client, wallet: TestWallet, namespace:
   return await client.call("POST", "/v1/auth/verify", { body: await proof(client, wallet, namespace, { form }) });
 }
 
-/** Signs in. Where databases come from a pool, waits for one that is just being freed. */
+/** Signs in. Where databases come from a pool, waits for one that is being freed, and for a name that is. */
 export async function signIn(client: Client, wallet: TestWallet, namespace: string, form: ProofForm = "nonce"): Promise<SignedIn> {
   const end = performance.now() + 20_000;
   let answer = await tryToSignIn(client, wallet, namespace, form);
-  while (answer.status === 503 && chosenDriver() === "rqlite" && performance.now() < end) {
+  while ([409, 503].includes(answer.status) && chosenDriver() === "rqlite" && performance.now() < end) {
     await new Promise((resolve) => setTimeout(resolve, 100));
     answer = await tryToSignIn(client, wallet, namespace, form);
   }

@@ -41,9 +41,19 @@ async function startRqlite(): Promise<TestDatabase> {
   const folder = await Deno.makeTempDir({ prefix: "orama-root-key-" });
   const keyFile = `${folder}/root.key`;
   await Deno.writeTextFile(keyFile, crypto.getRandomValues(new Uint8Array(32)).toHex(), { mode: 0o600 });
-  const clusters = await Promise.all(
+  const starts = await Promise.allSettled(
     Array.from({ length: 1 + capacity("rqlite") }, () => RqliteTestCluster.start({ nodes })),
   );
+  const clusters = starts.flatMap((start) => start.status === "fulfilled" ? [start.value] : []);
+  const dispose = async () => {
+    await Promise.all(clusters.map((cluster) => cluster[Symbol.asyncDispose]()));
+    await Deno.remove(folder, { recursive: true });
+  };
+  const failure = starts.find(({ status }) => status === "rejected");
+  if (failure?.status === "rejected") {
+    await dispose();
+    throw failure.reason;
+  }
   const [control, ...tenants] = clusters as [RqliteTestCluster, ...RqliteTestCluster[]];
   const pool = tenants.map(({ urls }, i) => ({ name: `tenant-${i}`, urls }));
   return {
@@ -55,9 +65,6 @@ async function startRqlite(): Promise<TestDatabase> {
     async ready() {
       await Promise.all(clusters.map((cluster) => cluster.ready()));
     },
-    async [Symbol.asyncDispose]() {
-      await Promise.all(clusters.map((cluster) => cluster[Symbol.asyncDispose]()));
-      await Deno.remove(folder, { recursive: true });
-    },
+    [Symbol.asyncDispose]: dispose,
   };
 }

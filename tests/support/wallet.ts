@@ -3,7 +3,8 @@ import { hmac } from "@noble/hashes/hmac.js";
 import { sha256 } from "@noble/hashes/sha2.js";
 import { keccak_256 } from "@noble/hashes/sha3.js";
 import { base58 } from "@scure/base";
-import { generateKeyPairSync, type KeyObject, sign } from "node:crypto";
+import { Buffer } from "node:buffer";
+import { createPrivateKey, createPublicKey, sign } from "node:crypto";
 
 secp.hashes.sha256 = sha256;
 secp.hashes.hmacSha256 = (key, message) => hmac(sha256, key, message);
@@ -31,13 +32,25 @@ export function ethereumWallet(secret = secp.utils.randomSecretKey()): TestWalle
   };
 }
 
-/** A Solana wallet with a random key. */
-export function solanaWallet(): TestWallet {
-  const { publicKey, privateKey }: { publicKey: KeyObject; privateKey: KeyObject } = generateKeyPairSync("ed25519");
-  const raw = new Uint8Array(publicKey.export({ format: "der", type: "spki" })).subarray(-32);
+/** PKCS #8 around the 32 bytes of an Ed25519 seed (RFC 8410). */
+const PKCS8 = Uint8Array.fromHex("302e020100300506032b657004220420");
+
+/** A Solana wallet with a random key, or that of a seed of 32 bytes. */
+export function solanaWallet(seed = crypto.getRandomValues(new Uint8Array(32))): TestWallet {
+  const privateKey = createPrivateKey({ key: Buffer.from([...PKCS8, ...seed]), format: "der", type: "pkcs8" });
+  const spki = createPublicKey(privateKey).export({ format: "der", type: "spki" });
   return {
-    address: base58.encode(raw),
+    address: base58.encode(new Uint8Array(spki).subarray(-32)),
     chainType: "SOL",
     sign: (text) => sign(null, new TextEncoder().encode(text), privateKey).toString("base64"),
   };
+}
+
+/** The same signature with s in the upper half of the order and v turned: valid to who does not look (EIP-2). */
+export function withHighS(signature: string): string {
+  const bytes = Uint8Array.fromHex(signature.slice(2));
+  const order = secp.Point.CURVE().n;
+  const s = order - BigInt("0x" + bytes.slice(32, 64).toHex());
+  const v = bytes[64] === 27 ? 28 : 27;
+  return "0x" + bytes.slice(0, 32).toHex() + s.toString(16).padStart(64, "0") + v.toString(16);
 }

@@ -1,4 +1,4 @@
-/** What a fake node answers to a database request; `hang` never does. */
+/** What a fake node answers to a database request; `hang` never does, `reset` breaks off. */
 export type FakeAnswer = { readonly status?: number; readonly body: string } | "hang" | "reset";
 
 /** A request that a fake node got. */
@@ -71,9 +71,7 @@ export class FakeNode implements AsyncDisposable {
     this.requests.push(seen);
     const answer = this.answer(seen, this.requests.length);
     if (answer === "hang") await this.#hanging.promise;
-    if (answer === "reset") {
-      return new Response(new ReadableStream({ pull: (controller) => controller.error("reset") }));
-    }
+    if (answer === "reset") return new Response(ReadableStream.from([]), { headers: { "content-length": "9" } });
     return answer === "hang" ? new Response() : new Response(answer.body, { status: answer.status ?? 200 });
   }
 }

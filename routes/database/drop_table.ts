@@ -1,0 +1,35 @@
+import { z } from "zod";
+import { GatewayError } from "../../src/contracts/errors.ts";
+import { ok } from "../../src/http/reply.ts";
+import { defineRoute } from "../../src/http/route.ts";
+
+export const dropTable = defineRoute({
+  method: "POST",
+  path: "/v1/rqlite/drop-table",
+  summary: "Drop a table",
+  tag: "Database",
+  access: { kind: "namespace", scope: "sql:admin" },
+  bodyHint: "{table}",
+  body: z.object({ table: z.string().trim().min(1) }),
+  output: z.object({ status: z.literal("ok") }),
+  errors: [
+    "NOT_FOUND",
+    "SQL_INVALID",
+    "SQL_NOT_ALLOWED",
+    "CONSTRAINT_FAILED",
+    "STATEMENT_TIMEOUT",
+    "OUTCOME_UNKNOWN",
+    "UNAVAILABLE",
+  ],
+  async handle(call, { database }) {
+    const { table } = call.body;
+    if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(table)) {
+      const problem = "a name is letters, digits and _, and begins with no digit; others go to /v1/rqlite/exec";
+      throw new GatewayError("INVALID_REQUEST", `invalid table identifier: ${problem}`, {
+        details: [{ field: "table", problem }],
+      });
+    }
+    await database.dropTable(call.principal.namespace, table, call);
+    return ok({ status: "ok" });
+  },
+});

@@ -1,0 +1,48 @@
+import { z } from "zod";
+import { defineRoute } from "../../src/http/route.ts";
+import { args } from "./arguments.ts";
+import { integers, integerText, row, rowListText } from "./result_json.ts";
+import { requireScopes } from "./scopes.ts";
+
+export const exec = defineRoute({
+  method: "POST",
+  path: "/v1/rqlite/exec",
+  summary: "Run one SQL statement of any kind",
+  description:
+    "Definitions (`CREATE`, `DROP`, `ALTER` …) also need the scope `sql:admin`, rows of a `RETURNING` clause `sql:read`. " +
+    "`last_insert_id` is 0 where nothing was inserted; definitions have 0 and 0.",
+  tag: "Database",
+  access: { kind: "namespace", scope: "sql:write" },
+  bodyHint: "{sql, args?}",
+  body: z.object({ sql: z.string().trim().min(1), args, integers }),
+  output: z.object({
+    rows_affected: z.union([z.int(), z.string()]),
+    last_insert_id: z.union([z.int(), z.string()]),
+    execution_state: z.literal("ok"),
+    items: z.array(row).optional().describe("The rows of a `RETURNING` clause."),
+    count: z.int().optional(),
+  }),
+  errors: [
+    "SQL_INVALID",
+    "SQL_NOT_ALLOWED",
+    "CONSTRAINT_FAILED",
+    "STATEMENT_TIMEOUT",
+    "OUTCOME_UNKNOWN",
+    "RESULT_TOO_LARGE",
+    "UNAVAILABLE",
+  ],
+  async handle(call, { database }) {
+    const { sql, args, integers } = call.body;
+    requireScopes(call.principal, database.classify(sql));
+    const { rowsAffected, lastInsertId, returning } = await database.execute(
+      call.principal.namespace,
+      { sql, args },
+      call,
+    );
+    const figures = `"rows_affected":${integerText(rowsAffected, integers)},"last_insert_id":${
+      integerText(lastInsertId, integers)
+    }`;
+    const rows = returning ? `,${rowListText(returning, integers).slice(1, -1)}` : "";
+    return { status: 200, body: `{${figures},"execution_state":"ok"${rows}}` };
+  },
+});

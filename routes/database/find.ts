@@ -1,0 +1,36 @@
+import { z } from "zod";
+import type { SelectSpec } from "../../src/contracts/database.ts";
+import { defineRoute } from "../../src/http/route.ts";
+import { criteria, parts, table, toSpec } from "./parts.ts";
+import { integers, rowList, rowListText } from "./result_json.ts";
+
+/** The body of `find` and `find-one`. */
+export const findBody = z.object({
+  table,
+  criteria,
+  options: z.object(parts).nullish().describe("Where it sets nothing, the same members beside it count."),
+  ...parts,
+  integers,
+});
+
+/** The one `SELECT` that the body asks for. */
+export function findSpec({ table, criteria, options, integers: _, ...beside }: z.infer<typeof findBody>): SelectSpec {
+  const isSet = Object.values(options ?? {}).some((value) => value !== undefined);
+  return { table, criteria, ...toSpec(isSet ? options ?? {} : beside) };
+}
+
+export const find = defineRoute({
+  method: "POST",
+  path: "/v1/rqlite/find",
+  summary: "Find rows by the values of columns",
+  tag: "Database",
+  access: { kind: "namespace", scope: "sql:read" },
+  bodyHint: "{table, criteria, options?}",
+  body: findBody,
+  output: rowList,
+  errors: ["SQL_INVALID", "SQL_NOT_ALLOWED", "STATEMENT_TIMEOUT", "RESULT_TOO_LARGE", "UNAVAILABLE"],
+  async handle(call, { database }) {
+    const result = await database.select(call.principal.namespace, findSpec(call.body), call);
+    return { status: 200, body: rowListText(result, call.body.integers) };
+  },
+});

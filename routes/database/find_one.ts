@@ -1,0 +1,25 @@
+import { GatewayError } from "../../src/contracts/errors.ts";
+import { defineRoute } from "../../src/http/route.ts";
+import { findBody, findSpec } from "./find.ts";
+import { atMostOne } from "./parts.ts";
+import { row, rowTexts } from "./result_json.ts";
+
+export const findOne = defineRoute({
+  method: "POST",
+  path: "/v1/rqlite/find-one",
+  summary: "Find the first row by the values of columns",
+  description: "Answers the row itself.",
+  tag: "Database",
+  access: { kind: "namespace", scope: "sql:read" },
+  bodyHint: "{table, criteria, options?}",
+  body: findBody,
+  output: row,
+  errors: ["NOT_FOUND", "SQL_INVALID", "SQL_NOT_ALLOWED", "STATEMENT_TIMEOUT", "RESULT_TOO_LARGE", "UNAVAILABLE"],
+  async handle(call, { database }) {
+    const spec = findSpec(call.body);
+    const result = await database.select(call.principal.namespace, { ...spec, limit: atMostOne(spec.limit) }, call);
+    const [first] = rowTexts(result, call.body.integers);
+    if (first === undefined) throw new GatewayError("NOT_FOUND", "not found");
+    return { status: 200, body: first };
+  },
+});

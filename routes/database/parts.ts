@@ -1,0 +1,80 @@
+import { z } from "zod";
+import type { JoinSpec, SelectSpec, SqlArgument } from "../../src/contracts/database.ts";
+import { argument } from "./arguments.ts";
+
+/** Schemas of the parts of a `SELECT` that `find` and `select` share. What a name may look like the database service decides. */
+
+const name = z.string().trim().min(1).max(4_000);
+/** A list that may be missing or null. */
+const some = <T extends z.ZodType>(item: T, max: number) =>
+  z.array(item).max(max).nullish().transform((list) => list ?? undefined);
+const count = z.int().min(0).nullish().transform((value) => value ?? undefined);
+
+/** A table and, if wanted, its alias. */
+export const table = name.describe("A table, also with an alias: `orders`, `orders AS o`.");
+
+/** Parts by their names on the wire. */
+export const parts = {
+  select: some(name, 1_000).describe(
+    "Columns and calls, with or without `AS`: `id`, `u.name`, `COUNT(*) AS n`. Default `*`.",
+  ),
+  joins: some(
+    z.object({
+      kind: z.string().max(40).nullish().transform((kind) => kind ?? undefined)
+        .describe("`INNER` (default), `LEFT`, `RIGHT`, `FULL` or `CROSS`, any case, with or without `JOIN`."),
+      table,
+      on: z.string().max(100_000).nullish().transform((on) => on ?? "").describe("An SQL condition of your own."),
+    }),
+    64,
+  ),
+  group_by: some(name, 100),
+  order_by: some(name, 100).describe("`name`, `name DESC`, `name ASC NULLS LAST`, `RANDOM()`."),
+  limit: count,
+  offset: count,
+};
+
+/** The parts as the database service knows them. */
+export interface Parts {
+  readonly select?: string[] | undefined;
+  readonly joins?: JoinSpec[] | undefined;
+  readonly group_by?: string[] | undefined;
+  readonly order_by?: string[] | undefined;
+  readonly limit?: number | undefined;
+  readonly offset?: number | undefined;
+}
+
+/** From the words of the wire to those of the contract. */
+export const toSpec = ({ group_by: groupBy, order_by: orderBy, ...same }: Parts): Omit<SelectSpec, "table"> => ({
+  ...same,
+  groupBy,
+  orderBy,
+});
+
+/** At most the one row that is asked for. */
+export const atMostOne = (limit: number | undefined): number => Math.min(limit ?? 1, 1);
+
+const MAX_CRITERIA = 1_000;
+
+/** Column to value, as pairs: as an object a column named `__proto__` would vanish, and with it a condition. */
+export const criteria = z.unknown().transform((value, context): [string, SqlArgument][] => {
+  if (value === undefined || value === null) return [];
+  if (typeof value !== "object" || Array.isArray(value)) {
+    return refuse(context, [], "must be an object of columns and values");
+  }
+  const entries = Object.entries(value);
+  if (entries.length > MAX_CRITERIA) return refuse(context, [], `must have at most ${MAX_CRITERIA} columns`);
+  return entries.map(([column, given]) => {
+    const result = argument.safeParse(given);
+    if (!result.success) refuse(context, [column], result.error.issues[0]?.message ?? "is wrong");
+    return [column, result.data ?? null];
+  });
+}).meta({
+  description: "Columns and the values they must equal; `null` means `IS NULL`.",
+  type: ["object", "null"],
+  maxProperties: MAX_CRITERIA,
+});
+
+function refuse(context: z.RefinementCtx, path: string[], message: string): [] {
+  context.addIssue({ code: "custom", path, message });
+  return [];
+}

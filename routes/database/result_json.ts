@@ -1,0 +1,60 @@
+import { z } from "zod";
+import type { ResultSet, SqlOutput } from "../../src/contracts/database.ts";
+
+/** Which JSON an INTEGER becomes. */
+export const integers = z.enum(["number", "string"]).default("number").describe(
+  "`number`: exact JSON numbers, which JavaScript's `JSON.parse` rounds beyond 2^53. `string`: every whole number as text, " +
+    "those of REAL columns excepted.",
+);
+export type Integers = z.infer<typeof integers>;
+
+/** What one row looks like. */
+export const row = z.record(z.string(), z.json()).describe(
+  "Column name to value; of columns with one name the last counts.",
+);
+/** What a list of rows looks like. */
+export const rowList = z.object({ items: z.array(row), count: z.int() });
+
+/** The rows as texts of JSON objects. Written by hand: `JSON.stringify` rounds no integer here, and no column name is special. */
+export function rowTexts({ columns, types, rows }: ResultSet, integers: Integers): string[] {
+  const last = new Map(columns.map((name, at) => [name, at]));
+  const members = [...last].map(([name, at]) => ({
+    key: `${JSON.stringify(name)}:`,
+    at,
+    quoted: integers === "string" && !isRealType(types[at] ?? ""),
+  }));
+  return rows.map((values) => {
+    let text = "";
+    for (const { key, at, quoted } of members) text += (text && ",") + key + valueText(values[at] ?? null, quoted);
+    return `{${text}}`;
+  });
+}
+
+/** `{"items":[…],"count":n}`. */
+export function rowListText(result: ResultSet, integers: Integers): string {
+  const texts = rowTexts(result, integers);
+  return `{"items":[${texts.join(",")}],"count":${texts.length}}`;
+}
+
+/** A number of a statement's outcome, as `integers` wants it. */
+export const integerText = (value: number | bigint, integers: Integers): string =>
+  integers === "string" ? `"${value}"` : String(value);
+
+function valueText(value: SqlOutput, quoted: boolean): string {
+  switch (typeof value) {
+    case "string":
+      return JSON.stringify(value);
+    case "number":
+      // Minus zero is `0`, as `JSON.stringify` has it.
+      return quoted && Number.isSafeInteger(value) ? `"${value}"` : String(value);
+    case "bigint":
+      return quoted ? `"${value}"` : String(value);
+    case "boolean":
+      return value ? "true" : "false";
+    default:
+      return value === null ? "null" : `"${value.toBase64()}"`;
+  }
+}
+
+/** Whether a column is REAL by its declared type (sqlite.org/datatype3.html, 3.1): its whole numbers are then no integers. */
+const isRealType = (type: string) => !/int|char|clob|text|blob/.test(type) && /real|floa|doub/.test(type);

@@ -1,0 +1,50 @@
+import { z } from "zod";
+import type { ResultSet, SelectSpec } from "../../src/contracts/database.ts";
+import { GatewayError } from "../../src/contracts/errors.ts";
+import { defineRoute } from "../../src/http/route.ts";
+import { args } from "./arguments.ts";
+import { atMostOne, parts, table, toSpec } from "./parts.ts";
+import { type Integers, integers, row, rowList, rowListText, rowTexts } from "./result_json.ts";
+
+const body = z.object({
+  table,
+  alias: z.string().trim().max(4_000).nullish().transform((alias) => alias || undefined),
+  ...parts,
+  where: z.array(z.object({
+    conj: z.string().trim().toUpperCase().pipe(z.enum(["AND", "OR"])).nullish().or(z.literal("")).transform((conj) =>
+      conj || undefined
+    )
+      .describe("How it joins the clause before it. Default `AND`."),
+    expr: z.string().min(1).max(100_000).describe("An SQL condition of your own, with `?` for values."),
+    args,
+  })).max(1_000).nullish().transform((where) => where ?? undefined),
+  one: z.boolean().nullish().describe("Answer the first row alone."),
+  integers,
+});
+
+export const select = defineRoute({
+  method: "POST",
+  path: "/v1/rqlite/select",
+  summary: "Run a SELECT given in parts",
+  description: "With `one` the answer is the row itself with `items`, the list of this one row, beside its columns.",
+  tag: "Database",
+  access: { kind: "namespace", scope: "sql:read" },
+  bodyHint: "{table, select?, where?, joins?, order_by?, group_by?, limit?, offset?, one?}",
+  body,
+  output: z.union([rowList, row]),
+  errors: ["NOT_FOUND", "SQL_INVALID", "SQL_NOT_ALLOWED", "STATEMENT_TIMEOUT", "RESULT_TOO_LARGE", "UNAVAILABLE"],
+  async handle(call, { database }) {
+    const { table, alias, where, one, integers, ...rest } = call.body;
+    const spec: SelectSpec = { table, alias, where, ...toSpec(rest) };
+    const limited = one ? { ...spec, limit: atMostOne(spec.limit) } : spec;
+    const result = await database.select(call.principal.namespace, limited, call);
+    return { status: 200, body: one ? oneText(result, integers) : rowListText(result, integers) };
+  },
+});
+
+/** The row at the top and in `items`, because clients look in either place; a column named `items` wins. */
+function oneText(result: ResultSet, integers: Integers): string {
+  const [first] = rowTexts(result, integers);
+  if (first === undefined) throw new GatewayError("NOT_FOUND", "not found");
+  return result.columns.includes("items") ? first : `{"items":[${first}],${first.slice(1)}`;
+}
