@@ -30,11 +30,15 @@ export function createApp({ routes, services, body, cors, facts, observe, random
   const app = new Hono();
   const { authenticator, rateLimits } = services;
   const originHeaders = corsHeaders(cors);
+  const identify = authenticate({ authenticator, beforeLookup: limitLookups(rateLimits) });
   const chain = [
-    authenticate({ authenticator, beforeLookup: limitLookups(rateLimits) }),
+    identify,
     limit(rateLimits),
     authorize,
-    validate(body),
+    validate(body, async (call) => {
+      await identify(call);
+      await authorize(call);
+    }),
   ];
   mount(app, routes, { chain, services, facts, observe, random, newRequestId: requestIds(random), originHeaders });
   return (request, info) =>

@@ -132,6 +132,7 @@ export async function createContainer({ config, rootKey, now, random, url }: Con
   });
   const walletAuth = new WalletSignIn({
     control,
+    revocations,
     audit,
     proofs: new WalletProofs({
       control,

@@ -52,7 +52,7 @@ export const createKey = defineRoute({
   }),
   status: 201,
   output: newKey,
-  errors: ["OUTCOME_UNKNOWN", "UNAVAILABLE"],
+  errors: ["CONFLICT", "OUTCOME_UNKNOWN", "UNAVAILABLE"],
   async handle(call, { apiKeys }) {
     const { name, scopes, expires_at } = call.body;
     const expiresAt = expires_at === undefined ? undefined : Date.parse(expires_at);

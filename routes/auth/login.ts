@@ -1,10 +1,11 @@
 import { z } from "zod";
 import { GatewayError } from "../../src/contracts/errors.ts";
+import { NAMESPACE_PATTERN } from "../../src/contracts/namespaces.ts";
 import { fillIn, lazily, pageHeaders, pagePart } from "../../src/http/assets.ts";
 import { NO_STORE } from "../../src/http/reply.ts";
 import { defineRoute } from "../../src/http/route.ts";
 import { callbackField, codeChallenge } from "./login_code.ts";
-import { DEFAULT_NAMESPACE, namespaceField } from "./schemas.ts";
+import { DEFAULT_NAMESPACE } from "./schemas.ts";
 
 const script = pagePart(
   "/v1/auth/login/page.js",
@@ -19,6 +20,8 @@ const template = lazily(async () => ({
   html: (await import("./login_page/page.html", { with: { type: "text" } })).default,
   parts: { "page.js": await script.reference(), "page.css": await style.reference() },
 }));
+
+const NAMESPACE_RULE = "1 to 64 letters, digits, - and _, beginning with a letter or digit";
 
 const HEADERS = { ...pageHeaders("script-src 'self'; style-src 'self'; connect-src 'self'"), ...NO_STORE };
 
@@ -35,7 +38,8 @@ const login = defineRoute({
   access: { kind: "public" },
   query: z.object({
     callback: callbackField,
-    namespace: namespaceField.optional(),
+    namespace: z.literal("").or(z.string().regex(NAMESPACE_PATTERN, NAMESPACE_RULE)).optional()
+      .describe("Namespace to sign in to. Without it the page asks."),
     code_challenge: codeChallenge.optional(),
     code_challenge_method: z.literal("S256").optional(),
     state: z.string().max(1024).optional().describe("Comes back with the code, as it is."),
@@ -61,8 +65,8 @@ const login = defineRoute({
       callback,
       state,
       challenge: challenge ?? "",
-      namespace: namespace?.trim() || DEFAULT_NAMESPACE,
-      chosen: namespace?.trim() ? "yes" : "no",
+      namespace: namespace || DEFAULT_NAMESPACE,
+      chosen: namespace ? "yes" : "no",
       recipient: recipientOf(callback, mode),
     });
     return { status: 200, body, headers: HEADERS };

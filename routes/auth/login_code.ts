@@ -7,7 +7,10 @@ const NO_CALLBACK = "callback parameter is required";
 
 /** Where the login page leads. What may stand in an address by RFC 3986 and nothing else: no spaces, no line ends, no fragment. */
 export const callbackField = z.string({ error: NO_CALLBACK }).min(1, NO_CALLBACK).max(2048)
-  .regex(/^[A-Za-z0-9._~:/?[\]@!$&'()*+,;=%-]*$/, "must be an absolute URL of plain ASCII without a fragment")
+  .regex(
+    /^https?:\/\/[A-Za-z0-9._~:/?[\]@!$&'()*+,;=%-]+$/,
+    "must be an absolute URL of plain ASCII without a fragment",
+  )
   .describe("Absolute URL, `http` or `https`, in plain ASCII, without user name and fragment.");
 
 /** RFC 7636, 4.2. */

@@ -52,6 +52,7 @@ export const args = z.array(argument).max(MAX_ARGUMENTS).nullish().transform((li
 function toArgument(value: unknown, context: z.RefinementCtx): SqlArgument {
   switch (typeof value) {
     case "string":
+      return toText(value, context);
     case "boolean":
     case "number":
       return value;
@@ -81,11 +82,14 @@ function toTyped(value: object, context: z.RefinementCtx): SqlArgument {
     case "float":
       return { real: data.value };
     case "text":
-      return data.value;
+      return toText(data.value, context);
     case "blob":
       return toBytes(data.base64, context);
   }
 }
+
+const toText = (value: string, context: z.RefinementCtx) =>
+  value.includes("\0") ? refuse(context, "text cannot hold U+0000; send it as a blob") : value;
 
 const toInteger = (value: bigint, context: z.RefinementCtx) =>
   value >= MIN_INTEGER && value <= MAX_INTEGER ? value : refuse(context, "value: does not fit into 64 bits");

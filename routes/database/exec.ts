@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { defineRoute } from "../../src/http/route.ts";
 import { args } from "./arguments.ts";
-import { integers, integerText, row, rowListText } from "./result_json.ts";
+import { execFields, execMembers, integers } from "./result_json.ts";
 import { requireScopes } from "./scopes.ts";
 
 export const exec = defineRoute({
@@ -15,13 +15,7 @@ export const exec = defineRoute({
   access: { kind: "namespace", scope: "sql:write" },
   bodyHint: "{sql, args?}",
   body: z.object({ sql: z.string().trim().min(1), args, integers }),
-  output: z.object({
-    rows_affected: z.union([z.int(), z.string()]),
-    last_insert_id: z.union([z.int(), z.string()]),
-    execution_state: z.literal("ok"),
-    items: z.array(row).optional().describe("The rows of a `RETURNING` clause."),
-    count: z.int().optional(),
-  }),
+  output: z.object({ ...execFields, execution_state: z.literal("ok") }),
   errors: [
     "SQL_INVALID",
     "SQL_NOT_ALLOWED",
@@ -34,15 +28,7 @@ export const exec = defineRoute({
   async handle(call, { database }) {
     const { sql, args, integers } = call.body;
     requireScopes(call.principal, database.classify(sql));
-    const { rowsAffected, lastInsertId, returning } = await database.execute(
-      call.principal.namespace,
-      { sql, args },
-      call,
-    );
-    const figures = `"rows_affected":${integerText(rowsAffected, integers)},"last_insert_id":${
-      integerText(lastInsertId, integers)
-    }`;
-    const rows = returning ? `,${rowListText(returning, integers).slice(1, -1)}` : "";
-    return { status: 200, body: `{${figures},"execution_state":"ok"${rows}}` };
+    const result = await database.execute(call.principal.namespace, { sql, args }, call);
+    return { status: 200, body: `{${execMembers(result, integers)},"execution_state":"ok"}` };
   },
 });

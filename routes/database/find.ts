@@ -1,7 +1,7 @@
 import { z } from "zod";
 import type { SelectSpec } from "../../src/contracts/database.ts";
 import { defineRoute } from "../../src/http/route.ts";
-import { criteria, parts, table, toSpec } from "./parts.ts";
+import { criteria, parts, table, toSpec, underPrefix } from "./parts.ts";
 import { integers, rowList, rowListText } from "./result_json.ts";
 
 /** The body of `find` and `find-one`. */
@@ -13,10 +13,13 @@ export const findBody = z.object({
   integers,
 });
 
-/** The one `SELECT` that the body asks for. */
-export function findSpec({ table, criteria, options, integers: _, ...beside }: z.infer<typeof findBody>): SelectSpec {
+/**
+ * The one `SELECT` that the body asks for, and what stands before the names of its parts in the body.
+ */
+export function findSpec(body: z.infer<typeof findBody>): { spec: SelectSpec; prefix: "" | "options." } {
+  const { table, criteria, options, integers: _, ...beside } = body;
   const isSet = Object.values(options ?? {}).some((value) => value !== undefined);
-  return { table, criteria, ...toSpec(isSet ? options ?? {} : beside) };
+  return { spec: { table, criteria, ...toSpec(isSet ? options ?? {} : beside) }, prefix: isSet ? "options." : "" };
 }
 
 export const find = defineRoute({
@@ -30,7 +33,8 @@ export const find = defineRoute({
   output: rowList,
   errors: ["SQL_INVALID", "SQL_NOT_ALLOWED", "STATEMENT_TIMEOUT", "RESULT_TOO_LARGE", "UNAVAILABLE"],
   async handle(call, { database }) {
-    const result = await database.select(call.principal.namespace, findSpec(call.body), call);
+    const { spec, prefix } = findSpec(call.body);
+    const result = await underPrefix(prefix, database.select(call.principal.namespace, spec, call));
     return { status: 200, body: rowListText(result, call.body.integers) };
   },
 });

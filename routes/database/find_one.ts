@@ -1,7 +1,7 @@
 import { GatewayError } from "../../src/contracts/errors.ts";
 import { defineRoute } from "../../src/http/route.ts";
 import { findBody, findSpec } from "./find.ts";
-import { atMostOne } from "./parts.ts";
+import { atMostOne, underPrefix } from "./parts.ts";
 import { row, rowTexts } from "./result_json.ts";
 
 export const findOne = defineRoute({
@@ -16,8 +16,9 @@ export const findOne = defineRoute({
   output: row,
   errors: ["NOT_FOUND", "SQL_INVALID", "SQL_NOT_ALLOWED", "STATEMENT_TIMEOUT", "RESULT_TOO_LARGE", "UNAVAILABLE"],
   async handle(call, { database }) {
-    const spec = findSpec(call.body);
-    const result = await database.select(call.principal.namespace, { ...spec, limit: atMostOne(spec.limit) }, call);
+    const { spec, prefix } = findSpec(call.body);
+    const one = { ...spec, limit: atMostOne(spec.limit) };
+    const result = await underPrefix(prefix, database.select(call.principal.namespace, one, call));
     const [first] = rowTexts(result, call.body.integers);
     if (first === undefined) throw new GatewayError("NOT_FOUND", "not found");
     return { status: 200, body: first };

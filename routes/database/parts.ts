@@ -1,5 +1,6 @@
 import { z } from "zod";
 import type { JoinSpec, SelectSpec, SqlArgument } from "../../src/contracts/database.ts";
+import { type FieldProblem, GatewayError } from "../../src/contracts/errors.ts";
 import { argument } from "./arguments.ts";
 
 /** Schemas of the parts of a `SELECT` that `find` and `select` share. What a name may look like the database service decides. */
@@ -53,10 +54,23 @@ export const toSpec = ({ group_by: groupBy, order_by: orderBy, ...same }: Parts)
 /** At most the one row that is asked for. */
 export const atMostOne = (limit: number | undefined): number => Math.min(limit ?? 1, 1);
 
+/** Lets an error name its part as the client wrote it: the service does not know in which object of the body it stood. */
+export async function underPrefix<T>(prefix: string, result: Promise<T>): Promise<T> {
+  try {
+    return await result;
+  } catch (error) {
+    if (prefix === "" || !(error instanceof GatewayError) || !Array.isArray(error.extra.details)) throw error;
+    const details = error.extra.details as FieldProblem[];
+    if (!details.some(({ field }) => (field.split(".")[0] ?? "") in parts)) throw error;
+    const prefixed = details.map((detail) => ({ ...detail, field: prefix + detail.field }));
+    throw new GatewayError(error.code, prefix + error.message, { ...error.extra, details: prefixed });
+  }
+}
+
 const MAX_CRITERIA = 1_000;
 
 /** Column to value, as pairs: as an object a column named `__proto__` would vanish, and with it a condition. */
-export const criteria = z.unknown().transform((value, context): [string, SqlArgument][] => {
+export const criteria = z.unknown().optional().transform((value, context): [string, SqlArgument][] => {
   if (value === undefined || value === null) return [];
   if (typeof value !== "object" || Array.isArray(value)) {
     return refuse(context, [], "must be an object of columns and values");

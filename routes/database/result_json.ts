@@ -1,5 +1,5 @@
 import { z } from "zod";
-import type { ResultSet, SqlOutput } from "../../src/contracts/database.ts";
+import type { ExecResult, ResultSet, SqlOutput } from "../../src/contracts/database.ts";
 
 /** Which JSON an INTEGER becomes. */
 export const integers = z.enum(["number", "string"]).default("number").describe(
@@ -36,9 +36,21 @@ export function rowListText(result: ResultSet, integers: Integers): string {
   return `{"items":[${texts.join(",")}],"count":${texts.length}}`;
 }
 
-/** A number of a statement's outcome, as `integers` wants it. */
-export const integerText = (value: number | bigint, integers: Integers): string =>
-  integers === "string" ? `"${value}"` : String(value);
+const figure = z.union([z.int(), z.string()]);
+/** What an `exec` gives, by the names of the wire. */
+export const execFields = {
+  rows_affected: figure,
+  last_insert_id: figure.describe("0 where nothing was inserted."),
+  items: z.array(row).optional().describe("The rows of a `RETURNING` clause."),
+  count: z.int().optional(),
+};
+
+/** The members of {@link execFields} as JSON, without the braces. */
+export function execMembers({ rowsAffected, lastInsertId, returning }: ExecResult, integers: Integers): string {
+  const text = (value: number | bigint) => integers === "string" ? `"${value}"` : String(value);
+  const rows = returning ? `,${rowListText(returning, integers).slice(1, -1)}` : "";
+  return `"rows_affected":${text(rowsAffected)},"last_insert_id":${text(lastInsertId)}${rows}`;
+}
 
 function valueText(value: SqlOutput, quoted: boolean): string {
   switch (typeof value) {

@@ -1,11 +1,10 @@
 import { z } from "zod";
-import type { Database, StepResult, TransactionStep } from "../../src/contracts/database.ts";
+import type { StepResult, TransactionStep } from "../../src/contracts/database.ts";
 import { GatewayError } from "../../src/contracts/errors.ts";
-import type { Principal } from "../../src/contracts/identity.ts";
 import { ok } from "../../src/http/reply.ts";
 import { defineRoute } from "../../src/http/route.ts";
 import { args } from "./arguments.ts";
-import { type Integers, integers, integerText, row, rowTexts } from "./result_json.ts";
+import { execFields, execMembers, type Integers, integers, row, rowTexts } from "./result_json.ts";
 import { requireScopes } from "./scopes.ts";
 
 const MAX_STEPS = 1_000;
@@ -33,7 +32,7 @@ export const transaction = defineRoute({
   summary: "Run several SQL statements, all or none",
   description:
     "In order, each seeing what those before it did; the first error rolls everything back and is answered with the place " +
-    "of its statement in `details.step`. An `exec` gives figures and no rows, also with a `RETURNING` clause. Each statement " +
+    "of its statement in `details.step`. Each statement " +
     "also needs the scope of its kind: `sql:read`, `sql:write`, `sql:admin` for definitions.",
   tag: "Database",
   access: { kind: "namespace", scope: "sql:write" },
@@ -42,7 +41,7 @@ export const transaction = defineRoute({
   output: z.object({
     status: z.literal("ok"),
     results: z.array(z.union([
-      z.object({ rows_affected: z.union([z.int(), z.string()]), last_insert_id: z.union([z.int(), z.string()]) }),
+      z.object(execFields),
       z.array(row),
     ])).optional(),
   }),
@@ -60,7 +59,7 @@ export const transaction = defineRoute({
     const [list, steps]: [string, TransactionStep[]] = ops?.length
       ? ["ops", ops]
       : ["statements", (statements ?? []).map((sql) => ({ kind: "exec", sql, args: [] }))];
-    steps.forEach((step, at) => inPlace(list, at, () => checkScopes(call.principal, database, step)));
+    steps.forEach((step, at) => inPlace(list, at, () => requireScopes(call.principal, database.classify(step.sql))));
     const results = await database.transaction(call.principal.namespace, steps, call).catch((error) => {
       throw error instanceof GatewayError ? placed(list, error) : error;
     });
@@ -72,18 +71,9 @@ export const transaction = defineRoute({
   },
 });
 
-/** The rows of a `RETURNING` clause are not handed out here, so they need no right. */
-function checkScopes(principal: Principal, database: Database, { kind, sql }: TransactionStep): void {
-  const { access } = database.classify(sql);
-  requireScopes(principal, { access, returnsRows: kind === "query" });
-}
-
 function resultText(step: StepResult, integers: Integers): string {
   if (step.kind === "query") return `[${rowTexts(step.result, integers).join(",")}]`;
-  const { rowsAffected, lastInsertId } = step.result;
-  return `{"rows_affected":${integerText(rowsAffected, integers)},"last_insert_id":${
-    integerText(lastInsertId, integers)
-  }}`;
+  return `{${execMembers(step.result, integers)}}`;
 }
 
 function inPlace(list: string, step: number, run: () => void): void {

@@ -1,13 +1,15 @@
+import { sql } from "kysely";
 import { GatewayError } from "../../src/contracts/errors.ts";
 import type { Principal, Scope } from "../../src/contracts/identity.ts";
 import type { RequestContext } from "../../src/contracts/request.ts";
 import type { ApiKeys, KeyView, NewKey } from "../../src/contracts/wallet_auth.ts";
 import type { AuditContext, ControlAuditLog } from "../control_plane/audit.ts";
-import { ConstraintViolation, type ControlDatabase } from "../control_plane/control_database.ts";
+import { ConstraintViolation, type ControlDatabase, type ControlQuery } from "../control_plane/control_database.ts";
 import type { RevocationFeed } from "../control_plane/revocations.ts";
 import type { ApiKeyTable } from "../control_plane/schema.ts";
 import { deriveWalletKey, hashKey, randomKey } from "./crypto/api_key.ts";
 import { newId, type Random } from "./ids.ts";
+import { rowOf, scopesOf, viewOf } from "./key_rows.ts";
 import { DEFAULT_SCOPES } from "./rights.ts";
 
 export interface ApiKeysParts {
@@ -40,7 +42,11 @@ export class ControlApiKeys implements ApiKeys {
   /** The same for the command line on the node, which may give any right. */
   async createBySystem(namespace: string, key: NewKey, actor: Actor, context: RequestContext): Promise<CreatedKey> {
     const { created, queries } = this.#prepare(namespace, key, actor, context, false);
-    await this.parts.control.atomically(queries, context.signal);
+    try {
+      await this.parts.control.atomically(queries, context.signal);
+    } catch (error) {
+      throw endedMeanwhile(error);
+    }
     return created;
   }
 
@@ -68,6 +74,16 @@ export class ControlApiKeys implements ApiKeys {
     return (await this.parts.control.run<KeyRow>(query, signal)).rows.map(viewOf);
   }
 
+  /** Whether a key is neither revoked nor expired. */
+  async lives(id: string): Promise<boolean> {
+    const { control, now } = this.parts;
+    const { rows } = await control.run(
+      control.db.selectFrom("api_keys").select("id").where("id", "=", id).where("revoked_at", "is", null)
+        .where((where) => where.or([where("expires_at", "is", null), where("expires_at", ">", now())])),
+    );
+    return rows.length > 0;
+  }
+
   async revoke(namespace: string, id: string, actor: Actor, context: RequestContext): Promise<void> {
     const row = await this.#find(namespace, id, context);
     if (row.revoked_at === null) await this.parts.control.atomically(this.#revocation(row, actor, context), context.signal);
@@ -80,7 +96,7 @@ export class ControlApiKeys implements ApiKeys {
       throw new GatewayError("FORBIDDEN", "a wallet's key is given to that wallet alone; revoke it instead");
     }
     assertOwned(scopesOf(row) ?? DEFAULT_SCOPES, actor);
-    if (row.revoked_at !== null) throw new GatewayError("CONFLICT", "this key is revoked already; create a new one");
+    if (row.revoked_at !== null) throw revokedAlready();
     if (row.wallet !== null) {
       const key = await this.#rotateWalletKey(row, actor, context);
       await this.parts.revocations.pull();
@@ -90,7 +106,7 @@ export class ControlApiKeys implements ApiKeys {
     const scopes = scopesOf(row) ?? undefined;
     const next = { name, scopes, ...(expires_at !== null && { expiresAt: expires_at }) };
     const { created, queries } = this.#prepare(namespace, next, actor, context, row.operator === 1);
-    await this.parts.control.atomically([...queries, ...this.#revocation(row, actor, context)], context.signal);
+    await this.#replace(row, [...queries, ...this.#revocation(row, actor, context)], context);
     await this.parts.revocations.pull();
     return created;
   }
@@ -98,8 +114,14 @@ export class ControlApiKeys implements ApiKeys {
   /**
    * The key of a wallet in a namespace: the same one each time until it is revoked.
    * @param wallet canonical
+   * @param made what it is called and may do where it has to be made
    */
-  async ofWallet(namespace: string, wallet: string, context: RequestContext, name = "wallet", scopes?: readonly Scope[]): Promise<string> {
+  async ofWallet(
+    namespace: string,
+    wallet: string,
+    context: RequestContext,
+    { name, scopes }: NewKey = { name: "wallet" },
+  ): Promise<string> {
     const { control, now } = this.parts;
     for (let attempt = 0; attempt < 3; attempt++) {
       const { rows: [latest] } = await control.run<KeyRow>(
@@ -127,7 +149,7 @@ export class ControlApiKeys implements ApiKeys {
     const secret = randomKey(namespace, random);
     const row = rowOf({ id: newId("key", random), namespace, secret, key, actor, now: now(), operator });
     const queries = [
-      control.db.insertInto("api_keys").values(row),
+      control.db.insertInto("api_keys").values(operator ? row : { ...row, namespace: ifActive(namespace) }),
       audit.entry({
         namespace,
         actor: actor.subject,
@@ -154,17 +176,35 @@ export class ControlApiKeys implements ApiKeys {
       serial,
     };
     await control.atomically([
-      control.db.insertInto("api_keys").values(row),
+      control.db.insertInto("api_keys").values({ ...row, hash: unlessNewer(row, after) }),
       audit.entry({ namespace, actor: wallet, action: "key.created", resource: row.id, details: { name } }, context),
     ], context.signal);
     return { ...viewOf(row), key: secret };
   }
 
   async #rotateWalletKey(row: KeyRow, actor: Actor, context: RequestContext): Promise<CreatedKey> {
-    await this.parts.control.atomically(this.#revocation(row, actor, context), context.signal);
+    await this.#replace(row, this.#revocation(row, actor, context), context);
     const { namespace, wallet, name, serial } = row;
     const scopes = scopesOf(row) ?? undefined;
-    return await this.#issueWalletKey({ namespace, wallet: wallet!, name, scopes, after: serial }, context);
+    try {
+      return await this.#issueWalletKey({ namespace, wallet: wallet!, name, scopes, after: serial }, context);
+    } catch (error) {
+      if (!(error instanceof ConstraintViolation)) throw error;
+      throw new GatewayError("CONFLICT", "the old key is revoked, and a sign-in made the new one; sign in to get it", { cause: error });
+    }
+  }
+
+  /** Runs the queries of a rotation; none of them if the key was revoked meanwhile: two rotations at once give one key. */
+  async #replace({ id }: KeyRow, queries: readonly ControlQuery[], { signal }: RequestContext): Promise<void> {
+    const { control } = this.parts;
+    const unlessRevoked = sql`UPDATE api_keys SET hash = CASE WHEN revoked_at IS NULL THEN hash END WHERE id = ${id}`
+      .compile(control.db);
+    try {
+      await control.atomically([unlessRevoked, ...queries], signal);
+    } catch (error) {
+      if (error instanceof ConstraintViolation && error.subject === "api_keys.hash") throw revokedAlready(error);
+      throw endedMeanwhile(error);
+    }
   }
 
   #revocation({ id, namespace, name }: KeyRow, actor: Actor, context: AuditContext) {
@@ -187,6 +227,27 @@ export class ControlApiKeys implements ApiKeys {
   }
 }
 
+/** The hash of a wallet's key, or NULL, which is refused, if another sign-in of the wallet made a key meanwhile. */
+const unlessNewer = ({ hash, namespace, wallet }: KeyRow, after = -1) =>
+  sql<string>`CASE WHEN NOT EXISTS (
+    SELECT 1 FROM api_keys WHERE namespace = ${namespace} AND wallet = ${wallet} AND serial > ${after}
+  ) THEN ${hash} END`;
+
+/**
+ * The namespace's name, or NULL, which is refused, if it is no more: a request that was let in before the end must not leave
+ * a key to whoever owns the name next.
+ */
+const ifActive = (namespace: string) =>
+  sql<string>`(SELECT name FROM namespaces WHERE name = ${namespace} AND state = 'active')`;
+
+const endedMeanwhile = (error: unknown): unknown =>
+  error instanceof ConstraintViolation && error.subject === "api_keys.namespace"
+    ? new GatewayError("CONFLICT", "this namespace is being deleted, or was", { cause: error })
+    : error;
+
+const revokedAlready = (cause?: unknown) =>
+  new GatewayError("CONFLICT", "this key is revoked already; create a new one", { cause });
+
 /** Nobody gives a key more rights than the own credential has. */
 function assertOwned(scopes: readonly Scope[], { scopes: own }: Principal): void {
   const missing = scopes.filter((scope) => !own.has(scope));
@@ -204,45 +265,3 @@ interface WalletKeyRequest {
   /** Serial of the key before it. */
   readonly after?: number | undefined;
 }
-
-interface RowParts {
-  readonly id: string;
-  readonly namespace: string;
-  readonly secret: string;
-  readonly key: NewKey;
-  readonly actor: Actor;
-  readonly now: number;
-  readonly operator: boolean;
-}
-
-const rowOf = ({ id, namespace, secret, key, actor, now, operator }: RowParts): KeyRow => ({
-  id,
-  namespace,
-  hash: hashKey(secret),
-  name: key.name,
-  wallet: null,
-  serial: 0,
-  scopes: key.scopes ? JSON.stringify(key.scopes) : null,
-  operator: operator ? 1 : 0,
-  created_at: now,
-  created_by: actor.subject,
-  expires_at: key.expiresAt ?? null,
-  revoked_at: null,
-  last_used_at: null,
-});
-
-const scopesOf = ({ scopes }: KeyRow): Scope[] | null => scopes === null ? null : JSON.parse(scopes);
-
-const viewOf = (row: KeyRow): KeyView => ({
-  id: row.id,
-  name: row.name,
-  namespace: row.namespace,
-  wallet: row.wallet,
-  scopes: scopesOf(row),
-  operator: row.operator === 1,
-  createdAt: row.created_at,
-  createdBy: row.created_by,
-  expiresAt: row.expires_at,
-  revokedAt: row.revoked_at,
-  lastUsedAt: row.last_used_at,
-});

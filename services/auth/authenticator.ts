@@ -38,7 +38,7 @@ export class CredentialAuthenticator implements Authenticator {
   }
 
   identifyKey(key: string, beforeLookup?: () => void): Principal | undefined | Promise<Principal | undefined> {
-    const found = this.#identify(key, beforeLookup, () => isWellFormedKey(key), () => this.#lookUpKey(key));
+    const found = this.#identify(key, beforeLookup, () => isWellFormedKey(key), (seq) => this.#lookUpKey(key, seq));
     if (found && !(found instanceof Promise)) this.parts.used(found.id);
     return found;
   }
@@ -51,7 +51,7 @@ export class CredentialAuthenticator implements Authenticator {
     credential: string,
     beforeLookup: (() => void) | undefined,
     wellFormed: () => boolean,
-    lookUp: () => Promise<Identified | undefined>,
+    lookUp: (seq: number) => Promise<Identified | undefined>,
   ): Principal | undefined | Promise<Principal | undefined> {
     const { revocations } = this.parts;
     const known = this.#cache.peek(credential);
@@ -63,10 +63,11 @@ export class CredentialAuthenticator implements Authenticator {
     if (!wellFormed()) return undefined;
     beforeLookup?.();
     const { seq } = revocations;
-    return this.#cache.resolve(credential, lookUp, () => revocations.seq === seq);
+    return this.#cache.resolve(credential, () => lookUp(seq), () => revocations.seq === seq);
   }
 
-  async #lookUpKey(key: string): Promise<Identified | undefined> {
+  /** @param asOf number of the last revocation that was known before */
+  async #lookUpKey(key: string, asOf: number): Promise<Identified | undefined> {
     const { db } = this.parts.control;
     const { rows: [row] } = await this.parts.control.run<KeyRow>(
       db.selectFrom("api_keys as k")
@@ -76,7 +77,7 @@ export class CredentialAuthenticator implements Authenticator {
         .select(["n.state", "m.role"])
         .where("k.hash", "=", hashKey(key)),
     );
-    const principal = row && principalOfKey(row, key);
+    const principal = row && principalOfKey(row, key, asOf);
     if (!principal) return undefined;
     this.parts.used(row.id);
     return {
@@ -93,9 +94,9 @@ export class CredentialAuthenticator implements Authenticator {
     // A token is believed without asking the control plane, so only for as long as revocations are being heard.
     revocations.assertFresh();
     const bonds = bondsOf(claims);
-    if (bonds.some(([kind, id, timed]) => {
+    if (bonds.some(([kind, id, final]) => {
       const revocation = revocations.find(kind, id);
-      return revocation && (!timed || claims.iat_ms <= revocation.at);
+      return revocation && (final || revocation.seq > claims.rev);
     })) return undefined;
     return {
       principal: principalOfToken(claims),
@@ -105,7 +106,7 @@ export class CredentialAuthenticator implements Authenticator {
   }
 }
 
-function principalOfKey(row: KeyRow, key: string): Principal | undefined {
+function principalOfKey(row: KeyRow, key: string, asOf: number): Principal | undefined {
   if (row.revoked_at !== null) return undefined;
   const operator = row.operator === 1;
   if (!operator && row.state !== "active") return undefined;
@@ -123,6 +124,7 @@ function principalOfKey(row: KeyRow, key: string): Principal | undefined {
     namespace: operator ? "" : row.namespace,
     scopes: new Set(scopes),
     operator,
+    asOf,
     describe: {
       authenticated: true,
       method: "api_key",
@@ -148,6 +150,7 @@ function principalOfToken(claims: TokenClaims): Principal {
     namespace,
     scopes: new Set(scopes),
     operator: false,
+    asOf: claims.rev,
     describe: {
       authenticated: true,
       method: "jwt",
@@ -166,14 +169,14 @@ function principalOfToken(claims: TokenClaims): Principal {
   };
 }
 
-type Bond = readonly [kind: Revocation["kind"], id: string, timed: boolean];
+type Bond = readonly [kind: Revocation["kind"], id: string, final: boolean];
 
-/** What kills a token; `timed`: only if it was issued before, because its like may be issued again. */
+/** What kills a token. What is not `final` kills only tokens whose rights were read before it: a member may come back. */
 function bondsOf({ jti, sid, key, wallet, namespace }: TokenClaims): readonly Bond[] {
-  const bonds: Bond[] = [["token", jti, false], ["namespace", namespace, true]];
-  if (sid) bonds.push(["session", sid, false]);
-  if (key) bonds.push(["key", key, false]);
-  if (wallet) bonds.push(["member", `${namespace}/${wallet}`, true]);
+  const bonds: Bond[] = [["token", jti, true], ["namespace", namespace, false]];
+  if (sid) bonds.push(["session", sid, true]);
+  if (key) bonds.push(["key", key, true]);
+  if (wallet) bonds.push(["member", `${namespace}/${wallet}`, false]);
   return bonds;
 }
 

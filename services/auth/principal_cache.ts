@@ -18,6 +18,11 @@ export interface PrincipalCacheOptions {
   readonly now: () => number;
 }
 
+interface LookUp {
+  readonly found: Promise<Identified | undefined>;
+  readonly valid: () => boolean;
+}
+
 /** Unknown credentials are remembered apart, so that guesses cannot push out the good ones, and shortly. */
 const UNKNOWN_SIZE = 10_000;
 const UNKNOWN_LIFE = 5_000;
@@ -26,7 +31,7 @@ const UNKNOWN_LIFE = 5_000;
 export class PrincipalCache {
   readonly #known: LRUCache<string, Identified & { readonly until: number }>;
   readonly #unknown: LRUCache<string, number>;
-  readonly #underWay = new Map<string, Promise<Identified | undefined>>();
+  readonly #underWay = new Map<string, LookUp>();
 
   constructor(private readonly options: PrincipalCacheOptions) {
     this.#known = new LRUCache({ max: options.size });
@@ -47,22 +52,25 @@ export class PrincipalCache {
 
   /**
    * Looks a credential up.
-   * @param valid asked after the look-up: whether its result may be kept (nothing was revoked meanwhile)
+   * @param valid whether what is being looked up may still be kept, and handed to those who ask only now (nothing was revoked
+   * since it began)
    */
   async resolve(
     credential: string,
     lookUp: () => Promise<Identified | undefined>,
     valid: () => boolean,
   ): Promise<Principal | undefined> {
-    let pending = this.#underWay.get(credential);
-    if (!pending) {
-      pending = lookUp().then((found) => {
+    let current = this.#underWay.get(credential);
+    if (!current?.valid()) {
+      const found = lookUp().then((found) => {
         if (valid()) this.#keep(credential, found);
         return found;
-      }).finally(() => this.#underWay.delete(credential));
-      this.#underWay.set(credential, pending);
+      }).finally(() => {
+        if (this.#underWay.get(credential)?.found === found) this.#underWay.delete(credential);
+      });
+      this.#underWay.set(credential, current = { found, valid });
     }
-    const found = await pending;
+    const found = await current.found;
     return found && this.options.now() < found.expiresAt ? found.principal : undefined;
   }
 

@@ -149,10 +149,23 @@ export class WalletSessions implements Sessions {
     await this.end([id], { namespace, actor: wallet, action: "session.revoked" }, context);
   }
 
+  /** Whether a session has neither ended nor expired. */
+  async lives(id: string): Promise<boolean> {
+    const { control, now } = this.parts;
+    const { rows } = await control.run(
+      control.db.selectFrom("sessions").select("id").where("id", "=", id).where("revoked_at", "is", null)
+        .where("expires_at", ">", now()),
+    );
+    return rows.length > 0;
+  }
+
   /** Ends every session of a wallet in a namespace. */
   async revokeAll(namespace: string, wallet: string, context: RequestContext): Promise<void> {
-    const sessions = await this.list(namespace, wallet, context);
-    await this.end(sessions.map(({ id }) => id), { namespace, actor: wallet, action: "session.revoked" }, context);
+    for (;;) {
+      const sessions = await this.list(namespace, wallet, context);
+      if (sessions.length === 0) return;
+      await this.end(sessions.map(({ id }) => id), { namespace, actor: wallet, action: "session.revoked" }, context);
+    }
   }
 
   /** Ends the session that a refresh token belongs to; of an unknown one nothing. */

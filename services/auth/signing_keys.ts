@@ -3,6 +3,7 @@ import { GatewayError } from "../../src/contracts/errors.ts";
 import type { PublicJwk } from "../../src/contracts/wallet_auth.ts";
 import type { ControlDatabase } from "../control_plane/control_database.ts";
 import type { SigningKeyTable } from "../control_plane/schema.ts";
+import { RootKeyError } from "./crypto/root_key.ts";
 
 /** Closes and opens what may lie in the database only under lock. `label` binds a text to its place. */
 export interface Seal {
@@ -50,7 +51,11 @@ export class SigningKeys {
 
   constructor(private readonly control: ControlDatabase, private readonly options: SigningKeysOptions) {}
 
-  /** Reads the keys and makes the first one where there is none. Run again from time to time, it rotates them. */
+  /**
+   * Reads the keys and makes the first one where there is none. Run again from time to time, it rotates them. Of several
+   * gateways that do so at once, one makes a key.
+   * @throws RootKeyError when the keys were sealed under another root key
+   */
   async maintain(): Promise<void> {
     await this.#load();
     const now = this.options.now();
@@ -105,7 +110,7 @@ export class SigningKeys {
   }
 
   async #open(row: SigningKeyTable): Promise<Loaded> {
-    const privateJwk: JWK = JSON.parse(this.options.seal.open(row.sealed_private_jwk, `signing-key:${row.kid}`));
+    const privateJwk: JWK = JSON.parse(this.#unsealed(row));
     const publicJwk: PublicJwk = JSON.parse(row.public_jwk);
     return {
       row,
@@ -115,20 +120,39 @@ export class SigningKeys {
     };
   }
 
+  #unsealed({ kid, sealed_private_jwk }: SigningKeyTable): string {
+    try {
+      return this.options.seal.open(sealed_private_jwk, `signing-key:${kid}`);
+    } catch (cause) {
+      throw new RootKeyError(
+        "the root key is not the one under which this cluster's signing keys lie: give this gateway the root key of the others",
+        { cause },
+      );
+    }
+  }
+
   async #create(replaced: SigningKeyTable | undefined, activeFrom: number): Promise<void> {
     const { publicKey, privateKey } = await generateKeyPair("EdDSA", { crv: "Ed25519", extractable: true });
-    const publicJwk = await exportJWK(publicKey);
+    const [publicJwk, privateJwk] = await Promise.all([exportJWK(publicKey), exportJWK(privateKey)]);
     const kid = await calculateJwkThumbprint(publicJwk);
     const now = this.options.now();
     const { db } = this.control;
-    const insert = db.insertInto("signing_keys").values({
-      kid,
-      public_jwk: JSON.stringify({ ...publicJwk, kid, use: "sig", alg: "EdDSA" }),
-      sealed_private_jwk: this.options.seal.seal(JSON.stringify(await exportJWK(privateKey)), `signing-key:${kid}`),
-      created_at: now,
-      active_from: activeFrom,
-      retired_at: null,
-    });
+    const newest = db.selectFrom("signing_keys").where("retired_at", "is", null);
+    // One gateway alone finds what it read a moment ago: no key at all, or the one that is to be replaced.
+    const insert = db.insertInto("signing_keys")
+      .columns(["kid", "public_jwk", "sealed_private_jwk", "created_at", "active_from", "retired_at"])
+      .expression(
+        db.selectNoFrom(({ val }) => [
+          val(kid).as("kid"),
+          val(JSON.stringify({ ...publicJwk, kid, use: "sig", alg: "EdDSA" })).as("public_jwk"),
+          val(this.options.seal.seal(JSON.stringify(privateJwk), `signing-key:${kid}`)).as("sealed_private_jwk"),
+          val(now).as("created_at"),
+          val(activeFrom).as("active_from"),
+          val<number | null>(null).as("retired_at"),
+        ]).where(({ exists, not }) =>
+          replaced ? exists(newest.select("kid").where("kid", "=", replaced.kid)) : not(exists(newest.select("kid")))
+        ),
+      );
     const retire = replaced === undefined ? [] : [
       db.updateTable("signing_keys").where("kid", "=", replaced.kid).where("retired_at", "is", null)
         .set({ retired_at: activeFrom + this.options.tokenTtl + CLOCK_SKEW }),

@@ -16,6 +16,7 @@ import type {
 } from "../../src/contracts/wallet_auth.ts";
 import type { ControlAuditLog } from "../control_plane/audit.ts";
 import type { ControlDatabase } from "../control_plane/control_database.ts";
+import type { RevocationFeed } from "../control_plane/revocations.ts";
 import type { ControlApiKeys } from "./api_keys.ts";
 import { canonicalWallet } from "./crypto/wallet.ts";
 import { newId, type Random } from "./ids.ts";
@@ -28,6 +29,7 @@ import { type ProvenWallet, PURPOSES, type WalletProofs } from "./wallet_proof.t
 
 export interface WalletAuthParts {
   readonly control: ControlDatabase;
+  readonly revocations: RevocationFeed;
   readonly audit: ControlAuditLog;
   readonly proofs: WalletProofs;
   readonly sessions: WalletSessions;
@@ -52,11 +54,12 @@ export class WalletSignIn implements WalletAuth {
   }
 
   async verify(proof: WalletProof, origin: SessionOrigin, context: RequestContext): Promise<WalletGrant> {
+    const rev = await this.#heard();
     const { proven, role } = await this.#enter(proof, PURPOSES.verify, context);
     const { wallet, namespace, subject, nonce } = proven;
     const apiKey = await this.parts.apiKeys.ofWallet(namespace, wallet.canonical, context);
     const session = await this.parts.sessions.open({ namespace, wallet: wallet.canonical, subject }, role, origin, context);
-    return { ...await this.#grant(session), apiKey, nonce, wallet: wallet.canonical, role };
+    return { ...await this.#grant(session, rev), apiKey, nonce, wallet: wallet.canonical, role };
   }
 
   async apiKey(proof: WalletProof, context: RequestContext): Promise<KeyGrant> {
@@ -89,24 +92,31 @@ export class WalletSignIn implements WalletAuth {
     return { apiKey: key, namespace, wallet: displayed(canonical) };
   }
 
-  async tokenForKey({ id, wallet, role, namespace, scopes, operator }: Principal): Promise<TokenGrant> {
+  async tokenForKey({ id, wallet, role, namespace, scopes, operator, asOf: rev }: Principal): Promise<TokenGrant> {
     if (operator) throw new GatewayError("FORBIDDEN", "an operator's key cannot be exchanged for a token");
     const subject = `key:${id}`;
-    const accessToken = await this.parts.tokens.issue({ sub: subject, wallet, namespace, scopes: [...scopes], role, key: id });
+    const rights = { wallet, namespace, scopes: [...scopes], role, rev };
+    const accessToken = await this.parts.tokens.issue({ sub: subject, ...rights, key: id });
     return { accessToken, expiresIn: this.parts.tokens.lifetime, subject, namespace };
   }
 
   async renew(caller: Principal): Promise<TokenGrant> {
     if (caller.kind === "api_key") return await this.tokenForKey(caller);
-    const { id, wallet, subject, role, namespace, scopes } = caller;
-    // The caller's token was just found good, so its session or key lives; the new one hangs on the same.
-    const bond = id.startsWith("ses_") ? { sid: id } : { key: id };
-    const accessToken = await this.parts.tokens.issue({ sub: subject, wallet, namespace, scopes: [...scopes], role, ...bond });
+    const { id, wallet, subject, role, namespace, scopes, asOf: rev } = caller;
+    const { sessions, apiKeys, tokens } = this.parts;
+    const ofSession = id.startsWith("ses_");
+    // A token may outlive what it hangs on by its own short life; renewed again and again it would do so for ever.
+    if (!await (ofSession ? sessions : apiKeys).lives(id)) {
+      throw new GatewayError("INVALID_CREDENTIAL", `the ${ofSession ? "session" : "key"} of this token has ended; sign in again`);
+    }
+    const rights = { wallet, namespace, scopes: [...scopes], role, rev };
+    const accessToken = await tokens.issue({ sub: subject, ...rights, ...(ofSession ? { sid: id } : { key: id }) });
     return { accessToken, expiresIn: this.parts.tokens.lifetime, subject, namespace };
   }
 
   async refresh(refreshToken: string, namespace: string | undefined, context: RequestContext): Promise<TokenGrant> {
-    return await this.#grant(await this.parts.sessions.refresh(refreshToken, namespace, context));
+    const rev = await this.#heard();
+    return await this.#grant(await this.parts.sessions.refresh(refreshToken, namespace, context), rev);
   }
 
   async logout(refreshToken: string, context: RequestContext): Promise<void> {
@@ -153,9 +163,17 @@ export class WalletSignIn implements WalletAuth {
     return { apiKey: await this.parts.apiKeys.ofWallet(namespace, wallet, context), namespace, wallet: displayed(wallet) };
   }
 
-  async #grant({ id, subject, wallet, namespace, role, refreshToken }: LiveSession): Promise<TokenGrant> {
+  /** Number of the last revocation: those up to it are over when rights are read from now on. */
+  async #heard(): Promise<number> {
+    const { revocations } = this.parts;
+    await revocations.pull();
+    return revocations.seq;
+  }
+
+  async #grant(session: LiveSession, rev: number): Promise<TokenGrant> {
+    const { id, subject, wallet, namespace, role, refreshToken } = session;
     const scopes = SCOPES_OF_ROLE[role];
-    const accessToken = await this.parts.tokens.issue({ sub: subject, wallet, namespace, scopes, role, sid: id });
+    const accessToken = await this.parts.tokens.issue({ sub: subject, wallet, namespace, scopes, role, sid: id, rev });
     return { accessToken, expiresIn: this.parts.tokens.lifetime, refreshToken, subject, namespace };
   }
 }

@@ -145,7 +145,8 @@ function translated(error: unknown, reading: boolean): unknown {
     const message = "The control database did not confirm the change, which may have been applied.";
     return new GatewayError("OUTCOME_UNKNOWN", message, { cause: error });
   }
-  return constraintViolation(error.message, error) ?? error;
+  return constraintViolation(error.message, error) ??
+    new GatewayError("INTERNAL", "A query of the control plane failed.", { cause: error });
 }
 
 /** Makes a promise of work that is done at once. */

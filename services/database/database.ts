@@ -23,7 +23,15 @@ import { quoteName } from "./select_parts.ts";
 const SCHEMA: JudgedStatement = {
   sql: `SELECT name, type, sql FROM sqlite_schema
 WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' AND name NOT LIKE '\\_orama\\_%' ESCAPE '\\' ORDER BY name`,
-  facts: { access: "read", verb: "SELECT", placeholders: 0, returning: false, upserts: false, asksConnection: false },
+  facts: {
+    access: "read",
+    verb: "SELECT",
+    placeholders: 0,
+    returning: false,
+    upserts: false,
+    wildcard: false,
+    asksConnection: false,
+  },
 };
 
 /** SQL of the namespaces over one driver: the gate before it, the client's errors behind it. */
@@ -52,9 +60,7 @@ export class SqlDatabase implements Database {
   async execute(namespace: string, statement: ClientStatement, request: RequestContext): Promise<ExecResult> {
     const gated = this.#gate(statement);
     const mode = gated.facts.access === "read" ? "read" : "write";
-    const result = await this.#one(namespace, mode, gated, request);
-    const { rowsAffected, lastInsertId } = result;
-    return { rowsAffected, lastInsertId, ...(gated.facts.returning && result.rows && { returning: result.rows }) };
+    return execResult(gated, await this.#one(namespace, mode, gated, request));
   }
 
   async select(namespace: string, spec: SelectSpec, request: RequestContext): Promise<ResultSet> {
@@ -70,7 +76,9 @@ export class SqlDatabase implements Database {
     const statements = steps.map((step, at) => atStep(at, () => this.#gateStep(step)));
     const reply = await this.#driver.run({ namespace, mode: "atomic", statements }, request);
     if (reply.kind === "rolled_back") throw withStep(errorOf(reply.fault), reply.step);
-    return steps.map(({ kind }, at) => atStep(at, () => stepResult(kind, resultOf(reply.outcomes[at]))));
+    return steps.map(({ kind }, at) =>
+      atStep(at, () => stepResult(kind, statements[at]!, resultOf(reply.outcomes[at])))
+    );
   }
 
   async schema(namespace: string, request: RequestContext): Promise<SchemaObject[]> {
@@ -188,10 +196,14 @@ function resultOf(
   return outcome.result;
 }
 
-function stepResult(kind: TransactionStep["kind"], { rows, rowsAffected, lastInsertId }: StatementResult): StepResult {
+function execResult({ facts }: GatedStatement, { rows, rowsAffected, lastInsertId }: StatementResult): ExecResult {
+  return { rowsAffected, lastInsertId, ...(facts.returning && rows && { returning: rows }) };
+}
+
+function stepResult(kind: TransactionStep["kind"], gated: GatedStatement, result: StatementResult): StepResult {
   return kind === "exec"
-    ? { kind, result: { rowsAffected, lastInsertId } }
-    : { kind, result: rows ?? { columns: [], types: [], rows: [] } };
+    ? { kind, result: execResult(gated, result) }
+    : { kind, result: result.rows ?? { columns: [], types: [], rows: [] } };
 }
 
 function atStep<T>(step: number, run: () => T): T {

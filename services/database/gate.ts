@@ -13,6 +13,8 @@ export interface StatementFacts {
   readonly returning: boolean;
   /** Has an `ON CONFLICT … DO UPDATE` clause: whether it inserts shows only when it runs. */
   readonly upserts: boolean;
+  /** May have `*` for columns: how many there are hangs on the schema. */
+  readonly wildcard: boolean;
   /** Calls `last_insert_rowid()`, `changes()` or `total_changes()`: nothing may run between it and the statement before it. */
   readonly asksConnection: boolean;
 }
@@ -120,7 +122,8 @@ function classify(tokens: readonly Token[]): Omit<StatementFacts, "placeholders"
   const asksConnection = tokens.some((token, at) =>
     isName(token) && CONNECTION_FUNCTIONS.has(upper(token.value)) && isOperator(tokens[at + 1], "(")
   );
-  const facts = { returning: false, upserts: false, asksConnection };
+  const wildcard = tokens.some((token, at) => isOperator(token, "*") && !isOperator(tokens[at - 1], "("));
+  const facts = { returning: false, upserts: false, asksConnection, wildcard };
   if (!start && isWord(tokens[0], "PRAGMA")) {
     checkPragma(tokens);
     return { ...facts, access: "read", verb: "PRAGMA" };

@@ -88,7 +88,10 @@ function readToken(sql: string, start: number, code: number): Token {
       if (next === 0x2d) return readLineComment(sql, start);
       break;
     case "/":
-      if (next === 0x2a && start + 2 < sql.length) return readBlockComment(sql, start);
+      // With nothing behind it SQLite sees two operators, which no statement ends with; in front of more text it is a comment.
+      if (next === 0x2a) {
+        return start + 2 < sql.length ? readBlockComment(sql, start) : token("illegal", sql, start, start + 2);
+      }
       break;
     case ".":
       if (isDigit(next)) return readNumber(sql, start);

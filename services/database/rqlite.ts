@@ -4,20 +4,9 @@ import type { ServiceHealth, Usage } from "../../src/contracts/health.ts";
 import type { RequestContext } from "../../src/contracts/request.ts";
 import { firstFailure, type ReadLevel, type RqliteCluster, type RqliteResult } from "../rqlite/client.ts";
 import type { DriverReply, DriverRequest, GatedStatement, SqlDriver, SqlFault, StatementOutcome } from "./driver.ts";
-
 import { faultOf } from "./faults.ts";
 import { emptyDatabaseFile } from "./node_sqlite.ts";
-import {
-  CREATE_MARK,
-  inTransaction,
-  LAST_INSERT_ID,
-  MARK,
-  NO_ROW,
-  probe,
-  query,
-  queryInTransaction,
-  returning,
-} from "./rqlite_statements.ts";
+import { LAST_INSERT_ID, MARKING, NO_ROW, NOTICE_SCHEMA, rqliteStatement } from "./rqlite_statements.ts";
 
 export interface RqliteDriverOptions {
   /** The clusters of the pool by name, one database each. They are closed with the driver. */
@@ -54,18 +43,17 @@ export class RqliteDriver implements SqlDriver {
     const cluster = await this.#cluster(request.namespace, signal);
     const call = { signal, dbTimeout: this.#dbTimeout };
     if (mode === "read") {
-      const results = await cluster.query(statements.map(query), { ...call, level: this.#level });
-      return { kind: "done", outcomes: results.map(readOutcome) };
+      const before = statements.some(({ facts }) => facts.wildcard) ? [NOTICE_SCHEMA] : [];
+      const all = [...before, ...statements.map(rqliteStatement)];
+      const results = await cluster.query(all, { ...call, level: this.#level });
+      return { kind: "done", outcomes: results.slice(before.length).map(readOutcome) };
     }
-    const reads = statements.filter(({ facts }) => facts.access === "read").length;
-    const plans = statements.map(
-      mode === "write" ? alone : reads === 0 ? written : reads < statements.length ? mixed : queried,
-    );
-    const all = plans.flatMap((plan) => plan.statements);
     const transaction = mode === "atomic";
-    const results = transaction && reads > 0
-      ? await cluster.request(all, { ...call, transaction, level: this.#level })
-      : await cluster.execute(all, { ...call, transaction });
+    // A mark would be seen by a statement that asks for the row id or the changes of the one before it.
+    const asked = transaction && statements.some(({ facts }) => facts.asksConnection);
+    const plans = statements.map((statement) => planOf(statement, !asked && !statement.facts.asksConnection));
+    const all = plans.flatMap((plan) => plan.statements);
+    const results = await cluster.request(all, { ...call, transaction, level: this.#level });
     return (transaction && rolledBack(plans, results)) || { kind: "done", outcomes: read(plans, results) };
   }
 
@@ -113,50 +101,28 @@ export class RqliteDriver implements SqlDriver {
   }
 }
 
-/** A write that stands alone. */
-function alone(statement: GatedStatement): Plan {
-  const { facts } = statement;
+/** The client's statement, and around it what tells the row id: only a mark shows whether an upsert inserted. */
+function planOf(statement: GatedStatement, mayMark: boolean): Plan {
+  const { access, returning, upserts } = statement.facts;
+  const own = rqliteStatement(statement);
+  if (access === "read") return { statements: [own], read: ([result]) => readOutcome(result) };
   const inserts = isInsert(statement);
-  if (!facts.returning) return written(statement);
-  const marked = inserts && !facts.asksConnection;
-  const before = marked ? [CREATE_MARK, MARK] : [CREATE_MARK];
+  const before = inserts && (upserts || returning) && mayMark ? MARKING : [];
+  const after = inserts && returning ? [LAST_INSERT_ID] : [];
   return {
-    statements: [...before, returning(statement), ...(inserts ? [LAST_INSERT_ID] : [])],
+    statements: [...before, own, ...after],
     read: (results) => {
       const result = results[before.length];
-      const id = results[before.length + 1];
-      const last = id?.kind === "rows" ? id.rows[0]?.[0] : 0;
-      return outcome(statement, result, typeof last === "number" || typeof last === "bigint" ? last : 0);
+      return outcome(statement, result, lastIdOf(result, results[before.length + 1]));
     },
   };
 }
 
-/** A write among others; alone, too, where no rows are wanted. Whether an upsert inserted only the mark can tell. */
-function written(statement: GatedStatement): Plan {
-  const before = statement.facts.upserts && !statement.facts.asksConnection ? [CREATE_MARK, MARK] : [];
-  return {
-    statements: [...before, inTransaction(statement)],
-    read: (results) => {
-      const result = results[before.length];
-      return outcome(statement, result, result?.kind === "change" ? result.lastInsertId : 0);
-    },
-  };
+function lastIdOf(result: RqliteResult | undefined, asked: RqliteResult | undefined): number | bigint {
+  if (result?.kind === "change") return result.lastInsertId;
+  const id = asked?.kind === "rows" ? asked.rows[0]?.[0] : 0;
+  return typeof id === "number" || typeof id === "bigint" ? id : 0;
 }
-
-/** A step of a transaction that reads and writes. */
-function mixed(statement: GatedStatement): Plan {
-  if (statement.facts.access === "read") {
-    return { statements: [queryInTransaction(statement)], read: ([result]) => readOutcome(result) };
-  }
-  const { statements, read } = written(statement);
-  return { statements: [probe(statements.at(-1)!), ...statements], read: (results) => read(results.slice(1)) };
-}
-
-/** A step of a transaction that only reads. */
-const queried = (statement: GatedStatement): Plan => ({
-  statements: [query(statement)],
-  read: ([result]) => readOutcome(result),
-});
 
 const isInsert = ({ facts: { verb } }: GatedStatement) => verb === "INSERT" || verb === "REPLACE";
 

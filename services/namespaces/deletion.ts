@@ -1,7 +1,8 @@
+import { sql } from "kysely";
 import type { NamespacedService } from "../../src/contracts/health.ts";
 import type { ControlAuditLog } from "../control_plane/audit.ts";
 import { SYSTEM_CONTEXT } from "../control_plane/audit.ts";
-import type { ControlDatabase } from "../control_plane/control_database.ts";
+import type { ControlDatabase, ControlQuery } from "../control_plane/control_database.ts";
 
 export interface DeletionParts {
   readonly control: ControlDatabase;
@@ -20,6 +21,7 @@ export interface DeletionParts {
 const PAUSE = 5_000;
 /** Milliseconds that a gateway has for one namespace before another one may take over. */
 const LEASE = 60_000;
+const PAGE = 100;
 
 /**
  * Removes what is marked for deletion, service by service, then its rows. Each step may be done twice, so a crash anywhere
@@ -57,27 +59,41 @@ export class NamespaceDeletion {
   }
 
   async #work(): Promise<void> {
-    let current = "";
-    try {
-      const { control } = this.parts;
-      const { rows } = await control.run<{ name: string }>(
-        control.db.selectFrom("namespaces").select("name").where("state", "=", "deleting").orderBy("name").limit(100),
-      );
-      for (const { name } of rows) {
-        current = name;
-        if (await this.#lease(name)) await this.#remove(name);
+    const { control } = this.parts;
+    const marked = control.db.selectFrom("namespaces").select("name").where("state", "=", "deleting").orderBy("name");
+    await this.#report("", async () => {
+      // Page by page: those that cannot go yet must not stand in the way of the others.
+      for (let after = ""; !this.#stop.signal.aborted;) {
+        const { rows } = await control.run<{ name: string }>(marked.where("name", ">", after).limit(PAGE));
+        for (const { name } of rows) {
+          if (this.#stop.signal.aborted) return;
+          await this.#report(name, async () => {
+            if (await this.#lease(name)) await this.#remove(name);
+          });
+        }
+        if (rows.length < PAGE) return;
+        after = rows.at(-1)!.name;
       }
+    });
+  }
+
+  async #report(namespace: string, work: () => Promise<void>): Promise<void> {
+    try {
+      await work();
     } catch (error) {
-      if (!this.#stop.signal.aborted) this.parts.onError(current, error);
+      if (!this.#stop.signal.aborted) this.parts.onError(namespace, error);
     }
   }
 
+  /** Only of what is still marked: another gateway may have ended the deletion, and somebody have taken the name, since it was listed. */
   async #lease(namespace: string): Promise<boolean> {
     const { control, now, holder } = this.parts;
     const name = `namespace-deletion/${namespace}`;
     const expires_at = now() + LEASE;
+    const marked = control.db.selectFrom("namespaces").where("name", "=", namespace).where("state", "=", "deleting")
+      .select(({ val }) => [val(name).as("name"), val(holder).as("holder"), val(expires_at).as("expires_at")]);
     const { changes } = await control.run(
-      control.db.insertInto("leases").values({ name, holder, expires_at }).onConflict((conflict) =>
+      control.db.insertInto("leases").columns(["name", "holder", "expires_at"]).expression(marked).onConflict((conflict) =>
         conflict.column("name").doUpdateSet({ holder, expires_at })
           .where((where) => where.or([where("leases.holder", "=", holder), where("leases.expires_at", "<", now())]))
       ),
@@ -91,6 +107,7 @@ export class NamespaceDeletion {
     for (const service of Object.values(services)) await service.purge(namespace, signal);
     const { db } = control;
     await control.atomically([
+      this.#stillDeleting(namespace),
       db.deleteFrom("refresh_tokens").where(
         "session_id",
         "in",
@@ -102,5 +119,14 @@ export class NamespaceDeletion {
       db.deleteFrom("leases").where("name", "=", `namespace-deletion/${namespace}`),
       audit.entry({ namespace: operatorNamespace, actor: "system", action: "namespace.deleted", resource: namespace }, SYSTEM_CONTEXT),
     ]);
+  }
+
+  /**
+   * Fails the whole transaction, on a constraint, if another gateway ended the deletion and the name lives again: a gateway
+   * that was asleep for longer than its lease must not take the new one's members and keys away.
+   */
+  #stillDeleting(namespace: string): ControlQuery {
+    return sql`UPDATE namespaces SET state = CASE WHEN state = 'deleting' THEN state END WHERE name = ${namespace}`
+      .compile(this.parts.control.db);
   }
 }

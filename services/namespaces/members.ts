@@ -45,9 +45,7 @@ export class MemberRegistry {
     if (before?.role === role) return memberOf(member);
     const change = before
       ? control.db.updateTable("members").set({ role }).where("namespace", "=", namespace).where("wallet", "=", canonical)
-      : control.db.insertInto("members").values({ namespace, ...member }).onConflict((conflict) =>
-        conflict.columns(["namespace", "wallet"]).doUpdateSet({ role })
-      );
+      : control.db.insertInto("members").values({ namespace, ...member });
     const details = { role, ...(before && { before: before.role }) };
     const entry = audit.entry({
       namespace,
@@ -56,8 +54,8 @@ export class MemberRegistry {
       resource: canonical,
       details,
     }, context);
-    const queries = before && role !== "owner" ? [this.#ownerRemains(namespace, canonical), change, entry] : [change, entry];
-    await this.#apply(queries, namespace, before ? canonical : undefined, context);
+    const queries = before ? [this.#mayLose(namespace, before), change, entry] : [change, entry];
+    await this.#apply(queries, namespace, before, context);
     return memberOf(member);
   }
 
@@ -75,37 +73,44 @@ export class MemberRegistry {
       resource: canonical,
       details: { before: before.role },
     }, context);
-    await this.#apply([this.#ownerRemains(namespace, canonical), change, entry], namespace, canonical, context);
+    await this.#apply([this.#mayLose(namespace, before), change, entry], namespace, before, context);
   }
 
-  /** @param wallet whose credentials end with the change */
+  /** @param before the member whose credentials end with the change */
   async #apply(
     queries: readonly ControlQuery[],
     namespace: string,
-    wallet: string | undefined,
+    before: MemberRow | undefined,
     { signal }: RequestContext,
   ): Promise<void> {
     const { control, revocations, now } = this.parts;
-    const endCredentials = wallet === undefined ? [] : [
+    const endCredentials = before === undefined ? [] : [
       control.db.updateTable("sessions").set({ revoked_at: now() }).where("namespace", "=", namespace)
-        .where("wallet", "=", wallet).where("revoked_at", "is", null),
-      revocations.entry("member", `${namespace}/${wallet}`),
+        .where("wallet", "=", before.wallet).where("revoked_at", "is", null),
+      revocations.entry("member", `${namespace}/${before.wallet}`),
     ];
     try {
       await control.atomically([...queries, ...endCredentials], signal);
     } catch (error) {
-      if (!(error instanceof ConstraintViolation && error.kind === "not_null")) throw error;
-      throw new GatewayError("CONFLICT", "a namespace keeps at least one owner; add another one first", { cause: error });
+      if (!(error instanceof ConstraintViolation)) throw error;
+      const lastOwner = error.kind === "not_null" && before?.role === "owner";
+      const sentence = lastOwner
+        ? "a namespace keeps at least one owner; add another one first"
+        : "this member, or the namespace, was changed meanwhile; look again";
+      throw new GatewayError("CONFLICT", sentence, { cause: error });
     }
     await revocations.pull();
   }
 
-  /** Fails the whole transaction, on a constraint, if the wallet is the last owner: two owners cannot leave at once. */
-  #ownerRemains(namespace: string, wallet: string): ControlQuery {
+  /**
+   * Fails the whole transaction, on a constraint, if the wallet is the last owner, so that two owners cannot leave at once;
+   * or if its role is another one by now, which the actor may not be entitled to change.
+   */
+  #mayLose(namespace: string, { wallet, role }: MemberRow): ControlQuery {
     return sql`UPDATE members SET role = CASE
-        WHEN role != 'owner' OR EXISTS (
+        WHEN role = ${role} AND (role != 'owner' OR EXISTS (
           SELECT 1 FROM members o WHERE o.namespace = ${namespace} AND o.role = 'owner' AND o.wallet != ${wallet}
-        ) THEN role END
+        )) THEN role END
       WHERE namespace = ${namespace} AND wallet = ${wallet}`.compile(this.parts.control.db);
   }
 

@@ -66,14 +66,15 @@ export class NamespaceRegistry {
   }
 
   /** Makes a namespace owned by the caller's wallet. */
-  async create(namespace: string, { wallet }: Principal, context: RequestContext): Promise<NamespaceView> {
+  async create(namespace: string, caller: Principal, context: RequestContext): Promise<NamespaceView> {
     assertName(namespace);
+    const { wallet } = caller;
     if (wallet === undefined) throw new GatewayError("FORBIDDEN", "only a wallet can own a namespace; sign in with one");
     if (this.parts.rules.creation === "operator") {
       throw new GatewayError("FORBIDDEN", "namespaces are created by the operator of this gateway");
     }
     if (!await this.#make(namespace, wallet, context, context.signal)) throw taken();
-    return { name: namespace, state: "active", createdAt: this.parts.now(), role: "owner" };
+    return await this.get(namespace, caller, context);
   }
 
   /** Makes a namespace without a wallet behind it, if it does not exist: the gateway's own, for development. */
@@ -105,10 +106,13 @@ export class NamespaceRegistry {
   async databaseOf(namespace: string, signal?: AbortSignal): Promise<string> {
     const known = this.#databases.get(namespace);
     if (known !== undefined) return known;
+    const { revocations } = this.parts;
+    const { seq } = revocations;
     const { row } = await this.#find(namespace, "", signal);
     if (!row) throw new GatewayError("NOT_FOUND", "no such namespace");
-    // Of one that is being deleted nothing is remembered: its name may come back with another database.
-    if (row.state === "active") this.#databases.set(namespace, row.database_name);
+    // Of one that is being deleted, or may have been since it was read, nothing is remembered: its name may come back with
+    // another database.
+    if (row.state === "active" && revocations.seq === seq) this.#databases.set(namespace, row.database_name);
     return row.database_name;
   }
 
@@ -150,7 +154,11 @@ export class NamespaceRegistry {
       return true;
     } catch (error) {
       if (!(error instanceof ConstraintViolation)) throw error;
-      if (error.kind === "not_null") throw error.subject.includes("database_name") ? noCapacity(error) : this.#tooMany();
+      if (error.kind === "not_null") {
+        // SQLite looks for what is missing before it looks for doubles: a name that exists is no lack of room.
+        if ((await this.#find(namespace, owner, signal)).row) return false;
+        throw error.subject.includes("database_name") ? noCapacity(error) : this.#tooMany();
+      }
       // Another name in other letters, the same name made meanwhile, or a database that was just taken.
       if (error.subject.includes("database_name") && this.parts.rules.databases) return false;
       if ((await this.#find(namespace, owner, signal)).row) return false;

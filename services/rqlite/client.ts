@@ -30,8 +30,8 @@ export type { RqliteChange, RqliteFailure, RqliteResult, RqliteRows } from "./wi
 
 /** How long a question about the cluster itself may take. */
 const QUESTION_TIMEOUT = 1_000;
-/** Asks a node whether it is up, in touch with a leader, and through with its log. */
-const READY = `/readyz?timeout=${QUESTION_TIMEOUT}ms`;
+/** Asks a node whether it is up, in touch with a leader, and has caught up with it. */
+const READY = `/readyz?sync&timeout=${QUESTION_TIMEOUT}ms`;
 /** How long a load may take: the file goes through the Raft log. */
 const LOAD_TIMEOUT = 30_000;
 const FIRST_PAUSE = 50;
@@ -78,7 +78,7 @@ export class RqliteCluster {
     this.name = options.name;
     this.#now = options.now ?? (() => performance.now());
     this.#timeout = options.timeout ?? 2_000;
-    this.#patience = options.patience ?? 3_000;
+    this.#patience = options.patience ?? 4_000;
     this.#maxAnswerBytes = options.maxAnswerBytes ?? 64 * 2 ** 20;
     this.#authorization = options.username === undefined ? {} : {
       authorization: `Basic ${new TextEncoder().encode(`${options.username}:${options.password ?? ""}`).toBase64()}`,
@@ -159,7 +159,7 @@ export class RqliteCluster {
     );
   }
 
-  /** Whether a node answers that it is up and has a leader. Never throws. */
+  /** Whether a node answers that it is up, has a leader and has caught up with it. Never throws. */
   ready(signal?: AbortSignal): Promise<boolean> {
     return this.#first((url, one) => this.#ask(url, READY, one), signal).then(() => true, () => false);
   }
@@ -222,6 +222,9 @@ export class RqliteCluster {
         headers: { "content-type": call.contentType, ...this.#authorization },
         body: call.body,
         timeout: call.timeout,
+        alive: call.timeout > this.#timeout
+          ? { every: this.#timeout, ask: () => this.#ask(url, "/readyz?noleader") }
+          : undefined,
         maxBytes: this.#maxAnswerBytes,
         signal: call.signal,
       });
@@ -233,7 +236,6 @@ export class RqliteCluster {
       if (cause.reason !== "aborted") this.#members.silent(url);
       return { verdict: judgeSilence(cause.sent), cause };
     }
-    this.#members.answered(url);
     let text = reply.text;
     if (reply.status === 200) {
       const answer = decodeAnswer(text);
@@ -256,7 +258,7 @@ export class RqliteCluster {
     ));
   }
 
-  async #ask(url: string, path: string, signal: AbortSignal): Promise<string> {
+  async #ask(url: string, path: string, signal?: AbortSignal): Promise<string> {
     const { status, text } = await this.#pool.send({
       method: "GET",
       url,

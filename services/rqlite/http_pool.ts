@@ -11,6 +11,8 @@ export interface PoolRequest {
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: string | Uint8Array;
   readonly timeout: number;
+  /** Asked again and again while there is no answer; when it fails, the request is given up like at its time-out. */
+  readonly alive?: { readonly every: number; readonly ask: () => Promise<unknown> } | undefined;
   readonly maxBytes: number;
   readonly signal?: AbortSignal | undefined;
 }
@@ -64,7 +66,7 @@ export class HttpPool {
   /** @throws NoAnswer */
   send(request: PoolRequest): Promise<PoolAnswer> {
     const { promise, resolve, reject } = Promise.withResolvers<PoolAnswer>();
-    const { signal } = request;
+    const { signal, alive } = request;
     if (signal?.aborted === true) return Promise.reject(new NoAnswer("aborted", false, signal.reason));
 
     let sent = false;
@@ -75,8 +77,17 @@ export class HttpPool {
     };
     const onAbort = () => giveUp("aborted", signal?.reason);
     const timer = setTimeout(() => giveUp("timeout"), request.timeout);
+    let watch: ReturnType<typeof setTimeout> | undefined;
+    const watchOn = ({ every, ask }: NonNullable<typeof alive>) => {
+      watch = setTimeout(() => {
+        ask().then(() => watch !== undefined && watchOn({ every, ask }), (cause) => giveUp("timeout", cause));
+      }, every);
+    };
+    if (alive !== undefined) watchOn(alive);
     const done = () => {
       clearTimeout(timer);
+      clearTimeout(watch);
+      watch = undefined;
       signal?.removeEventListener("abort", onAbort);
     };
     signal?.addEventListener("abort", onAbort, { once: true });

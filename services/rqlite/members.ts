@@ -12,7 +12,7 @@ export interface RqliteNode {
 export interface MembersNetwork {
   /** The members as the node at `url` sees them. */
   list(url: string, signal: AbortSignal): Promise<readonly RqliteNode[]>;
-  /** Fails unless the node at `url` answers, is in touch with a leader, and has read its log. */
+  /** Fails unless the node at `url` answers, is in touch with a leader, and has caught up with it. */
   probe(url: string, signal: AbortSignal): Promise<void>;
 }
 
@@ -30,10 +30,14 @@ interface Rest {
   readonly length: number;
 }
 
+/** To be probed at once. */
+const UNPROVEN: Rest = { until: -Infinity, length: FIRST_REST / 2 };
+
 /**
  * Knows the nodes of a cluster, which of them leads, and which do not answer. Never makes a request wait: it looks for the
- * leader beside the traffic, and any node takes anything meanwhile, because rqlite passes it on. A node that did not answer
- * gets no request until a probe says that it is whole again: one that was just started answers as if its database were empty.
+ * leader beside the traffic, and any node takes anything meanwhile, because rqlite passes it on. A node that did not answer,
+ * or was never asked, is passed over until a probe says that it is whole: one that was just started answers as if its
+ * database were empty.
  */
 export class Members {
   readonly #configured: readonly string[];
@@ -53,6 +57,7 @@ export class Members {
   constructor(configured: readonly string[], readonly network: MembersNetwork, readonly now: () => number) {
     this.#configured = configured;
     this.#urls = configured;
+    for (const url of configured) this.#rests.set(url, UNPROVEN);
   }
 
   /** The leader's address, when it is known and answers. */
@@ -79,11 +84,6 @@ export class Members {
     const fresh = awake.filter((url) => !tried.has(url));
     const choice = fresh.length > 0 ? fresh : awake.length > 0 ? awake : this.#urls;
     return choice[this.#turn++ % choice.length]!;
-  }
-
-  /** The node answered: whatever was held against it is forgotten. */
-  answered(url: string): void {
-    if (this.#rests.size > 0) this.#rests.delete(url);
   }
 
   /** The node did not answer. */
@@ -126,6 +126,7 @@ export class Members {
     const enough = new AbortController();
     const signal = AbortSignal.any([enough.signal, this.#closed.signal]);
     Promise.any(this.#urls.map((url) => this.#leaderFrom(url, signal))).then(({ urls, leader }) => {
+      for (const url of urls) if (!this.#urls.includes(url)) this.#rests.set(url, UNPROVEN);
       this.#urls = [...new Set([...this.#configured, ...urls])];
       this.#leader = leader;
       this.#rests.delete(leader);

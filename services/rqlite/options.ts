@@ -12,9 +12,9 @@ export interface RqliteClusterOptions {
   readonly urls: readonly string[];
   readonly username?: string | undefined;
   readonly password?: string | undefined;
-  /** How long one request may take. Default 2,000. */
+  /** How long one request may take; one that may take longer is given up when its node does not even say that it lives. Default 2,000. */
   readonly timeout?: number | undefined;
-  /** For how long a call is tried again while nothing was applied: to outlive an election (about 1.6 s). Default 3,000. */
+  /** For how long a call is tried again while nothing was applied: to outlive an election (about 1.6 s). Default 4,000. */
   readonly patience?: number | undefined;
   /** The largest answer that is taken, in bytes. Default 64 MiB. */
   readonly maxAnswerBytes?: number | undefined;

@@ -42,12 +42,16 @@ function inheritExit(command: Command): Command {
 }
 
 /** Errors whose sentence is all that their reader needs. */
-const SPOKEN = [CommandError, GatewayError, DataFolderInUse, SchemaTooNew];
+const SPOKEN = [GatewayError, DataFolderInUse, SchemaTooNew];
 
 function report(error: unknown): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
   if (error instanceof ConfigError || error instanceof RootKeyError) {
     err(error.message);
+    return 2;
+  }
+  if (error instanceof CommandError) {
+    err(`error: ${error.message}`);
     return 2;
   }
   if (SPOKEN.some((kind) => error instanceof kind)) err(`error: ${(error as Error).message}`);

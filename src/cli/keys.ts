@@ -67,7 +67,8 @@ async function create(flags: CreateFlags): Promise<void> {
 async function list(flags: Target): Promise<void> {
   await withKeys(flags, async (keys, namespace) => {
     const limit = 200;
-    for (let after: string | undefined;;) {
+    let after: string | undefined;
+    for (;;) {
       const page = await keys.list(namespace, { limit, after }, CONTEXT);
       for (const key of page) out(JSON.stringify(lineOf(key)));
       if (page.length < limit) return;

@@ -6,7 +6,7 @@ export const out = (text: string): void => writeAll(Deno.stdout, text);
 /** Writes a line to standard error: everything that is said beside it. */
 export const err = (text: string): void => writeAll(Deno.stderr, text);
 
-/** A failure whose sentence is all that its reader needs. */
+/** A command that was called wrongly. Its sentence is all that its reader needs. */
 export class CommandError extends Error {
   override readonly name = "CommandError";
 }

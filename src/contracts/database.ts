@@ -61,7 +61,7 @@ export interface ExecResult {
   readonly returning?: ResultSet;
 }
 
-/** One step of a transaction. A `query` must read; an `exec` gives figures and no rows. */
+/** One step of a transaction. A `query` must read; an `exec` gives figures, and rows where it has a `RETURNING` clause. */
 export interface TransactionStep extends ClientStatement {
   readonly kind: "exec" | "query";
 }

@@ -41,6 +41,8 @@ export interface Principal {
   readonly scopes: ReadonlySet<Scope>;
   /** Runs the node, owns no namespace: metrics, limits. */
   readonly operator: boolean;
+  /** Number of the last revocation that was known when these rights were read. What is made from them is as old as they are. */
+  readonly asOf: number;
   /** What `whoami` tells the caller about this credential. Holds no secret. */
   readonly describe: Readonly<Record<string, unknown>>;
 }

@@ -28,14 +28,16 @@ export async function readBody(request: Request, limits: BodyLimits): Promise<Ui
   return declared <= SMALL ? await readSmall(request, limits) : await readCounted(request.body, limits);
 }
 
-async function readSmall(request: Request, { stallTimeout }: BodyLimits): Promise<Uint8Array> {
+async function readSmall(request: Request, { stallTimeout, maxBytes }: BodyLimits): Promise<Uint8Array> {
   const { promise, reject } = Promise.withResolvers<never>();
   const timer = setTimeout(() => reject(stalled()), stallTimeout);
   try {
     const bytes = request.bytes().catch((cause) => {
       throw brokenOff(cause);
     });
-    return await Promise.race([bytes, promise]);
+    const read = await Promise.race([bytes, promise]);
+    if (read.byteLength > maxBytes) throw tooLarge(maxBytes);
+    return read;
   } finally {
     clearTimeout(timer);
   }
@@ -96,8 +98,9 @@ export function parseJson(bytes: Uint8Array, maxDepth: number): unknown {
     text = utf8.decode(bytes);
     // The reviver with source text is ten times slower, so it runs only where a long number can be.
     value = /\d{16}/.test(text) ? JSON.parse(text, exactInteger) : JSON.parse(text);
-  } catch (cause) {
-    throw new GatewayError("INVALID_JSON", "invalid json body: it must be one JSON value in UTF-8", { cause });
+  } catch {
+    // The engine's message quotes the body, which may hold credentials: it must not get into the log.
+    throw new GatewayError("INVALID_JSON", "invalid json body: it must be one JSON value in UTF-8");
   }
   if (text.length > 2 * maxDepth && isDeeper(value, maxDepth)) {
     throw new GatewayError("INVALID_JSON", `invalid json body: nested deeper than ${maxDepth} levels`);
@@ -112,13 +115,15 @@ const exactInteger = ((_key: string, value: unknown, context: { source?: string 
 
 /** Walks level by level, without recursion: the depth is what a hostile client chooses. */
 function isDeeper(value: unknown, maxDepth: number): boolean {
-  let level: unknown[] = [value];
-  for (let depth = 0; level.length > 0; depth++) {
+  let level = [value].filter(isContainer);
+  for (let depth = 1; level.length > 0; depth++) {
     if (depth > maxDepth) return true;
-    level = level.flatMap((item) => typeof item === "object" && item !== null ? Object.values(item) : []);
+    level = level.flatMap((item): unknown[] => Object.values(item)).filter(isContainer);
   }
   return false;
 }
+
+const isContainer = (item: unknown): item is object => typeof item === "object" && item !== null;
 
 const tooLarge = (maxBytes: number) =>
   new GatewayError("BODY_TOO_LARGE", `the body exceeds ${maxBytes} bytes`, { headers: { connection: "close" } });

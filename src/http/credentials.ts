@@ -30,9 +30,10 @@ export function credentialsOf(headers: Headers, url: string): Credentials {
       if ((scheme === "bearer" || scheme === "apikey") || (scheme === "" && !isJws(value))) key = value || undefined;
     }
   }
-  if (token !== undefined || key !== undefined) return { token, key };
   const query = url.indexOf("?");
-  return query < 0 ? NONE : fromQuery(new URLSearchParams(url.slice(query + 1)));
+  if (key !== undefined || query < 0) return { token, key };
+  const found = fromQuery(new URLSearchParams(url.slice(query + 1)));
+  return token === undefined ? found : { token, key: found.key };
 }
 
 function fromQuery(query: URLSearchParams): Credentials {

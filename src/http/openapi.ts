@@ -11,13 +11,14 @@ export interface OpenApiDocument extends JsonSchema {
   readonly paths: Readonly<Record<string, Readonly<Record<string, JsonSchema>>>>;
 }
 
-/** What stands under the headings of the reference. */
+/** The headings of the reference, in their order, and what stands under them. */
 const TAGS: Readonly<Record<string, string>> = {
   "System": "What this gateway is and how it does.",
   "Sign-in": "A wallet signs a challenge and gets tokens, a key, a session.",
   "Keys": "API keys of a namespace: made, listed, revoked, replaced.",
   "Namespaces": "What data belongs to: who may use it, what happened in it.",
   "Database": "SQL on the namespace's own database.",
+  "Pages": "What people see in a browser, and the parts it is made of.",
 };
 
 /**
@@ -35,10 +36,7 @@ export function openApiDocument(routes: readonly Route[], version: string): Open
     openapi: "3.1.0",
     info: { title: "orama-gateway", version, summary: SUMMARY, description: descriptionOf() },
     servers: [{ url: "/", description: "This gateway." }],
-    tags: [...new Set(routes.map(({ tag }) => tag))].map((name) => {
-      const description = TAGS[name];
-      return description === undefined ? { name } : { name, description };
-    }),
+    tags: tagsOf(routes),
     paths,
     components: {
       schemas: shared.schemas,
@@ -48,6 +46,12 @@ export function openApiDocument(routes: readonly Route[], version: string): Open
       securitySchemes: SECURITY_SCHEMES,
     },
   };
+}
+
+function tagsOf(routes: readonly Route[]): OpenApiDocument["tags"] {
+  const used = new Set(routes.map(({ tag }) => tag));
+  const explained = Object.entries(TAGS).filter(([name]) => used.delete(name));
+  return [...explained.map(([name, description]) => ({ name, description })), ...[...used].map((name) => ({ name }))];
 }
 
 const SUMMARY = "One HTTPS/WSS API in front of a decentralised back end.";
@@ -69,7 +73,7 @@ Bodies are JSON in UTF-8, whatever \`Content-Type\` says; a member that is not d
 ## Errors
 
 The body is JSON; with \`Accept: application/problem+json\` it is marked as a problem of RFC 9457. 408, 429 and 503 mean that
-nothing was done, so that the request may be repeated; a change that may have been made is 409 \`OUTCOME_UNKNOWN\`.
+the request may be repeated as it is; a change that may have been made is 409 \`OUTCOME_UNKNOWN\`.
 
 ${errorTable()}
 `.trim();

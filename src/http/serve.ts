@@ -44,6 +44,7 @@ function handlerOf(route: Route, options: ServeOptions): Handler {
     const traceparent = headers.get("traceparent");
     if (traceparent !== null) call.traceparent = continueTrace(traceparent, random);
     try {
+      assertHost(headers.get("host"));
       for (let i = 0; i < steps; i++) {
         const pending = chain[i]!(call);
         if (pending) return resume(call, start, pending, i + 1);
@@ -92,6 +93,20 @@ function handlerOf(route: Route, options: ServeOptions): Handler {
   return serve as Handler;
 }
 
+/** What a host and port are made of (RFC 3986, 3.2). */
+const HOST = /^[\w.~!$&'()*+,;=:%[\]-]*$/;
+
+/**
+ * A request's URL is its `Host` and its target put together, so a `/` or `?` in the former would make another path of the
+ * latter: one that a proxy in front has not seen.
+ */
+function assertHost(host: string | null): void {
+  if (host === null || HOST.test(host)) return;
+  throw new GatewayError("INVALID_REQUEST", "the Host header must be a host name, with a port if need be", {
+    headers: { connection: "close" },
+  });
+}
+
 const wantsProblemJson = (request: Request) =>
   request.headers.get("accept")?.includes("application/problem+json") ?? false;
 
@@ -103,16 +118,31 @@ function unmatched(routes: readonly Route[], options: ServeOptions): (c: Context
   const known = new TrieRouter<Route>();
   for (const route of routes) known.add(route.method, route.path, route);
   return async (c) => {
-    const { path } = c.req;
-    const clean = cleanPath(path);
-    const found = METHODS.flatMap((method) => known.match(method, path)[0].map(([route]) => route));
-    const route = clean !== path
-      ? redirection(clean, new URL(c.req.url, "http://gateway").search)
+    const found = METHODS.flatMap((method) => known.match(method, c.req.path)[0].map(([route]) => route));
+    const location = cleanLocation(c.req.raw.url);
+    const route = location !== undefined
+      ? redirection(location)
       : found.length > 0
       ? wrongMethod(found)
       : nothingHere;
     return await handlerOf(route, options)(c, () => Promise.resolve()) as Response;
   };
+}
+
+/**
+ * Where a path that is not in normal form leads, its query with it; `undefined` for one that is.
+ * @param url as it came: its host may be anything, so no URL parser sees it
+ */
+function cleanLocation(url: string): string | undefined {
+  const start = url.indexOf("/", url.indexOf("://") + 3);
+  const target = start < 0 ? "/" : url.slice(start);
+  const query = target.indexOf("?");
+  // An encoded dot is a dot (RFC 3986, 6.2.2.2); anything else stays encoded, or it could not stand in a header. A backslash
+  // is encoded below: behind the first slash, browsers take it for a second one, and what follows for a host.
+  const path = (query < 0 ? target : target.slice(0, query)).replaceAll(/%2e/gi, ".");
+  const clean = cleanPath(path);
+  if (clean === path) return undefined;
+  return (clean + (query < 0 ? "" : target.slice(query))).replaceAll(/[^\x21-\x5b\x5d-\x7e]+/g, encodeURIComponent);
 }
 
 /** Collapses `//`, `/./` and `/../` (RFC 3986, 5.2.4). The result begins with exactly one `/`, so it never names a host. */
@@ -143,12 +173,12 @@ const nothingHere = synthetic({ kind: "authenticated" }, () => {
   throw new GatewayError("NOT_FOUND", "no such route; the API is described at /openapi.json");
 });
 
-const redirection = (path: string, search: string) =>
+const redirection = (location: string) =>
   synthetic({ kind: "public" }, ({ http }) => ({
     // 308 keeps method and body, which a 301 would lose for anything but a read.
     status: http.req.method === "GET" || http.req.method === "HEAD" ? 301 : 308,
     body: null,
-    headers: { location: path + search },
+    headers: { location },
   }));
 
 function wrongMethod(found: readonly Route[]): Route {

@@ -13,7 +13,7 @@ export function accessLog(writer: LineWriter, format: "json" | "text", now: () =
     const time = clock();
     const { requestId, method, template, caller, traceparent } = request;
     if (format === "text") {
-      writer.line(`${time.slice(11, 23)} ${method} ${pathOf(request)} ${status} ${milliseconds.toFixed(1)} ms ${requestId}`);
+      writer.line(`${time.slice(11, 23)} ${method} ${onOneLine(pathOf(request))} ${status} ${milliseconds.toFixed(1)} ms ${requestId}`);
       return;
     }
     let line = `{"time":"${time}","level":"info","part":"access","request_id":"${requestId}","method":"${method}",` +
@@ -25,7 +25,15 @@ export function accessLog(writer: LineWriter, format: "json" | "text", now: () =
   };
 }
 
-const pathOf = ({ path }: Observed) => redactText(path.length > 256 ? path.slice(0, 256) + "…" : path);
+/** Shortened after it was searched for secrets, so that no half of one is left; searched no further than it can matter. */
+function pathOf({ path }: Observed): string {
+  const text = redactText(path.slice(0, 2048));
+  return text.length > 256 ? text.slice(0, 256) + "…" : text;
+}
+
+/** A path can hold anything once it is decoded: no client may write a line of its own, or to somebody's terminal. */
+const onOneLine = (text: string) =>
+  text.replaceAll(/[\p{Cc}\u2028\u2029]/gu, (char) => encodeURIComponent(char));
 
 /** ISO time whose formatting is paid once per millisecond. */
 function coarseIsoTime(now: () => number): () => string {

@@ -17,7 +17,7 @@ export class LineWriter {
 
   constructor(private readonly sink: Sink) {}
 
-  /** Lines that were dropped so far because nobody read fast enough. */
+  /** Lines that were dropped so far because nobody read fast enough, or at all. */
   get dropped(): number {
     return this.#dropped;
   }
@@ -38,16 +38,17 @@ export class LineWriter {
   }
 
   async #drain(): Promise<void> {
+    let lines: readonly string[] = [];
     try {
       // One turn of the event loop gathers the lines of all requests it serves into one write.
       await new Promise((resolve) => setTimeout(resolve, 5));
       while (this.#pending.length > 0) {
-        const lines = this.#pending;
+        lines = this.#pending;
         this.#pending = [];
         await this.#writeAll(this.#encoder.encode(lines.join("\n") + "\n"));
       }
     } catch {
-      this.#dropped += this.#pending.length;
+      this.#dropped += lines.length + this.#pending.length;
       this.#pending = [];
     } finally {
       this.#writing = undefined;

@@ -75,4 +75,6 @@ async function compare(name: string, ours: Target, theirs: Target): Promise<void
   );
 }
 
-const faster = (a: Measured, b: Measured): Measured => a.perSecond > b.perSecond ? a : b;
+function faster(a: Measured, b: Measured): Measured {
+  return a.perSecond > b.perSecond ? a : b;
+}

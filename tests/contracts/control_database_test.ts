@@ -1,24 +1,11 @@
 import { deepEqual, equal, ok, rejects } from "node:assert/strict";
-import { CompiledQuery } from "kysely";
-import {
-  ConstraintViolation,
-  type ControlDatabase,
-  type ControlQuery,
-} from "../../services/control_plane/control_database.ts";
-import { migrate, type Migration, SchemaTooNew } from "../../services/control_plane/migrate.ts";
+import { ConstraintViolation, type ControlQuery } from "../../services/control_plane/control_database.ts";
 import { RqliteControlDatabase } from "../../services/control_plane/rqlite.ts";
-import { SqliteControlDatabase } from "../../services/control_plane/sqlite.ts";
 import { RqliteCluster } from "../../services/rqlite/client.ts";
 import { GatewayError } from "../../src/contracts/errors.ts";
-import { engineTest } from "../engines/support/engine_test.ts";
+import { now, onEveryDriver, raw, ready, type Scenario } from "./control_drivers.ts";
 
-/** Opens one more client of the same, at first empty, database. */
-type Open = () => ControlDatabase;
-type Scenario = (open: Open) => Promise<void>;
-
-const now = () => 1_700_000_000_000;
 const signal = new AbortController().signal;
-const raw = (sql: string, ...args: unknown[]) => CompiledQuery.raw(sql, args);
 const namespace = (name: string, overrides: { database_name?: string; state?: string } = {}) => ({
   name,
   database_name: name,
@@ -191,7 +178,7 @@ const scenarios: Record<string, Scenario> = {
     const control = await ready(open);
     await rejects(
       control.run(raw("SELECT nothing FROM nowhere")),
-      (error: Error) => !(error instanceof ConstraintViolation),
+      (error) => error instanceof GatewayError && error.code === "INTERNAL",
     );
     await rejects(control.atomically([
       control.db.insertInto("namespaces").values(namespace("shop")),
@@ -224,76 +211,9 @@ const scenarios: Record<string, Scenario> = {
     equal(health.status, "ok");
     ok(health.latency_ms! >= 0);
   },
-
-  "migrate() applies once and then finds nothing to do": async (open) => {
-    const control = open();
-    deepEqual(await migrate(control, { now }), [1]);
-    deepEqual(await migrate(control, { now }), []);
-    deepEqual(await control.db.selectFrom("schema_migrations").selectAll().execute(), [{
-      version: 1,
-      applied_at: now(),
-    }]);
-  },
-
-  "migrate() by several clients at once applies each step exactly once": async (open) => {
-    const controls = Array.from({ length: 4 }, () => open());
-    const applied = await Promise.all(controls.map((control) => migrate(control, { now, migrations: steps(3) })));
-    deepEqual(applied.flat().sort(), [1, 2, 3]);
-    const versions = await controls[0]!.db.selectFrom("schema_migrations").select("version").orderBy("version")
-      .execute();
-    deepEqual(versions.map(({ version }) => version), [1, 2, 3]);
-    deepEqual((await controls[0]!.run(raw("SELECT x FROM t2"))).rows, [{ x: 2 }]);
-  },
-
-  "migrate() continues where an older gateway stopped": async (open) => {
-    const control = open();
-    deepEqual(await migrate(control, { now, migrations: steps(1) }), [1]);
-    deepEqual(await migrate(control, { now, migrations: steps(3) }), [2, 3]);
-  },
-
-  "migrate() leaves nothing of a step that fails": async (open) => {
-    const control = open();
-    const broken: Migration = {
-      version: 2,
-      statements: ["CREATE TABLE half (x INTEGER)", "CREATE TABLE half (x INTEGER)"],
-    };
-    await rejects(migrate(control, { now, migrations: [...steps(1), broken] }));
-    deepEqual((await control.run(raw("SELECT 1 FROM sqlite_schema WHERE name = 'half'"))).rows, []);
-    deepEqual(await migrate(control, { now, migrations: steps(2) }), [2]);
-  },
-
-  "migrate() refuses a database that a newer gateway made": async (open) => {
-    const control = open();
-    await migrate(control, { now, migrations: steps(2) });
-    await rejects(migrate(control, { now, migrations: steps(1) }), (error: Error) => {
-      ok(error instanceof SchemaTooNew);
-      return /version 2.*up to 1.*newer gateway/.test(error.message);
-    });
-  },
 };
 
-for (const [name, scenario] of Object.entries(scenarios)) {
-  Deno.test(`sqlite: ${name}`, async () => {
-    const folder = await Deno.makeTempDir();
-    const opened: ControlDatabase[] = [];
-    try {
-      await scenario(() => remember(opened, new SqliteControlDatabase({ path: `${folder}/control.sqlite` })));
-    } finally {
-      for (const control of opened) await control.close();
-      await Deno.remove(folder, { recursive: true });
-    }
-  });
-
-  engineTest(`rqlite: ${name}`, ["rqlited"], async (engines) => {
-    const { urls } = await engines.rqlite({ nodes: 1 });
-    const opened: ControlDatabase[] = [];
-    try {
-      await scenario(() => remember(opened, new RqliteControlDatabase(new RqliteCluster({ name: "control", urls }))));
-    } finally {
-      for (const control of opened) await control.close();
-    }
-  });
-}
+onEveryDriver(scenarios);
 
 Deno.test("rqlite: a cluster that is not there is UNAVAILABLE, and its health says down", async () => {
   const control = new RqliteControlDatabase(
@@ -307,76 +227,10 @@ Deno.test("rqlite: a cluster that is not there is UNAVAILABLE, and its health sa
   await control.close();
 });
 
-Deno.test("sqlite: a file that cannot be opened is UNAVAILABLE", () => {
-  const open = () => new SqliteControlDatabase({ path: "/nowhere/control.sqlite" });
-  let thrown: unknown;
-  try {
-    open();
-  } catch (error) {
-    thrown = error;
-  }
-  ok(thrown instanceof GatewayError && thrown.code === "UNAVAILABLE");
-});
-
-Deno.test("sqlite: a write that another process keeps waiting is UNAVAILABLE and changes nothing", async () => {
-  const folder = await Deno.makeTempDir();
-  const path = `${folder}/control.sqlite`;
-  const control = new SqliteControlDatabase({ path, busyTimeout: 50 });
-  await control.run(raw("CREATE TABLE t (x INTEGER)"));
-  const other = new SqliteControlDatabase({ path });
-  await other.run(raw("BEGIN IMMEDIATE"));
-  const unavailable = (error: Error) => error instanceof GatewayError && error.code === "UNAVAILABLE";
-  await rejects(control.run(raw("INSERT INTO t VALUES (1)")), unavailable);
-  await rejects(control.atomically([raw("INSERT INTO t VALUES (1)")]), unavailable);
-  await other.run(raw("ROLLBACK"));
-  deepEqual((await control.run(raw("SELECT * FROM t"))).rows, []);
-  await control.atomically([raw("INSERT INTO t VALUES (1)")]);
-  await control.close();
-  await other.close();
-  await Deno.remove(folder, { recursive: true });
-});
-
-Deno.test("sqlite: the file can be read by its owner alone, and is synchronised at every commit", async () => {
-  const folder = await Deno.makeTempDir();
-  const control = new SqliteControlDatabase({ path: `${folder}/control.sqlite` });
-  equal((await Deno.stat(`${folder}/control.sqlite`)).mode! & 0o777, 0o600);
-  deepEqual((await control.run(raw("PRAGMA journal_mode"))).rows, [{ journal_mode: "wal" }]);
-  deepEqual((await control.run(raw("PRAGMA synchronous"))).rows, [{ synchronous: 2 }]);
-  deepEqual((await control.run(raw("PRAGMA foreign_keys"))).rows, [{ foreign_keys: 1 }]);
-  await control.close();
-  await Deno.remove(folder, { recursive: true });
-});
-
-Deno.test("migrations are numbered from 1 without a gap and call no SQL function of time or chance", async () => {
-  const { migrations } = await import("../../services/control_plane/migrations/index.ts");
-  deepEqual(migrations.map(({ version }) => version), migrations.map((_, i) => i + 1));
-  for (const sql of migrations.flatMap(({ statements }) => statements)) {
-    ok(!/current_|random|datetime\s*\(|date\s*\(|time\s*\(|julianday|unixepoch|strftime/i.test(sql), sql);
-  }
-});
-
-async function ready(open: Open): Promise<ControlDatabase> {
-  const control = open();
-  await migrate(control, { now });
-  return control;
-}
-
-function remember(opened: ControlDatabase[], control: ControlDatabase): ControlDatabase {
-  opened.push(control);
-  return control;
-}
-
 function violation(kind: ConstraintViolation["kind"], subject: string | RegExp): (error: unknown) => boolean {
   return (error) =>
     error instanceof ConstraintViolation && error.kind === kind &&
     (typeof subject === "string" ? error.subject === subject : subject.test(error.subject));
-}
-
-function steps(count: number): Migration[] {
-  return Array.from({ length: count }, (_, i) => ({
-    version: i + 1,
-    statements: [`CREATE TABLE t${i + 1} (x INTEGER)`, `INSERT INTO t${i + 1} VALUES (${i + 1})`],
-  }));
 }
 
 function apiKey(id: string, of: { wallet?: string; serial?: number; namespace?: string } = {}) {

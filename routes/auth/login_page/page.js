@@ -34,6 +34,7 @@ function offer(provider, name) {
 }
 
 async function run(provider) {
+  if (!namespace.reportValidity()) return;
   problem.hidden = true;
   busy(true);
   try {

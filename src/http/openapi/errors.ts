@@ -1,4 +1,5 @@
-import { ERROR_STATUS, type ErrorCode } from "../../contracts/errors.ts";
+import { ERROR_STATUS, type ErrorCode, GatewayError } from "../../contracts/errors.ts";
+import { toErrorReply } from "../reply.ts";
 import type { Access, Route } from "../route.ts";
 import type { JsonSchema } from "./json_schema.ts";
 
@@ -76,6 +77,10 @@ export const errorSchema = {
 export const errorSchemaOf = (codes: readonly ErrorCode[]): JsonSchema => ({
   allOf: [{ $ref: "#/components/schemas/Error" }, { properties: { code: { enum: codes } } }],
 });
+
+/** An answer with this code, as the request path makes it. */
+export const errorExampleOf = (code: ErrorCode): unknown =>
+  JSON.parse(String(toErrorReply(new GatewayError(code, ERROR_MEANING[code]), "5f2a9c017be34d68-00001a", false).body));
 
 /** The table of all codes, in Markdown. */
 export const errorTable = (): string =>

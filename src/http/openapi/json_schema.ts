@@ -76,7 +76,7 @@ function spellings(before: z.core.$ZodType, after: z.core.$ZodType): JsonSchema 
   const trims = values.every((value) => becomes(` ${value} `, value));
   const letter = (char: string) => {
     const lower = char.toLowerCase(), upper = char.toUpperCase();
-    return anyCase && lower !== upper ? `[${lower}${upper}]` : char.replace(/[^\w]/, "\\$&");
+    return anyCase && lower !== upper ? `[${lower}${upper}]` : char.replace(/[\^$\\.*+?()[\]{}|/]/, "\\$&");
   };
   const texts = values.map((value) => [...value].map(letter).join("")).join("|");
   return { pattern: trims ? `^\\s*(?:${texts})\\s*$` : `^(?:${texts})$` };

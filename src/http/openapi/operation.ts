@@ -1,7 +1,7 @@
 import { z, type ZodType } from "zod";
 import { ERROR_STATUS, type ErrorCode } from "../../contracts/errors.ts";
 import type { Access, Route } from "../route.ts";
-import { errorCodesOf, errorSchemaOf, isLimited, meaningOf } from "./errors.ts";
+import { errorCodesOf, errorExampleOf, errorSchemaOf, isLimited, meaningOf } from "./errors.ts";
 import { type JsonSchema, jsonSchemaOf, type SharedSchemas } from "./json_schema.ts";
 
 /** Parts of the document that operations share and fill. */
@@ -90,7 +90,9 @@ interface SchemaMember {
   readonly required: boolean;
 }
 
-function members({ properties = {}, required = [] }: JsonSchema): [string, SchemaMember][] {
+function members({ properties, required = [] }: JsonSchema): [string, SchemaMember][] {
+  // Anything else would leave the parameters out without a word.
+  if (!properties) throw new Error("params and query must be plain objects without an id of their own");
   const names = required as readonly string[];
   return Object.entries(properties as Record<string, JsonSchema>)
     .map(([name, schema]) => [name, { schema, required: names.includes(name) }]);
@@ -149,11 +151,11 @@ export function failureOf(
   status: number,
   codes: readonly ErrorCode[],
 ): JsonSchema {
-  const schema = errorSchemaOf(codes);
+  const media = { schema: errorSchemaOf(codes), example: errorExampleOf(codes[0]!) };
   return {
     description: meaningOf(codes),
     headers: headersOf(route, HEADERS_OF_STATUS[status] ?? []),
-    content: { "application/json": { schema }, "application/problem+json": { schema } },
+    content: { "application/json": media, "application/problem+json": media },
   };
 }
 

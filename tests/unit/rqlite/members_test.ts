@@ -12,6 +12,7 @@ function setUp(configured: readonly string[], all: readonly string[] = configure
     /** Nodes that answer questions. */
     alive: new Set(all),
     looks: 0,
+    probes: 0,
   };
   const answering = (url: string) => world.alive.has(url) ? Promise.resolve() : Promise.reject(new Error("no answer"));
   const members = new Members(configured, {
@@ -26,7 +27,10 @@ function setUp(configured: readonly string[], all: readonly string[] = configure
         leader: one === world.leader,
       }));
     },
-    probe: (url) => answering(url),
+    probe(url) {
+      world.probes++;
+      return answering(url);
+    },
   }, () => world.now);
   const picks = (count: number, anyNode = false, tried = none) =>
     Array.from({ length: count }, () => members.pick(anyNode, tried));
@@ -53,22 +57,50 @@ Deno.test("members that were tried by this call come last, the leader among them
   ok(["a", "b", "c"].includes(members.pick(false, new Set(["a", "b", "c"]))));
 });
 
-Deno.test("members that do not answer rest, each time longer, and are asked all the same when nobody else is left", () => {
+/** Lets everything happen that waits for nothing. */
+const turn = () => new Promise((resolve) => setTimeout(resolve, 0));
+
+Deno.test("members are probed before they are relied on; until then any of them is asked", async () => {
+  const { world, picks } = setUp(["a", "b", "c"]);
+  world.alive.delete("b");
+  deepEqual(new Set(picks(3)), new Set(["a", "b", "c"]));
+  equal(world.probes, 3);
+  await turn();
+  deepEqual(new Set(picks(4)), new Set(["a", "c"]));
+  equal(world.probes, 3);
+});
+
+Deno.test("members that do not answer are left alone, each time longer, until a probe succeeds", async () => {
   const { world, members, picks } = setUp(["a", "b"]);
+  picks(1);
+  await turn();
+  world.alive.delete("a");
   members.silent("a");
-  deepEqual(picks(2), ["b", "b"]);
   members.silent("a");
-  world.now += 499;
-  deepEqual(picks(2), ["b", "b"]);
-  world.now += 1;
+  const before = world.probes;
+  const probesAfter = async (milliseconds: number) => {
+    world.now += milliseconds;
+    deepEqual(picks(2), ["b", "b"]);
+    await turn();
+    return world.probes - before;
+  };
+  equal(await probesAfter(499), 0);
+  equal(await probesAfter(1), 1);
+  equal(await probesAfter(999), 1);
+  equal(await probesAfter(1), 2);
+  equal(await probesAfter(1_999), 2);
+  world.alive.add("a");
+  equal(await probesAfter(1), 3);
   deepEqual(new Set(picks(2)), new Set(["a", "b"]));
+});
+
+Deno.test("members that do not answer are asked all the same when nobody else is left", async () => {
+  const { members, picks } = setUp(["a", "b"]);
+  picks(1);
+  await turn();
   members.silent("a");
-  world.now += 999;
-  deepEqual(picks(2), ["b", "b"]);
   members.silent("b");
   deepEqual(new Set(picks(2)), new Set(["a", "b"]));
-  members.answered("a");
-  deepEqual(picks(2), ["a", "a"]);
 });
 
 Deno.test("a leader that went silent is not preferred any more, and the next one is found", async () => {
@@ -108,7 +140,7 @@ Deno.test("a leader that the others name but that does not answer us is not take
   world.alive.delete("z");
   picks(1);
   await until("both were asked", () => world.looks === 2);
-  await new Promise((resolve) => setTimeout(resolve, 0));
+  await turn();
   equal(members.leader, undefined);
 });
 
@@ -118,6 +150,8 @@ Deno.test("members that were not configured are learned", async () => {
   deepEqual(picks(2), ["a", "a"]);
   await settle();
   deepEqual(members.urls, ["a", "b", "c"]);
+  deepEqual(picks(2, true), ["a", "c"]);
+  await turn();
   deepEqual(new Set(picks(3, true)), new Set(["a", "b", "c"]));
 });
 
@@ -142,7 +176,7 @@ Deno.test("without a leader it is looked for once in a second", async () => {
   const { world, members, picks, settle } = setUp(["a", "b"]);
   picks(10);
   await until("both were asked", () => world.looks === 2);
-  await new Promise((resolve) => setTimeout(resolve, 0));
+  await turn();
   world.leader = "b";
   world.now += 1_000;
   picks(10);
@@ -157,7 +191,7 @@ Deno.test("a leader that many requests miss at once is looked for once", async (
   const { world, members, picks } = setUp(["a", "b"]);
   picks(1);
   await until("the look is over", async () => {
-    await new Promise((resolve) => setTimeout(resolve, 0));
+    await turn();
     return world.looks === 2;
   });
   for (let i = 0; i < 50; i++) members.leaderless("a");

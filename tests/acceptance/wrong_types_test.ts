@@ -1,0 +1,213 @@
+import { deepEqual, equal, ok } from "node:assert/strict";
+import { routes } from "../../routes/index.ts";
+import type { OpenApiDocument } from "../../src/http/openapi.ts";
+import type { Route } from "../../src/http/route.ts";
+import { newOwner, type SignedIn } from "../support/accounts.ts";
+import type { Answer } from "../support/client.ts";
+import { at, DocumentedApi, escaped } from "../support/openapi.ts";
+import { isPublic, nameOf, openApiPath, pathOf } from "../support/route_calls.ts";
+import { anyGatewaySuite } from "../support/suite.ts";
+
+const suite = anyGatewaySuite();
+const { test } = suite;
+
+const PROOF = {
+  wallet: "0x19E7E376E7C213B7E7e7e46cc70A5dD086DAff2A",
+  nonce: "q0dVx7m2R1yQ3cXnVbWkYtL8sZpA5hJ4uE6iG9oTfDw",
+  signature: "0x" + "1".repeat(130),
+  message: "m",
+  namespace: "some-name",
+  chain_type: "ETH",
+  purpose: "authentication",
+};
+const PARTS = {
+  select: ["id"],
+  joins: [{ kind: "LEFT", table: "u", on: "u.id = t.id" }],
+  group_by: ["id"],
+  order_by: ["id DESC"],
+  limit: 1,
+  offset: 0,
+};
+const SQL = { sql: "SELECT ? AS x", args: [1], integers: "number" };
+const S256 = { code_challenge: "A".repeat(43), code_challenge_method: "S256" };
+
+/** A body for each route that takes one, with every member that there is: each of them is then made wrong, one at a time. */
+const SAMPLES: Readonly<Record<string, Record<string, unknown>>> = {
+  "POST /v1/auth/challenge": { ...without(PROOF, "nonce", "signature", "message"), chain_id: 1 },
+  "POST /v1/auth/verify": PROOF,
+  "POST /v1/auth/api-key": { ...PROOF, plan: "free" },
+  "POST /v1/auth/simple-key": { wallet: PROOF.wallet, namespace: "some-name" },
+  "POST /v1/auth/register": { ...PROOF, name: "app" },
+  "POST /v1/auth/refresh": { refresh_token: "unknown", namespace: "some-name" },
+  "POST /v1/auth/logout": { refresh_token: "unknown", namespace: "some-name", all: false },
+  "POST /v1/auth/login/code": { ...PROOF, callback: "https://app.example/", ...S256 },
+  "POST /v1/auth/login/token": { code: "c", code_verifier: "v".repeat(43), callback: "https://app.example/" },
+  "POST /v1/auth/keys": { name: "key", scopes: ["cache:read"], expires_at: "2099-01-01T00:00:00Z" },
+  "POST /v1/namespaces": { name: "some-name" },
+  "PUT /v1/namespaces/:ns/members/:wallet": { role: "viewer" },
+  "POST /v1/rqlite/query": SQL,
+  "POST /v1/rqlite/exec": SQL,
+  "POST /v1/rqlite/find": { table: "t", criteria: { id: 1 }, options: PARTS, ...PARTS, integers: "number" },
+  "POST /v1/rqlite/find-one": { table: "t", criteria: { id: 1 }, options: PARTS, ...PARTS, integers: "number" },
+  "POST /v1/rqlite/select": {
+    table: "t",
+    alias: "a",
+    ...PARTS,
+    where: [{ conj: "OR", expr: "id = ?", args: [1] }],
+    one: false,
+    integers: "number",
+  },
+  "POST /v1/rqlite/transaction": {
+    ops: [{ kind: "query", sql: SQL.sql, args: [1] }],
+    statements: ["SELECT 1"],
+    return_results: true,
+    integers: "number",
+  },
+  "POST /v1/rqlite/create-table": { schema: "CREATE TABLE IF NOT EXISTS sample (id INTEGER)" },
+  "POST /v1/rqlite/drop-table": { table: "no_such_table" },
+};
+
+const HUGE = "x".repeat(100_000);
+const WRONG: readonly unknown[] = [
+  7,
+  -1.5,
+  1e308,
+  12345678901234567890n,
+  "text",
+  "",
+  " ",
+  "\u0000",
+  "\ud800",
+  HUGE,
+  true,
+  null,
+  [],
+  [null],
+  [[[]]],
+  {},
+  { type: "integer", value: "x" },
+  { __proto__: 1, constructor: 1 },
+];
+
+function without<T extends object, K extends keyof T>(value: T, ...names: K[]): Omit<T, K> {
+  return Object.fromEntries(Object.entries(value).filter(([name]) => !names.includes(name as K))) as Omit<T, K>;
+}
+
+type Path = readonly (string | number)[];
+
+/** Every place in a value, the value itself last. */
+function* placesIn(value: unknown, path: Path = []): Generator<Path> {
+  if (Array.isArray(value)) { for (const [i, item] of value.entries()) yield* placesIn(item, [...path, i]); }
+  else if (typeof value === "object" && value !== null) {
+    for (const [name, item] of Object.entries(value)) yield* placesIn(item, [...path, name]);
+  }
+  yield path;
+}
+
+function replaced(value: unknown, [first, ...rest]: Path, by: unknown): unknown {
+  if (first === undefined) return by;
+  if (Array.isArray(value)) return value.map((item, i) => i === first ? replaced(item, rest, by) : item);
+  return { ...value as object, [first]: replaced((value as Record<string, unknown>)[first], rest, by) };
+}
+
+/** JSON with integers of any size. */
+const toJson = (value: unknown) =>
+  JSON.stringify(value, (_, item) => typeof item === "bigint" ? `BIG${item}` : item).replaceAll(/"BIG(\d+)"/g, "$1");
+
+let fetched: Promise<DocumentedApi> | undefined;
+const documented = () =>
+  fetched ??= suite.gateway.call("GET", "/openapi.json")
+    .then((answer) => new DocumentedApi(JSON.parse(answer.expect(200).text) as OpenApiDocument));
+
+async function namedKey({ accessToken: token }: SignedIn): Promise<string> {
+  return (await suite.gateway.call("POST", "/v1/auth/keys", { token, body: { name: "x" } })).expect(201).string("api_key");
+}
+
+/** Never our fault; and where it is the client's, the field is named, with a problem, and no stack or engine text comes along. */
+function isFair(answer: Answer, what: string): void {
+  if (answer.status === 503 && answer.get("code") === "NO_CAPACITY") return;
+  ok(answer.status < 500, `${what}: ${answer.status} ${answer.text}`);
+  if (answer.status >= 400) ok(!/\bat [A-Za-z#.]+ \(|file:\/\/|node:/.test(answer.text), `${what}: ${answer.text}`);
+}
+
+function namesField(answer: Answer, path: Path, what: string): void {
+  equal(answer.status, 400, `${what}: ${answer.text.slice(0, 300)}`);
+  const field = path.join(".") || "body";
+  const named = answer.list("details").map((detail) => String(detail.field));
+  const isNamed = (name: string) => path.length === 0 || name === field || name.startsWith(field + ".");
+  ok(named.some(isNamed), `${what}: names ${named}`);
+  for (const { problem } of answer.list("details")) ok(typeof problem === "string" && problem.length > 0, what);
+  ok(answer.text.length < 20_000, `${what}: ${answer.text.length} characters`);
+}
+
+const show = (value: unknown) => toJson(value)?.slice(0, 40);
+
+for (const route of routes.filter(({ body }) => body !== undefined)) {
+  test(`${nameOf(route)}: each field with each wrong type`, async () => {
+    const api = await documented();
+    await using owner = await newOwner(suite.gateway);
+    const sample = SAMPLES[nameOf(route)];
+    ok(sample, `a sample body of ${nameOf(route)} is missing in this test`);
+    const pointer = `/paths/${escaped(openApiPath(route))}/${route.method.toLowerCase()}/requestBody/content/application~1json/schema`;
+    deepEqual(api.problems(pointer, sample), []);
+    deepEqual(missingIn(sample, at(api.document, pointer), api.document), [], "members that the sample lacks");
+    // Nothing comes of a creation by a key that no wallet stands behind: one namespace is enough.
+    const credential = route.path === "/v1/namespaces" ? { key: await namedKey(owner) } : { token: owner.accessToken };
+    const send = (body: unknown) =>
+      suite.gateway.call(route.method, pathOf(route, owner.namespace), {
+        ...(!isPublic(route) && credential),
+        raw: toJson(body),
+      });
+    for (const path of placesIn(sample)) {
+      for (const value of WRONG) {
+        const what = `${path.join(".") || "body"} = ${show(value)}`;
+        const body = replaced(sample, path, value);
+        const answer = await send(body);
+        isFair(answer, what);
+        const place = path.map((name) => "/" + name).join("") || "/";
+        const wrong = api.problems(pointer, typeof value === "bigint" ? replaced(sample, path, Number(value)) : body)
+          .some((problem) => problem.split(" ")[0] === place);
+        // A literal null is an empty object on this wire, so it lacks what is required instead.
+        if (wrong && !(path.length === 0 && value === null)) namesField(answer, path, what);
+      }
+    }
+  });
+}
+
+for (const route of routes.filter(({ query }) => query !== undefined)) {
+  test(`${nameOf(route)}: each parameter of the query with each wrong text`, async () => {
+    const api = await documented();
+    await using owner = await newOwner(suite.gateway);
+    const operation = at(api.document, `/paths/${escaped(openApiPath(route))}/${route.method.toLowerCase()}`);
+    const { parameters } = operation as { parameters: { name: string; in: string; schema: Record<string, unknown> }[] };
+    for (const { name, schema } of parameters.filter((parameter) => parameter.in === "query")) {
+      for (const text of ["x", "", "-1", "1.5", "1e309", "NaN", "null", "[]", "%00", "%ff", "%ed%a0%80", "9".repeat(30), HUGE.slice(0, 6000)]) {
+        const path = pathOf(route, owner.namespace);
+        const answer = await suite.gateway.call("GET", `${path}?${name}=${text}`, { token: owner.accessToken });
+        isFair(answer, `${name}=${text.slice(0, 30)}`);
+        if (schema.type === "integer" && !/^\d{1,15}$/.test(text)) namesField(answer, [name], `${name}=${text.slice(0, 30)}`);
+      }
+      const twice = await suite.gateway.call("GET", `${pathOf(route, owner.namespace)}?${name}=1&${name}=2`, { token: owner.accessToken });
+      isFair(twice, `${name} twice`);
+    }
+  });
+}
+
+/** Members that a schema has and a value lacks, at any depth. */
+function missingIn(value: unknown, schema: unknown, document: unknown, path = ""): string[] {
+  const { $ref, properties, items, anyOf } = (schema ?? {}) as Record<string, unknown>;
+  if (typeof $ref === "string") return missingIn(value, at(document, $ref.slice(1)), document, path);
+  if (typeof value !== "object" || value === null) return [];
+  if (Array.isArray(anyOf)) return missingIn(value, anyOf.find((one) => one.properties ?? one.items), document, path);
+  if (Array.isArray(value)) return missingIn(value[0], items, document, `${path}.0`);
+  return Object.entries(properties ?? {}).flatMap(([name, inner]) => {
+    const item = (value as Record<string, unknown> | undefined)?.[name];
+    return item === undefined ? [`${path}.${name}`] : missingIn(item, inner, document, `${path}.${name}`);
+  });
+}
+
+/** Kept for the compiler: every sample belongs to a route. */
+test("every sample is of a route that there is", () => {
+  const names = new Set(routes.map((route: Route) => nameOf(route)));
+  deepEqual(Object.keys(SAMPLES).filter((name) => !names.has(name)), []);
+});

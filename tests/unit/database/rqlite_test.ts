@@ -1,0 +1,67 @@
+import { deepEqual, equal, ok, rejects } from "node:assert/strict";
+import { judge } from "../../../services/database/gate.ts";
+import { RqliteDriver } from "../../../services/database/rqlite.ts";
+import { rqliteStatement } from "../../../services/database/rqlite_statements.ts";
+import { RqliteCluster } from "../../../services/rqlite/client.ts";
+import type { SqlArgument } from "../../../src/contracts/database.ts";
+import { GatewayError } from "../../../src/contracts/errors.ts";
+
+const context = { signal: new AbortController().signal };
+const gated = (sql: string, ...args: SqlArgument[]) => ({ ...judge(sql), args });
+const sent = (sql: string, ...args: SqlArgument[]) => rqliteStatement(gated(sql, ...args));
+
+Deno.test("a REAL without a fraction is cast where it stands, and nothing else is touched", () => {
+  deepEqual(sent("SELECT ?, '?', ?, ?", 1, { real: 2 }, { real: 2.5 }), {
+    sql: "SELECT ?, '?', (+CAST(? AS REAL)), ?",
+    args: [1, 2, 2.5],
+  });
+  deepEqual(sent("SELECT ?", 1e17), { sql: "SELECT (+CAST(? AS REAL))", args: [1e17] });
+  deepEqual(sent("SELECT ? /* ? */", 2 ** 53 - 1), { sql: "SELECT ?", args: [2 ** 53 - 1] });
+});
+
+Deno.test("calls of time and chance in a write touch their parenthesis", () => {
+  const cases: [string, string][] = [
+    ["INSERT INTO t VALUES (random ())", "INSERT INTO t VALUES (random())"],
+    [
+      "INSERT INTO t VALUES (RANDOM\n( ), datetime /* x */ ('now'))",
+      "INSERT INTO t VALUES (RANDOM( ), datetime('now'))",
+    ],
+    ["INSERT INTO t (time) VALUES (strftime -- x\n('%s'))", "INSERT INTO t (time) VALUES (strftime('%s'))"],
+    ["INSERT INTO t VALUES ('random ()', random())", "INSERT INTO t VALUES ('random ()', random())"],
+    ["UPDATE t SET a = max (1, 2)", "UPDATE t SET a = max (1, 2)"],
+  ];
+  for (const [given, expected] of cases) equal(sent(given).sql, expected);
+});
+
+Deno.test("EXPLAIN stands behind a statement that reads", () => {
+  equal(sent("EXPLAIN DELETE FROM t").sql, "SELECT 1; EXPLAIN DELETE FROM t");
+});
+
+Deno.test("a cluster that the pool does not have, and one that is not there, are UNAVAILABLE without their names", async () => {
+  const gone = new RqliteCluster({ name: "secret-name", urls: ["http://127.0.0.1:1"], patience: 50, timeout: 50 });
+  for (const claimed of ["secret-name", "secret-other"]) {
+    const driver = new RqliteDriver({
+      clusters: new Map([["secret-name", gone]]),
+      clusterOf: () => Promise.resolve(claimed),
+    });
+    await rejects(
+      driver.run({ namespace: "shop", mode: "read", statements: [gated("SELECT 1")] }, context),
+      (error) => {
+        ok(error instanceof GatewayError && error.code === "UNAVAILABLE", String(error));
+        return !/secret|127\.0/.test(error.message);
+      },
+    );
+    const { status, reason } = await driver.health(context.signal);
+    deepEqual([status, reason], ["down", "0 of 1 database clusters serve"]);
+  }
+  await gone.close();
+});
+
+Deno.test("a namespace without a claim fails as the resolver says", async () => {
+  const driver = new RqliteDriver({
+    clusters: new Map(),
+    clusterOf: () => Promise.reject(new GatewayError("NOT_FOUND", "no such namespace")),
+  });
+  await rejects(driver.usage("shop", context.signal), /no such namespace/);
+  await rejects(driver.purge("shop", context.signal), /no such namespace/);
+});
