@@ -116,7 +116,9 @@ export class RqliteCluster {
     const planned = plan(statements, transaction);
     // Here rqlite v8 answers `linearizable` from any node without asking anybody, so the next stronger level stands in.
     const strong = planned.strong || level === "linearizable";
-    const path = `${planned.path}?level=${strong ? "strong" : level}${transaction ? "&transaction" : ""}`;
+    // And there v8 reads this flag the wrong way round: without it each node would make random values of its own.
+    const rewritten = planned.path === "/db/request" ? "&norwrandom" : "";
+    const path = `${planned.path}?level=${strong ? "strong" : level}${transaction ? "&transaction" : ""}${rewritten}`;
     const { results: raw, error } = await this.#run(path, planned.sent, !planned.writing, options);
     if (error !== undefined) return undone(statements.length, { index: statements.length - 1, error });
     // It went on after a failure, so it did not roll back.

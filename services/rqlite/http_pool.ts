@@ -1,6 +1,4 @@
-import { Buffer } from "node:buffer";
-import http from "node:http";
-import https from "node:https";
+import { AnswerTooLarge, type HttpAnswer, HttpConnection, type HttpTarget } from "./http_connection.ts";
 
 /** One request. `timeout` in milliseconds covers everything from the wait for a connection to the last byte. */
 export interface PoolRequest {
@@ -18,10 +16,7 @@ export interface PoolRequest {
 }
 
 /** A complete answer. */
-export interface PoolAnswer {
-  readonly status: number;
-  readonly text: string;
-}
+export type PoolAnswer = HttpAnswer;
 
 /** A request without a complete answer. */
 export class NoAnswer extends Error {
@@ -41,103 +36,184 @@ export class NoAnswer extends Error {
 
 /** How many requests one node gets at once; more of them wait here. */
 const CONNECTIONS_PER_NODE = 128;
+/** Milliseconds between two looks at deadlines and aborts. Timers and listeners of their own would cost each request more than sending it. */
+const TICK = 20;
 
-interface Target {
-  readonly request: typeof http.request;
-  readonly agent: http.Agent;
+/** A request on its way. */
+interface Job {
+  readonly request: PoolRequest;
+  readonly resolve: (answer: PoolAnswer) => void;
+  readonly reject: (error: NoAnswer) => void;
+  readonly deadline: number;
+  askAt: number;
+  connection: HttpConnection | undefined;
+  settled: boolean;
+}
+
+/** The connections to one node. */
+interface Node extends HttpTarget {
   readonly host: string;
-  readonly port: string | undefined;
+  readonly idle: HttpConnection[];
+  readonly waiting: Job[];
+  open: number;
 }
 
 /**
  * Kept-alive HTTP/1.1 connections that send a request once.
  *
- * This is `node:http` and not `fetch`, because Deno's `fetch` sends a body again by itself when a reused connection closes
- * before the answer: a write would be applied twice. `node:http` in Deno does the same, but only for requests that say they
- * took a used connection, so they are told not to. It also tells a refused connection from a broken one, and is quicker.
+ * Neither `fetch` nor `node:http`, because in Deno both send a body again by themselves when a reused connection closes
+ * before the answer: a write would be applied twice. Sockets of our own also tell a refused connection from a broken one,
+ * and take a third of the processor time.
  */
 export class HttpPool {
-  readonly #agents = {
-    "http:": new http.Agent({ keepAlive: true, maxSockets: CONNECTIONS_PER_NODE }),
-    "https:": new https.Agent({ keepAlive: true, maxSockets: CONNECTIONS_PER_NODE }),
-  };
-  readonly #targets = new Map<string, Target>();
+  readonly #nodes = new Map<string, Node>();
+  readonly #jobs = new Set<Job>();
+  #ticking: ReturnType<typeof setInterval> | undefined;
+  #closed = false;
 
   /** @throws NoAnswer */
   send(request: PoolRequest): Promise<PoolAnswer> {
-    const { promise, resolve, reject } = Promise.withResolvers<PoolAnswer>();
-    const { signal, alive } = request;
+    const { signal, timeout, alive } = request;
     if (signal?.aborted === true) return Promise.reject(new NoAnswer("aborted", false, signal.reason));
-
-    let sent = false;
-    const giveUp = (reason: NoAnswer["reason"], cause?: unknown) => {
-      done();
-      reject(new NoAnswer(reason, sent, cause));
-      outgoing.destroy();
-    };
-    const onAbort = () => giveUp("aborted", signal?.reason);
-    const timer = setTimeout(() => giveUp("timeout"), request.timeout);
-    let watch: ReturnType<typeof setTimeout> | undefined;
-    const watchOn = ({ every, ask }: NonNullable<typeof alive>) => {
-      watch = setTimeout(() => {
-        ask().then(() => watch !== undefined && watchOn({ every, ask }), (cause) => giveUp("timeout", cause));
-      }, every);
-    };
-    if (alive !== undefined) watchOn(alive);
-    const done = () => {
-      clearTimeout(timer);
-      clearTimeout(watch);
-      watch = undefined;
-      signal?.removeEventListener("abort", onAbort);
-    };
-    signal?.addEventListener("abort", onAbort, { once: true });
-
-    const { request: open, ...target } = this.#target(request.url);
-    const body = typeof request.body === "string" ? Buffer.from(request.body) : request.body;
-    const headers = body === undefined ? request.headers : { ...request.headers, "content-length": body.byteLength };
-    const outgoing = open({ ...target, path: request.path, method: request.method, ...(headers && { headers }) });
-    outgoing.on("socket", (socket) => {
-      outgoing.reusedSocket = false;
-      if (!socket.connecting) sent = true;
-      else socket.once(open === https.request ? "secureConnect" : "connect", () => sent = true);
+    if (this.#closed) return Promise.reject(new NoAnswer("connection", false));
+    return new Promise((resolve, reject) => {
+      const now = performance.now();
+      const askAt = alive === undefined ? Infinity : now + alive.every;
+      const job: Job = { request, resolve, reject, deadline: now + timeout, askAt, connection: undefined, settled: false };
+      this.#jobs.add(job);
+      this.#ticking ??= setInterval(() => this.#tick(), TICK);
+      const node = this.#node(request.url);
+      const connection = node.idle.pop();
+      if (connection) this.#start(job, connection, node);
+      else if (node.open < CONNECTIONS_PER_NODE) this.#connect(job, node);
+      else node.waiting.push(job);
     });
-    outgoing.on("error", (error) => giveUp("connection", error));
-    outgoing.on("response", (incoming) => {
-      const chunks: Uint8Array[] = [];
-      let bytes = 0;
-      incoming.on("data", (chunk: Uint8Array) => {
-        chunks.push(chunk);
-        if ((bytes += chunk.byteLength) > request.maxBytes) giveUp("too_large");
-      });
-      incoming.on("error", (error) => giveUp("connection", error));
-      incoming.on("end", () => {
-        done();
-        if (incoming.complete) {
-          resolve({ status: incoming.statusCode ?? 0, text: Buffer.concat(chunks).toString("utf8") });
-        } else reject(new NoAnswer("connection", true));
-      });
-    });
-    outgoing.end(body);
-    return promise;
   }
 
-  /** Closes the idle connections, and those in use with their requests. */
+  /** Closes all connections. Requests in flight fail. */
   close(): void {
-    for (const agent of Object.values(this.#agents)) agent.destroy();
+    this.#closed = true;
+    for (const job of this.#jobs) this.#giveUp(job, "connection");
+    for (const { idle } of this.#nodes.values()) {
+      for (const connection of idle.splice(0)) connection.close();
+    }
   }
 
-  #target(url: string): Target {
-    let target = this.#targets.get(url);
-    if (target === undefined) {
-      const { protocol, hostname, port } = new URL(url);
-      target = {
-        request: protocol === "https:" ? https.request : http.request,
-        agent: this.#agents[protocol === "https:" ? "https:" : "http:"],
-        host: hostname.replace(/^\[|\]$/g, ""),
-        port: port || undefined,
-      };
-      this.#targets.set(url, target);
-    }
-    return target;
+  #connect(job: Job, node: Node): void {
+    node.open++;
+    const lost = (connection: HttpConnection) => {
+      node.open--;
+      const at = node.idle.indexOf(connection);
+      if (at >= 0) node.idle.splice(at, 1);
+    };
+    HttpConnection.open(node, lost).then((connection) => {
+      if (this.#closed) connection.close();
+      else if (job.settled) this.#release(connection, node);
+      else this.#start(job, connection, node);
+    }, (cause) => {
+      node.open--;
+      this.#giveUp(job, "connection", cause);
+      this.#next(node);
+    });
   }
+
+  #start(job: Job, connection: HttpConnection, node: Node): void {
+    job.connection = connection;
+    const { request } = job;
+    connection.exchange(encodeRequest(request, node.host), request.maxBytes).then((answer) => {
+      if (this.#settle(job)) job.resolve(answer);
+    }, (cause) => this.#giveUp(job, cause instanceof AnswerTooLarge ? "too_large" : "connection", cause))
+      .finally(() => this.#release(connection, node));
+  }
+
+  #release(connection: HttpConnection, node: Node): void {
+    if (this.#closed) connection.close();
+    if (!connection.usable) {
+      node.open--;
+      this.#next(node);
+      return;
+    }
+    const job = nextOf(node.waiting);
+    if (job) this.#start(job, connection, node);
+    else node.idle.push(connection);
+  }
+
+  /** A place became free: whoever waits for one gets a new connection. */
+  #next(node: Node): void {
+    const job = node.open < CONNECTIONS_PER_NODE ? nextOf(node.waiting) : undefined;
+    if (job) this.#connect(job, node);
+  }
+
+  #giveUp(job: Job, reason: NoAnswer["reason"], cause?: unknown): void {
+    if (!this.#settle(job)) return;
+    job.reject(new NoAnswer(reason, job.connection !== undefined, cause));
+    job.connection?.close();
+  }
+
+  #settle(job: Job): boolean {
+    if (job.settled) return false;
+    job.settled = true;
+    this.#jobs.delete(job);
+    if (this.#jobs.size === 0) {
+      clearInterval(this.#ticking);
+      this.#ticking = undefined;
+    }
+    return true;
+  }
+
+  #tick(): void {
+    const now = performance.now();
+    for (const job of this.#jobs) {
+      const { signal } = job.request;
+      if (signal?.aborted === true) this.#giveUp(job, "aborted", signal.reason);
+      else if (now >= job.deadline) this.#giveUp(job, "timeout");
+      else if (now >= job.askAt) this.#ask(job);
+    }
+  }
+
+  #ask(job: Job): void {
+    const { every, ask } = job.request.alive!;
+    job.askAt = Infinity;
+    ask().then(() => job.askAt = performance.now() + every, (cause) => this.#giveUp(job, "timeout", cause));
+  }
+
+  #node(url: string): Node {
+    let node = this.#nodes.get(url);
+    if (node === undefined) {
+      const { protocol, hostname, host, port } = new URL(url);
+      const tls = protocol === "https:";
+      node = {
+        tls,
+        hostname: hostname.replace(/^\[|\]$/g, ""),
+        port: Number(port || (tls ? 443 : 80)),
+        host,
+        idle: [],
+        waiting: [],
+        open: 0,
+      };
+      this.#nodes.set(url, node);
+    }
+    return node;
+  }
+}
+
+function nextOf(waiting: Job[]): Job | undefined {
+  let job = waiting.shift();
+  while (job?.settled) job = waiting.shift();
+  return job;
+}
+
+const encoder = new TextEncoder();
+
+function encodeRequest({ method, path, headers = {}, body }: PoolRequest, host: string): Uint8Array {
+  const bytes = typeof body === "string" ? encoder.encode(body) : body;
+  let head = `${method} ${path} HTTP/1.1\r\nhost: ${host}\r\n`;
+  for (const name in headers) head += `${name}: ${headers[name]}\r\n`;
+  if (bytes !== undefined) head += `content-length: ${bytes.length}\r\n`;
+  const start = encoder.encode(head + "\r\n");
+  if (bytes === undefined) return start;
+  const request = new Uint8Array(start.length + bytes.length);
+  request.set(start);
+  request.set(bytes, start.length);
+  return request;
 }

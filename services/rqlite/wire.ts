@@ -118,8 +118,11 @@ function decodeResult(raw: RawResult, long: boolean): RqliteResult {
   return { kind: "rows", columns: raw.columns, types, rows: rows as SqlOutput[][] };
 }
 
-/** Whether what looks like an integer was a floating-point number: rqlite writes 1e17 as `100000000000000000`. */
+/**
+ * Whether what looks like an integer was a floating-point number: rqlite writes 1e17 as `100000000000000000`. The type is
+ * that of the column's first value alone, so digits that no floating-point number has are an integer's in any case.
+ */
 function isReal(value: bigint, type: string | undefined): boolean {
-  return value < MIN_INTEGER || value > MAX_INTEGER ||
-    /^(?!.*(int|char|clob|text|blob)).*(real|floa|doub)/i.test(type ?? "");
+  if (value < MIN_INTEGER || value > MAX_INTEGER) return true;
+  return /^(?!.*(int|char|clob|text|blob)).*(real|floa|doub)/i.test(type ?? "") && String(Number(value)) === String(value);
 }

@@ -8,6 +8,7 @@ import type { Database, SqlArgument, StepResult, TransactionStep } from "../../s
 import { type ErrorCode, GatewayError } from "../../src/contracts/errors.ts";
 import type { RequestContext } from "../../src/contracts/request.ts";
 import { engineTest } from "../engines/support/engine_test.ts";
+import { until } from "../engines/support/wait.ts";
 
 const NAMESPACE = "shop";
 const request: RequestContext = {
@@ -361,6 +362,16 @@ const scenarios: Record<string, (db: Subject) => Promise<void>> = {
     await rejects(db.exec("INSERT INTO k VALUES (9)"), refused("FOREIGN KEY constraint failed"));
     await db.exec("INSERT INTO k VALUES (1)");
     await rejects(db.exec("DELETE FROM p"), refused("FOREIGN KEY constraint failed"));
+  },
+
+  "what a trigger raises is SQL_INVALID with its own sentence, and nothing is applied": async (db) => {
+    await db.execAll(
+      "CREATE TABLE t (a)",
+      "CREATE TRIGGER tr AFTER INSERT ON t WHEN new.a < 0 BEGIN SELECT RAISE(ABORT, 'no debts'); END",
+      "INSERT INTO t VALUES (1)",
+    );
+    await rejects(db.exec("INSERT INTO t VALUES (2), (-1)"), is("SQL_INVALID", "no debts"));
+    deepEqual(await db.rows("SELECT a FROM t"), [[1]]);
   },
 
   "query() refuses what writes, and nothing of it happens": async (db) => {
@@ -725,3 +736,49 @@ for (const [name, scenario] of Object.entries(scenarios)) {
     }
   });
 }
+
+engineTest(
+  "rqlite: a statement that runs out of its time is STATEMENT_TIMEOUT, and the next one works",
+  ["rqlited"],
+  async (engines) => {
+    const { urls } = await engines.rqlite({ nodes: 1 });
+    const clusters = new Map([["one", new RqliteCluster({ name: "one", urls })]]);
+    const driver = new RqliteDriver({ clusters, clusterOf: () => Promise.resolve("one"), statementTimeout: 200 });
+    const db = new Subject(new SqlDatabase(driver));
+    const endless = "WITH RECURSIVE c (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c) ";
+    try {
+      await db.exec("CREATE TABLE t (a)");
+      await rejects(db.query(`${endless} SELECT count(*) FROM c`), is("STATEMENT_TIMEOUT"));
+      await rejects(db.exec(`${endless} INSERT INTO t SELECT count(*) FROM c`), is("STATEMENT_TIMEOUT"));
+      await rejects(
+        db.transaction(exec("INSERT INTO t VALUES (1)"), query(`${endless} SELECT count(*) FROM c`)),
+        is("STATEMENT_TIMEOUT"),
+      );
+      deepEqual(await db.rows("SELECT a FROM t"), []);
+    } finally {
+      await db.database.close();
+    }
+  },
+);
+
+engineTest("rqlite: purge() empties all nodes", ["rqlited"], async (engines) => {
+  const { urls } = await engines.rqlite({ nodes: 3 });
+  const nodes = urls.map((url, i) => new RqliteCluster({ name: `${i}`, urls: [url] }));
+  const clusters = new Map([["one", new RqliteCluster({ name: "one", urls })]]);
+  const db = new Subject(new SqlDatabase(new RqliteDriver({ clusters, clusterOf: () => Promise.resolve("one") })));
+  try {
+    await db.execAll("CREATE TABLE t (a)", "INSERT INTO t VALUES (1)");
+    await db.database.purge(NAMESPACE, request.signal);
+    await db.exec("CREATE TABLE last (a)");
+    for (const node of nodes) {
+      await until("the node has applied what was acknowledged", async () => {
+        const sql = "SELECT group_concat(name) FROM sqlite_schema";
+        const [result] = await node.query([{ sql, args: [] }], { level: "none" });
+        return result?.kind === "rows" && result.rows[0]?.[0] === "last";
+      });
+    }
+  } finally {
+    await db.database.close();
+    for (const node of nodes) await node.close();
+  }
+});

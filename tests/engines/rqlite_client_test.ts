@@ -4,6 +4,7 @@ import { firstFailure, RqliteCluster, type RqliteResult } from "../../services/r
 import type { SqlInput, Statement } from "../../src/contracts/database.ts";
 import { GatewayError } from "../../src/contracts/errors.ts";
 import { engineTest } from "./support/engine_test.ts";
+import { until } from "./support/wait.ts";
 
 const statement = (sql: string, ...args: SqlInput[]): Statement => ({ sql, args });
 const code = (expected: string) => (error: unknown) => error instanceof GatewayError && error.code === expected;
@@ -233,4 +234,38 @@ engineTest("credentials are sent, and their lack is UNAVAILABLE at once", ["rqli
   ok(performance.now() - start < 1_000);
   await good.close();
   await bad.close();
+});
+
+clusterTest("an exact integer stays exact in a column whose first value is a fraction", async (cluster) => {
+  await cluster.execute([
+    statement("CREATE TABLE t (a)"),
+    statement("INSERT INTO t VALUES (0.5), (416262869082823329)"),
+  ], { transaction: true });
+  deepEqual(await rowsOf(cluster, "SELECT a FROM t"), [[0.5], [416262869082823329n]]);
+});
+
+engineTest("random values of a write are the same on every node, whichever way it was sent", ["rqlited"], async (engines) => {
+  const { urls } = await engines.rqlite({ nodes: 3 });
+  const cluster = new RqliteCluster({ name: "test", urls });
+  try {
+    await cluster.execute([statement("CREATE TABLE t (r)")], { transaction: false });
+    const insert = statement("INSERT INTO t VALUES (random())");
+    await cluster.execute([insert], { transaction: false });
+    await cluster.execute([insert, insert], { transaction: true });
+    await cluster.request([statement("INSERT INTO t VALUES (random()) RETURNING rowid")], { transaction: false });
+    await cluster.request([insert, statement("SELECT count(*) FROM t"), insert], { transaction: true });
+    const expected = JSON.stringify((await rowsOf(cluster, "SELECT r FROM t ORDER BY rowid")).map(String));
+    for (const url of urls) {
+      await until(`${url} has every row, with the same values`, async () => {
+        // Asked of the node itself, past the leader.
+        const response = await fetch(`${url}/db/query?level=none&q=${encodeURIComponent("SELECT CAST(r AS TEXT) FROM t ORDER BY rowid")}`);
+        const { results: [{ values = [] }] } = await response.json() as { results: [{ values?: [string][] }] };
+        if (values.length < 6) return false;
+        equal(JSON.stringify(values.map(([r]) => r)), expected);
+        return true;
+      }, 10_000);
+    }
+  } finally {
+    await cluster.close();
+  }
 });

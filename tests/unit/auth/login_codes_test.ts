@@ -1,5 +1,7 @@
 import { deepEqual, equal, match, ok, rejects, throws } from "node:assert/strict";
 import { createHash } from "node:crypto";
+import { LoginCodes } from "../../../services/auth/login_codes.ts";
+import { Chance } from "../control_plane/support/chance.ts";
 import { MINUTE } from "../control_plane/support/clock.ts";
 import { CONTEXT } from "../control_plane/support/context.ts";
 import { everySchedule } from "../control_plane/support/schedules.ts";
@@ -70,7 +72,7 @@ Deno.test("hostile callbacks are refused", async () => {
       "http://0.0.0.0/",
       "http://[::ffff:127.0.0.1]/",
       "http://10.0.0.1/",
-      "https://app.example\\@evil.example/",
+      "https://evil.example\\@app.example/",
       "https://app.example\n.evil.example/",
       " ",
       "https://",
@@ -105,16 +107,17 @@ Deno.test("a code is good once", async () => {
 });
 
 Deno.test("of two who redeem a code at once one gets the key, in whatever order", async () => {
-  await everySchedule(async (schedule) => {
-    await using node = await start();
-    const given = await issue(node);
-    const nodes = [await node.another({ control: schedule.client(node.database) }).catch(() => undefined)];
-    equal(nodes.length, 1);
-  }, 1).catch(() => {});
   await using node = await start();
-  const given = await issue(node);
-  const results = await Promise.allSettled([1, 2, 3].map(() => node.loginCodes.redeem(given, VERIFIER, CALLBACK, CONTEXT)));
-  equal(results.filter(({ status }) => status === "fulfilled").length, 1);
+  const { now } = node.clock;
+  await everySchedule(async (schedule) => {
+    const given = await issue(node);
+    const gateways = [1, 2].map((seed) => {
+      const control = schedule.client(node.database);
+      return new LoginCodes({ control, now, random: new Chance(seed).bytes, callbacks: CALLBACKS });
+    });
+    const results = await schedule.run(gateways.map((codes) => () => codes.redeem(given, VERIFIER, CALLBACK, CONTEXT)));
+    equal(results.filter(({ status }) => status === "fulfilled").length, 1);
+  });
 });
 
 Deno.test("a wrong verifier or callback burns the code: who stole it has one guess and spoils it", async () => {

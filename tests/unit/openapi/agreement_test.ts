@@ -1,8 +1,9 @@
-import { deepEqual, ok } from "node:assert/strict";
+import { deepEqual, match, ok } from "node:assert/strict";
 import { z } from "zod";
 import { routes } from "../../../routes/index.ts";
 import { openApiDocument } from "../../../src/http/openapi.ts";
 import { operationIdOf, pathOf } from "../../../src/http/openapi/operation.ts";
+import { Answer } from "../../support/client.ts";
 import { at, DocumentedApi, escaped } from "../../support/openapi.ts";
 
 const api = new DocumentedApi(openApiDocument(routes, "1.2.3"));
@@ -125,3 +126,14 @@ for (const route of routes) {
     deepEqual(found, []);
   });
 }
+
+Deno.test("an answer that the document does not describe is found", () => {
+  const answer = (status: number, type: string, body: unknown) =>
+    api.undocumented("GET", "/health", new Answer(status, new Headers({ "content-type": type }), JSON.stringify(body)));
+  const good = { status: "ok", server: { status: "ok", started_at: "", uptime: "" }, client: null };
+  deepEqual(answer(200, "application/json; charset=utf-8", good), []);
+  deepEqual(answer(418, "application/json", good), ["status 418"]);
+  deepEqual(answer(200, "text/plain", good), ["media type text/plain"]);
+  match(answer(200, "application/json", { ...good, status: "bad" }).join(), /^\/status /);
+  match(answer(500, "application/json", { code: "CONFLICT" }).join(), /required property 'error'.*code/);
+});

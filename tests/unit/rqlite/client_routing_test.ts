@@ -34,7 +34,7 @@ clientTest("a request says what it wants in its parameters, and never asks to be
   deepEqual(seen, [
     ["/db/query", { level: "none", freshness: "1500ms", blob_array: "", timeout: "750ms", db_timeout: "250ms" }],
     ["/db/execute", { level: "weak", transaction: "", blob_array: "", timeout: "5000ms" }],
-    ["/db/request", { level: "strong", blob_array: "", timeout: "300ms" }],
+    ["/db/request", { level: "strong", norwrandom: "", blob_array: "", timeout: "300ms" }],
   ]);
   deepEqual(fake.nodes[0]!.requests[1]!.statements, [["INSERT INTO t VALUES (?)", 1]]);
   equal(fake.nodes[0]!.requests[0]!.authorization, "Basic Z3c6cMOk");
