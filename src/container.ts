@@ -64,7 +64,7 @@ export async function createContainer({ config, rootKey, now, random, url }: Con
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
 
-  const databaseOf: DatabaseOf = (namespace, signal) => namespaces.databaseOf(namespace, signal);
+  const databaseOf: DatabaseOf = (namespace, request) => namespaces.databaseOf(namespace, request);
   const drivers = await openDrivers(config, databaseOf, "gateway");
   const control = new StartingControlDatabase(drivers.control);
   const audit = new ControlAuditLog(control, now);

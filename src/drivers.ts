@@ -24,7 +24,7 @@ export interface Drivers {
 }
 
 /** Which database of the pool a namespace was given. */
-export type DatabaseOf = (namespace: string, signal?: AbortSignal) => Promise<string>;
+export type DatabaseOf = (namespace: string, request: { readonly signal: AbortSignal }) => Promise<string>;
 
 /** Who opens the drivers: the gateway, or a command that works beside one that may be running. */
 export type Opener = "gateway" | "command";

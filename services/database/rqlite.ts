@@ -12,12 +12,15 @@ export interface RqliteDriverOptions {
   /** The clusters of the pool by name, one database each. They are closed with the driver. */
   readonly clusters: ReadonlyMap<string, RqliteCluster>;
   /** Which cluster a namespace has claimed. @throws GatewayError when it has none */
-  readonly clusterOf: (namespace: string, signal: AbortSignal) => Promise<string>;
+  readonly clusterOf: (namespace: string, request: Waiter) => Promise<string>;
   /** What reads must see. Default `weak`. */
   readonly level?: ReadLevel;
   /** Milliseconds after which rqlite stops a statement. Default 10,000. */
   readonly statementTimeout?: number;
 }
+
+/** Whoever waits for an answer. Its signal is left alone until something takes long. */
+type Waiter = Pick<RequestContext, "signal">;
 
 /** What one statement of the client's becomes at rqlite, and how to read what that gave. */
 interface Plan {
@@ -38,10 +41,10 @@ export class RqliteDriver implements SqlDriver {
     this.#dbTimeout = options.statementTimeout ?? 10_000;
   }
 
-  async run(request: DriverRequest, { signal }: Pick<RequestContext, "signal">): Promise<DriverReply> {
+  async run(request: DriverRequest, waiter: Waiter): Promise<DriverReply> {
     const { mode, statements } = request;
-    const cluster = await this.#cluster(request.namespace, signal);
-    const call = { signal, dbTimeout: this.#dbTimeout };
+    const cluster = await this.#cluster(request.namespace, waiter);
+    const call = { waiter, dbTimeout: this.#dbTimeout };
     if (mode === "read") {
       const before = statements.some(({ facts }) => facts.wildcard) ? [NOTICE_SCHEMA] : [];
       const all = [...before, ...statements.map(rqliteStatement)];
@@ -59,14 +62,14 @@ export class RqliteDriver implements SqlDriver {
 
   /** Puts an empty database in the place of the namespace's, and looks whether it is empty. */
   async purge(namespace: string, signal: AbortSignal): Promise<void> {
-    const cluster = await this.#cluster(namespace, signal);
+    const cluster = await this.#cluster(namespace, { signal });
     await cluster.load(emptyDatabaseFile(), signal);
     const left = await one(cluster, "SELECT count(*) FROM sqlite_schema", "strong", signal);
     if (left !== 0) throw new Error(`${String(left)} objects are left in cluster ${cluster.name} after it was emptied`);
   }
 
   async usage(namespace: string, signal: AbortSignal): Promise<Usage> {
-    const cluster = await this.#cluster(namespace, signal);
+    const cluster = await this.#cluster(namespace, { signal });
     const sql = "SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()";
     return { database_bytes: Number(await one(cluster, sql, "none", signal)) };
   }
@@ -92,8 +95,8 @@ export class RqliteDriver implements SqlDriver {
     await Promise.all([...this.#options.clusters.values()].map((cluster) => cluster.close()));
   }
 
-  async #cluster(namespace: string, signal: AbortSignal): Promise<RqliteCluster> {
-    const name = await this.#options.clusterOf(namespace, signal);
+  async #cluster(namespace: string, waiter: Waiter): Promise<RqliteCluster> {
+    const name = await this.#options.clusterOf(namespace, waiter);
     const cluster = this.#options.clusters.get(name);
     if (cluster) return cluster;
     const cause = new Error(`the pool has no cluster named ${name}, which namespace ${namespace} has claimed`);

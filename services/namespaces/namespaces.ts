@@ -103,12 +103,12 @@ export class NamespaceRegistry {
    * The name of the database that a namespace was given; remembered until the namespace goes.
    * @throws GatewayError `NOT_FOUND`
    */
-  async databaseOf(namespace: string, signal?: AbortSignal): Promise<string> {
+  async databaseOf(namespace: string, request?: { readonly signal: AbortSignal }): Promise<string> {
     const known = this.#databases.get(namespace);
     if (known !== undefined) return known;
     const { revocations } = this.parts;
     const { seq } = revocations;
-    const { row } = await this.#find(namespace, "", signal);
+    const { row } = await this.#find(namespace, "", request?.signal);
     if (!row) throw new GatewayError("NOT_FOUND", "no such namespace");
     // Of one that is being deleted, or may have been since it was read, nothing is remembered: its name may come back with
     // another database.

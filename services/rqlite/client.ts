@@ -47,7 +47,7 @@ interface Call {
   /** The leader has no advantage. */
   readonly anyNode: boolean;
   readonly timeout: number;
-  readonly signal: AbortSignal | undefined;
+  readonly waiter: { readonly signal: AbortSignal } | undefined;
 }
 
 /** What one request came to: an answer, or a verdict and what it is based on. */
@@ -149,7 +149,7 @@ export class RqliteCluster {
       reading: false,
       anyNode: false,
       timeout: LOAD_TIMEOUT,
-      signal,
+      waiter: signal && { signal },
     });
     if (results.length > 0) throw outcomeUnknown(results);
   }
@@ -177,9 +177,10 @@ export class RqliteCluster {
     path: string,
     statements: readonly Statement[],
     reading: boolean,
-    { level, signal, dbTimeout, timeout: wished }: CallOptions & { level?: ReadLevel | undefined },
+    { level, signal, waiter = signal && { signal }, dbTimeout, timeout: wished }: CallOptions & { level?: ReadLevel | undefined },
   ): Promise<RqliteAnswer> {
     if (statements.length === 0) return { results: [], error: undefined };
+    if (signal?.aborted === true) throw unavailable(signal.reason);
     const timeout = Math.ceil(Math.max(wished ?? this.#timeout, dbTimeout === undefined ? 0 : dbTimeout + 500));
     const interrupted = dbTimeout === undefined ? "" : `&db_timeout=${Math.ceil(dbTimeout)}ms`;
     return await this.#persist({
@@ -189,7 +190,7 @@ export class RqliteCluster {
       reading,
       anyNode: reading && level === "none",
       timeout,
-      signal,
+      waiter,
     });
   }
 
@@ -204,12 +205,12 @@ export class RqliteCluster {
       if (verdict.fate === "failed") return { results: [], error: verdict.error };
       if (verdict.fate === "refused") throw new GatewayError(verdict.code, verdict.message, { cause });
       if (verdict.fate === "unknown" && !call.reading) throw outcomeUnknown(cause);
-      if (call.signal?.aborted === true || this.#now() >= deadline) throw unavailable(cause);
+      if (call.waiter?.signal.aborted === true || this.#now() >= deadline) throw unavailable(cause);
       tried.add(url);
       const leaderless = verdict.fate === "not_applied" && verdict.leaderless;
       if (!leaderless && this.#members.urls.some((known) => !tried.has(known))) continue;
       tried.clear();
-      await pauseFor(pause * (0.5 + Math.random()), call.signal);
+      await pauseFor(pause * (0.5 + Math.random()), call.waiter?.signal);
       pause = Math.min(pause * 2, LONGEST_PAUSE);
     }
   }
@@ -228,7 +229,7 @@ export class RqliteCluster {
           ? { every: this.#timeout, ask: () => this.#ask(url, "/readyz?noleader") }
           : undefined,
         maxBytes: this.#maxAnswerBytes,
-        signal: call.signal,
+        waiter: call.waiter,
       });
     } catch (cause) {
       if (!(cause instanceof NoAnswer)) throw cause;
@@ -268,7 +269,7 @@ export class RqliteCluster {
       headers: this.#authorization,
       timeout: QUESTION_TIMEOUT,
       maxBytes: this.#maxAnswerBytes,
-      signal,
+      waiter: signal && { signal },
     });
     if (status !== 200) throw new Error(`rqlite answered ${status}: ${text.trim()}`);
     return text;

@@ -12,7 +12,8 @@ export interface PoolRequest {
   /** Asked again and again while there is no answer; when it fails, the request is given up like at its time-out. */
   readonly alive?: { readonly every: number; readonly ask: () => Promise<unknown> } | undefined;
   readonly maxBytes: number;
-  readonly signal?: AbortSignal | undefined;
+  /** Whoever waits. The signal is first read a moment after the request was sent. */
+  readonly waiter?: { readonly signal: AbortSignal } | undefined;
 }
 
 /** A complete answer. */
@@ -73,8 +74,7 @@ export class HttpPool {
 
   /** @throws NoAnswer */
   send(request: PoolRequest): Promise<PoolAnswer> {
-    const { signal, timeout, alive } = request;
-    if (signal?.aborted === true) return Promise.reject(new NoAnswer("aborted", false, signal.reason));
+    const { timeout, alive } = request;
     if (this.#closed) return Promise.reject(new NoAnswer("connection", false));
     return new Promise((resolve, reject) => {
       const now = performance.now();
@@ -164,7 +164,7 @@ export class HttpPool {
   #tick(): void {
     const now = performance.now();
     for (const job of this.#jobs) {
-      const { signal } = job.request;
+      const signal = job.request.waiter?.signal;
       if (signal?.aborted === true) this.#giveUp(job, "aborted", signal.reason);
       else if (now >= job.deadline) this.#giveUp(job, "timeout");
       else if (now >= job.askAt) this.#ask(job);

@@ -25,6 +25,8 @@ export interface RqliteClusterOptions {
 /** What every call may say. Times in milliseconds. */
 export interface CallOptions {
   readonly signal?: AbortSignal | undefined;
+  /** In place of `signal`: whoever waits, whose signal is read only when the call takes long, because making one costs. */
+  readonly waiter?: { readonly signal: AbortSignal } | undefined;
   /** After which rqlite interrupts a statement; it then fails with `query timeout` or `execute timeout`. */
   readonly dbTimeout?: number | undefined;
   /** How long a request may take, instead of the cluster's own; in any case half a second longer than `dbTimeout`. */

@@ -14,6 +14,8 @@ export interface BodyLimits {
 
 /** Below this a declared length is read in one go: the stall timer then bounds the whole body. */
 const SMALL = 64 * 1024;
+/** Milliseconds by which a stalled body may be noticed late. */
+const STALL_TICK = 50;
 const utf8 = new TextDecoder("utf-8", { fatal: true });
 
 /**
@@ -24,24 +26,48 @@ export async function readBody(request: Request, limits: BodyLimits): Promise<Ui
   const header = request.headers.get("content-length");
   const declared = header === null ? NaN : Number(header);
   if (declared > limits.maxBytes) throw tooLarge(limits.maxBytes);
+  // `request.body` is looked at last: it makes a stream, which costs as much as reading a small body.
+  if (declared > 0 && declared <= SMALL) return await readSmall(request, limits);
   if (declared === 0 || request.body === null) return new Uint8Array();
-  return declared <= SMALL ? await readSmall(request, limits) : await readCounted(request.body, limits);
+  return await readCounted(request.body, limits);
 }
 
-async function readSmall(request: Request, { stallTimeout, maxBytes }: BodyLimits): Promise<Uint8Array> {
-  const { promise, reject } = Promise.withResolvers<never>();
-  const timer = setTimeout(() => reject(stalled()), stallTimeout);
-  try {
-    const bytes = request.bytes().catch((cause) => {
-      throw brokenOff(cause);
-    });
-    const read = await Promise.race([bytes, promise]);
-    if (read.byteLength > maxBytes) throw tooLarge(maxBytes);
-    return read;
-  } finally {
-    clearTimeout(timer);
-  }
+function readSmall(request: Request, { stallTimeout, maxBytes }: BodyLimits): Promise<Uint8Array> {
+  return new Promise((resolve, reject) => {
+    const done = stalls.watch(stallTimeout, () => reject(stalled()));
+    request.bytes().then((bytes) => {
+      if (bytes.byteLength > maxBytes) reject(tooLarge(maxBytes));
+      else resolve(bytes);
+    }, (cause) => reject(brokenOff(cause))).finally(done);
+  });
 }
+
+/** Deadlines that hardly ever pass: one timer looks at all of them, because one for each costs more than reading a body. */
+const stalls = {
+  waiting: new Set<{ readonly until: number; readonly late: () => void }>(),
+  timer: undefined as ReturnType<typeof setInterval> | undefined,
+  /** @returns what takes the deadline back */
+  watch(milliseconds: number, late: () => void): () => void {
+    const entry = { until: performance.now() + milliseconds, late };
+    this.waiting.add(entry);
+    this.timer ??= setInterval(() => this.look(), STALL_TICK);
+    return () => this.remove(entry);
+  },
+  look(): void {
+    const now = performance.now();
+    for (const entry of this.waiting) {
+      if (now < entry.until) continue;
+      this.remove(entry);
+      entry.late();
+    }
+  },
+  remove(entry: { readonly until: number; readonly late: () => void }): void {
+    this.waiting.delete(entry);
+    if (this.waiting.size > 0) return;
+    clearInterval(this.timer);
+    this.timer = undefined;
+  },
+};
 
 async function readCounted(body: ReadableStream<Uint8Array>, limits: BodyLimits): Promise<Uint8Array> {
   const reader = body.getReader();
