@@ -5,7 +5,10 @@ import { GatewayError } from "../../src/contracts/errors.ts";
 const text = (max: number) => z.string().max(max);
 
 /** A namespace as clients send it: blank means `default`. */
-export const namespaceField = text(64).describe("Namespace; blank or absent: `default`.");
+export const namespaceField = z.string().regex(
+  /^\s*([a-zA-Z0-9][a-zA-Z0-9_-]{0,63})?\s*$/,
+  "1 to 64 letters, digits, - and _, beginning with a letter or digit",
+).max(80).describe("Namespace; blank or absent: `default`.");
 export const DEFAULT_NAMESPACE = "default";
 export const namespaceOf = (given: string | undefined): string => given?.trim() || DEFAULT_NAMESPACE;
 

@@ -12,7 +12,7 @@ const typed = z.discriminatedUnion("type", [
     type: z.literal("integer"),
     value: z.union([z.string().regex(/^[+-]?\d{1,19}$/, "must be a decimal integer"), z.int(), z.bigint()]),
   }),
-  z.object({ type: z.literal("float"), value: z.number() }),
+  z.object({ type: z.literal("float"), value: z.union([z.number(), z.bigint()]) }),
   z.object({ type: z.literal("text"), value: z.string() }),
   z.object({ type: z.literal("blob"), base64: z.string() }),
 ]);
@@ -80,7 +80,8 @@ function toTyped(value: object, context: z.RefinementCtx): SqlArgument {
     case "integer":
       return toInteger(BigInt(data.value), context);
     case "float":
-      return { real: data.value };
+      // A long whole number arrives as an integer; as a float it is the nearest one.
+      return { real: Number(data.value) };
     case "text":
       return toText(data.value, context);
     case "blob":

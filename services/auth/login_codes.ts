@@ -44,15 +44,20 @@ export class LoginCodes {
     return "code";
   }
 
+  /** @throws GatewayError `INVALID_REQUEST` when no code can be made for this callback and challenge */
+  assertTakesCode(callback: string, codeChallenge: string): void {
+    if (this.mode(callback) !== "code") throw badCallback("is on the user's own machine and needs no code");
+    if (CHALLENGE.test(codeChallenge)) return;
+    const problem = "must be the base64url of a SHA-256, 43 characters (PKCE, S256)";
+    throw new GatewayError("INVALID_REQUEST", `code_challenge: ${problem}`, { details: [{ field: "code_challenge", problem }] });
+  }
+
   /** Makes a code for a wallet that proved itself. */
   async issue(
     { namespace, wallet, callback, codeChallenge }: CodeGrant & { readonly codeChallenge: string },
     { signal }: RequestContext,
   ): Promise<string> {
-    if (this.mode(callback) !== "code") throw badCallback("is on the user's own machine and needs no code");
-    if (!CHALLENGE.test(codeChallenge)) {
-      throw new GatewayError("INVALID_REQUEST", "code_challenge: the base64url of a SHA-256, 43 characters (PKCE, S256)");
-    }
+    this.assertTakesCode(callback, codeChallenge);
     const { control, now, random } = this.parts;
     const code = random(32).toBase64({ alphabet: "base64url", omitPadding: true });
     await control.run(

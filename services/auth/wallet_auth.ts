@@ -139,7 +139,8 @@ export class WalletSignIn implements WalletAuth {
   }
 
   async loginCode(proof: WalletProof, { callback, codeChallenge }: LoginRequest, context: RequestContext): Promise<string> {
-    this.parts.loginCodes.mode(callback);
+    // Before the proof is used up and a namespace perhaps made for it.
+    this.parts.loginCodes.assertTakesCode(callback, codeChallenge);
     const { proven: { namespace, wallet } } = await this.#enter(proof, PURPOSES.login, context);
     return await this.parts.loginCodes.issue({ namespace, wallet: wallet.canonical, callback, codeChallenge }, context);
   }

@@ -81,7 +81,7 @@ class DelegatingDriver implements Driver {
         return { rows: rows as R[], numAffectedRows: BigInt(changes) };
       },
       streamQuery: () => {
-        throw unsupported("Queries are not streamed.");
+        throw unsupported("queries are not streamed");
       },
     };
   }
@@ -91,7 +91,7 @@ class DelegatingDriver implements Driver {
   releaseConnection = () => Promise.resolve();
   destroy = () => Promise.resolve();
   beginTransaction = () =>
-    Promise.reject(unsupported("Transactions of the builder are not supported: use atomically()."));
+    Promise.reject(unsupported("transactions of the builder are not supported: use atomically()"));
   commitTransaction = () => Promise.resolve();
   rollbackTransaction = () => Promise.resolve();
 }

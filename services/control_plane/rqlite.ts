@@ -47,10 +47,10 @@ export class RqliteControlDatabase implements ControlDatabase {
         driver,
         latency_ms,
         details,
-        reason: "Some nodes of the control database do not answer.",
+        reason: "some nodes of the control database do not answer",
       };
     } catch {
-      return { status: "down", driver, reason: "The control database cannot be reached." };
+      return { status: "down", driver, reason: "the control database cannot be reached" };
     }
   }
 
@@ -64,7 +64,7 @@ function throwFailure(results: readonly RqliteResult[]): void {
   if (failure === undefined) return;
   const cause = new Error(failure.error);
   throw constraintViolation(failure.error, cause) ??
-    new GatewayError("INTERNAL", "A query of the control plane failed.", { cause });
+    new GatewayError("INTERNAL", "a query of the control plane failed", { cause });
 }
 
 function controlResult({ changing, returning }: PlainQuery, result: RqliteResult | undefined): ControlResult {

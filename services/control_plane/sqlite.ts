@@ -37,7 +37,7 @@ export class SqliteControlDatabase implements ControlDatabase {
       this.#file = new DatabaseSync(path, { timeout: busyTimeout, enableForeignKeyConstraints: true });
       this.#file.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL");
     } catch (cause) {
-      throw new GatewayError("UNAVAILABLE", "The control database cannot be opened.", { cause });
+      throw new GatewayError("UNAVAILABLE", "the control database cannot be opened", { cause });
     }
   }
 
@@ -73,7 +73,7 @@ export class SqliteControlDatabase implements ControlDatabase {
       await settle(() => this.#statement("SELECT count(*) FROM sqlite_schema").all());
       return { status: "ok", driver: "sqlite", latency_ms: performance.now() - start };
     } catch {
-      return { status: "down", driver: "sqlite", reason: "The control database cannot be read." };
+      return { status: "down", driver: "sqlite", reason: "the control database cannot be read" };
     }
   }
 
@@ -137,16 +137,16 @@ function translated(error: unknown, reading: boolean): unknown {
   if (!(error instanceof Error) || !("errcode" in error) || typeof error.errcode !== "number") return error;
   const code = error.errcode & 0xff;
   if (NOTHING_WRITTEN.has(code) || (reading && BROKEN.has(code))) {
-    return new GatewayError("UNAVAILABLE", "The control database cannot be used now; nothing was changed.", {
+    return new GatewayError("UNAVAILABLE", "the control database cannot be used now; nothing was changed", {
       cause: error,
     });
   }
   if (BROKEN.has(code)) {
-    const message = "The control database did not confirm the change, which may have been applied.";
+    const message = "the control database did not confirm the change, which may have been applied";
     return new GatewayError("OUTCOME_UNKNOWN", message, { cause: error });
   }
   return constraintViolation(error.message, error) ??
-    new GatewayError("INTERNAL", "A query of the control plane failed.", { cause: error });
+    new GatewayError("INTERNAL", "a query of the control plane failed", { cause: error });
 }
 
 /** Makes a promise of work that is done at once. */

@@ -141,7 +141,7 @@ export class RqliteCluster {
     // rqlite takes what has another beginning for SQL, and runs it.
     const isFile = new TextDecoder().decode(file.subarray(0, 16)) === "SQLite format 3\0";
     const isWal = file[18] !== 1;
-    if (!isFile || isWal) throw new GatewayError("INVALID_REQUEST", "This is not a SQLite file, or it is in WAL mode.");
+    if (!isFile || isWal) throw new GatewayError("INVALID_REQUEST", "not a SQLite file, or one in WAL mode");
     const { results } = await this.#persist({
       path: `/db/load?timeout=${LOAD_TIMEOUT}ms`,
       body: file,
@@ -234,7 +234,7 @@ export class RqliteCluster {
     } catch (cause) {
       if (!(cause instanceof NoAnswer)) throw cause;
       if (cause.reason === "too_large") {
-        throw new GatewayError("RESULT_TOO_LARGE", "The result is too large.", { cause });
+        throw new GatewayError("RESULT_TOO_LARGE", "the result is too large", { cause });
       }
       if (cause.reason !== "aborted") this.#members.silent(url);
       return { verdict: judgeSilence(cause.sent), cause };
@@ -290,9 +290,9 @@ export class RqliteCluster {
 const withoutSlash = (url: string) => url.replace(/\/+$/, "");
 
 const unavailable = (cause: unknown) =>
-  new GatewayError("UNAVAILABLE", "The database cannot be reached now; nothing was changed.", { cause, retryAfter: 1 });
+  new GatewayError("UNAVAILABLE", "the database cannot be reached now; nothing was changed", { cause, retryAfter: 1 });
 
 const outcomeUnknown = (cause: unknown) =>
-  new GatewayError("OUTCOME_UNKNOWN", "The database did not confirm the change, which may have been applied.", {
+  new GatewayError("OUTCOME_UNKNOWN", "the database did not confirm the change, which may have been applied", {
     cause,
   });

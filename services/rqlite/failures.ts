@@ -18,9 +18,9 @@ const refused = (code: ErrorCode, message: string): Verdict => ({ fate: "refused
 /** Texts of rqlite v8 and of its Raft library. The first rule that fits decides, so what forbids a repetition comes first. */
 const RULES: readonly (readonly [RegExp, Verdict])[] = [
   // rqlite's own parser runs before anything else does.
-  [/^SQL rewrite: /, refused("SQL_INVALID", "The statement cannot be parsed.")],
+  [/^SQL rewrite: /, refused("SQL_INVALID", "the statement cannot be parsed")],
   [/leadership lost|snapshot restored while committing/, { fate: "unknown" }],
-  [/disallowed pragma/, refused("SQL_NOT_ALLOWED", "This pragma is not allowed.")],
+  [/disallowed pragma/, refused("SQL_NOT_ALLOWED", "this pragma is not allowed")],
   [/stale read/, { fate: "not_applied", leaderless: false }],
   // No connection to the leader could be had: the statement never left the node that was asked.
   [/pool get: |dial tcp /, { fate: "not_applied", leaderless: true }],
@@ -39,12 +39,12 @@ export function judgeError(status: number, text: string, reading: boolean): Verd
   if (status === 200 && /^[A-Z ]+ constraint failed/.test(text)) return { fate: "failed", error: text };
   if (/unsupported value: [+-]?(Inf|NaN)/.test(text)) {
     // The statements ran; it is their answer that JSON cannot express.
-    return reading ? refused("SQL_INVALID", "The result holds a number that is not finite.") : { fate: "unknown" };
+    return reading ? refused("SQL_INVALID", "the result holds a number that is not finite") : { fate: "unknown" };
   }
-  if (status === 401) return refused("UNAVAILABLE", "The database refuses to serve this gateway.");
-  if (status === 400) return refused("INTERNAL", "The database did not understand the gateway.");
+  if (status === 401) return refused("UNAVAILABLE", "the database refuses to serve this gateway");
+  if (status === 400) return refused("INTERNAL", "the database did not understand the gateway");
   if (status < 500 && status !== 200) {
-    return refused("UNAVAILABLE", "The database is not where this gateway looks for it.");
+    return refused("UNAVAILABLE", "the database is not where this gateway looks for it");
   }
   return { fate: "unknown" };
 }

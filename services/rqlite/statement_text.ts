@@ -25,13 +25,13 @@ export interface StatementText {
  * @throws GatewayError `SQL_INVALID` when no token is left, or for U+0000, where SQLite would stop reading
  */
 export function readStatement(text: string): StatementText {
-  if (text.includes("\0")) throw new GatewayError("SQL_INVALID", "A statement may not contain the character U+0000.");
+  if (text.includes("\0")) throw new GatewayError("SQL_INVALID", "a statement may not contain the character U+0000");
   const bare = text.replace(OPAQUE, (part) => (/^[-/]/.test(part) ? " " : "?").repeat(part.length));
   let start = 0;
   let end = bare.length;
   while (start < end && EMPTY.includes(bare.charAt(start))) start++;
   while (end > start && EMPTY.includes(bare.charAt(end - 1))) end--;
-  if (start === end) throw new GatewayError("SQL_INVALID", "A statement is empty.");
+  if (start === end) throw new GatewayError("SQL_INVALID", "a statement is empty");
   const sql = text.slice(start, end);
   return { sql, keyword: /^[a-z]*/i.exec(sql)![0].toUpperCase(), bare: bare.slice(start, end).toLowerCase() };
 }

@@ -60,10 +60,10 @@ function encodeStatement({ sql, args }: Statement): string {
 function encodeValue(value: SqlInput): string {
   if (value instanceof Uint8Array) return `[${value.join(",")}]`;
   if (typeof value === "bigint") {
-    if (value < MIN_INTEGER || value > MAX_INTEGER) throw invalid("An integer does not fit into 64 bits.");
+    if (value < MIN_INTEGER || value > MAX_INTEGER) throw invalid("an integer does not fit into 64 bits");
     return value.toString();
   }
-  if (typeof value === "number" && !Number.isFinite(value)) throw invalid("A number is not finite.");
+  if (typeof value === "number" && !Number.isFinite(value)) throw invalid("a number is not finite");
   return JSON.stringify(value);
 }
 
