@@ -79,6 +79,7 @@ export class NamespaceRegistry {
 
   /** Makes a namespace without a wallet behind it, if it does not exist: the gateway's own, for development. */
   async ensure(namespace: string, owner: string, context: AuditContext): Promise<void> {
+    assertName(namespace);
     const { row } = await this.#find(namespace, owner, undefined);
     if (!row) await this.#make(namespace, owner, context, undefined);
   }

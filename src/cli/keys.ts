@@ -87,7 +87,7 @@ async function revoke(id: string, flags: Target): Promise<void> {
 type Work = (keys: ControlApiKeys, namespace: string, namespaces: NamespaceRegistry) => Promise<void>;
 
 async function withKeys(flags: Target, work: Work): Promise<void> {
-  if (flags.operator === (flags.namespace !== undefined)) {
+  if ((flags.operator ?? false) === (flags.namespace !== undefined)) {
     throw new CommandError("give either --namespace NAME or --operator");
   }
   const loaded = loadFrom(flags);

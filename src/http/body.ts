@@ -134,8 +134,9 @@ export function parseJson(bytes: Uint8Array, maxDepth: number): unknown {
   return value;
 }
 
+/** No longer than 64 bits can be: a million digits would take a quarter of a second. */
 const exactInteger = ((_key: string, value: unknown, context: { source?: string }) =>
-  typeof value === "number" && !Number.isSafeInteger(value) && /^-?\d+$/.test(context.source ?? "")
+  typeof value === "number" && !Number.isSafeInteger(value) && /^-?\d{1,19}$/.test(context.source ?? "")
     ? BigInt(context.source!)
     : value) as (key: string, value: unknown) => unknown;
 
@@ -155,7 +156,11 @@ const tooLarge = (maxBytes: number) =>
   new GatewayError("BODY_TOO_LARGE", `the body exceeds ${maxBytes} bytes`, { headers: { connection: "close" } });
 const stalled = () =>
   new GatewayError("REQUEST_TIMEOUT", "the body did not arrive in time", { headers: { connection: "close" } });
-const brokenOff = (cause: unknown) =>
-  cause instanceof GatewayError
-    ? cause
-    : new GatewayError("INVALID_REQUEST", "the body ended before it was complete", { cause });
+const brokenOff = (cause: unknown) => {
+  if (cause instanceof GatewayError) return cause;
+  // A server that is told to stop lets go of the bodies that are still coming.
+  if (cause instanceof Deno.errors.BadResource) {
+    return new GatewayError("UNAVAILABLE", "the gateway is shutting down; repeat the request", { cause });
+  }
+  return new GatewayError("INVALID_REQUEST", "the body ended before it was complete", { cause });
+};

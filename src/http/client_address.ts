@@ -35,7 +35,9 @@ function socketAddress(http: Context): string {
 
 function parse(text: string): Address | undefined {
   const bare = /^\[(.+)\](:\d+)?$/.exec(text)?.[1] ?? (/^[\d.]+:\d+$/.test(text) ? text.split(":")[0]! : text);
-  return ipaddr.isValid(bare) ? ipaddr.process(bare) : undefined;
+  // Of the many spellings of old libraries (`1.2.3`, octal, hexadecimal) no proxy writes any.
+  const valid = bare.includes(":") ? ipaddr.IPv6.isValid(bare) : ipaddr.IPv4.isValidFourPartDecimal(bare);
+  return valid ? ipaddr.process(bare) : undefined;
 }
 
 function isTrusted(address: string, ranges: readonly Range[]): boolean {

@@ -39,7 +39,7 @@ export function credentialsOf(headers: Headers, url: string): Credentials {
 function fromQuery(query: URLSearchParams): Credentials {
   const key = query.get("api_key")?.trim();
   if (key) return { token: undefined, key };
-  const value = (query.get("token") ?? query.get("jwt"))?.trim();
+  const value = (query.get("token") || query.get("jwt"))?.trim();
   if (!value) return NONE;
   return isJws(value) ? { token: value, key: undefined } : { token: undefined, key: value };
 }

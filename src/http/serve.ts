@@ -78,9 +78,10 @@ function handlerOf(route: Route, options: ServeOptions): Handler {
     }
   }
 
-  function answer(call: Call, start: number, given: Reply | undefined, error: unknown): Response {
+  function answer(call: Call, start: number, given: Reply | undefined, thrown: unknown): Response {
     const { requestId } = call;
     const request = call.http.req.raw;
+    const error = thrown instanceof DOMException ? brokenOff(thrown, request, facts) : thrown;
     const reply = given ?? toErrorReply(error, requestId, wantsProblemJson(request));
     observe(call, { status: reply.status, milliseconds: performance.now() - start, error });
     const headers: Record<string, string> = { "content-type": "application/json", "x-request-id": requestId };
@@ -91,6 +92,13 @@ function handlerOf(route: Route, options: ServeOptions): Handler {
   }
 
   return serve as Handler;
+}
+
+/** A call that its signal ended: neither a mistake of ours nor one worth an entry in the log. */
+function brokenOff(thrown: DOMException, { signal }: Request, { shutdown }: ServerFacts): unknown {
+  if (thrown.name !== "AbortError") return thrown;
+  if (shutdown.aborted) return new GatewayError("UNAVAILABLE", "the gateway is shutting down; repeat the request");
+  return signal.aborted ? new GatewayError("REQUEST_TIMEOUT", "the client left before it was answered") : thrown;
 }
 
 /** What a host and port are made of (RFC 3986, 3.2). */

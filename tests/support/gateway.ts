@@ -19,8 +19,10 @@ export interface GatewayStart {
   readonly command?: "serve" | "dev";
   /** Default: the driver of this run. `dev` has no other than the embedded one. */
   readonly driver?: Driver;
-  /** Settings beyond the tests' own, which are: no rate limits, every log message. */
+  /** Settings beyond the tests' own, which are: no rate limits, every log message, many namespaces for one wallet. */
   readonly config?: Sections;
+  /** Leaves the tests' own settings away: the gateway is as its users have it. */
+  readonly asShipped?: boolean;
   readonly flags?: readonly string[];
   /** A data folder that outlives the gateway. Default: one that goes with it. */
   readonly folder?: string;
@@ -66,7 +68,7 @@ export class TestGateway extends Client implements AsyncDisposable {
       stdout: `${folder}/${crypto.randomUUID()}.out`,
       stderr: `${folder}/${crypto.randomUUID()}.err`,
     };
-    await Deno.writeTextFile(files.config, JSON.stringify(merged(TEST_CONFIG, database.config, config)));
+    await Deno.writeTextFile(files.config, JSON.stringify(merged(options.asShipped ? {} : TEST_CONFIG, database.config, config)));
     const program = programOf([command, "--config", files.config, "--data", dataOf(folder), "--listen", "127.0.0.1:0", ...flags]);
     const redirected = ["sh", "-c", 'err=$1; shift; exec "$@" 2>>"$err"', "gateway", files.stderr, ...program];
     const process = await TiedProcess.start(redirected, files.stdout);

@@ -31,11 +31,16 @@ export class SecretBook {
     return [...this.#secrets].filter((secret) => partsOf(secret).some((part) => text.includes(part)));
   }
 
-  #walk(value: unknown): void {
-    if (typeof value !== "object" || value === null) return;
-    for (const [name, item] of Object.entries(value)) {
-      if (typeof item === "string" && SECRET_MEMBERS.test(name)) this.note(item);
-      else this.#walk(item);
+  /** Without recursion: some tests nest their bodies as deep as a stack. */
+  #walk(json: unknown): void {
+    const rest = [json];
+    while (rest.length > 0) {
+      const value = rest.pop();
+      if (typeof value !== "object" || value === null) continue;
+      for (const [name, item] of Object.entries(value)) {
+        if (typeof item === "string" && SECRET_MEMBERS.test(name)) this.note(item);
+        else rest.push(item);
+      }
     }
   }
 }

@@ -48,7 +48,7 @@ class TokenBucket {
 Deno.test("whatever the arrivals, it decides as a bucket of tokens does, and what passes keeps to burst + rate · t", () => {
   const chance = new Chance(11);
   let refused = 0;
-  for (let round = 0; round < 60; round++) {
+  for (let round = 0; round < 40; round++) {
     const limit = { rate: chance.pick([0.1, 1, 3, 7, 50, 200]), burst: chance.pick([1, 2, 5, 60, 500]) };
     const { clock, take } = limitsOf({ key: limit });
     const bucket = new TokenBucket(limit, clock.time);
@@ -68,16 +68,17 @@ Deno.test("whatever the arrivals, it decides as a bucket of tokens does, and wha
       }
     }
   }
-  ok(refused > 1_000, String(refused));
+  ok(refused > 500, String(refused));
 });
 
 Deno.test("Retry-After is the truth: so long it is refused, and then it passes", () => {
   const chance = new Chance(12);
-  for (let round = 0; round < 200; round++) {
-    const { clock, take } = limitsOf({ key: { rate: chance.pick([0.5, 1, 3, 200]), burst: 1 + chance.below(20) } });
+  for (let round = 0; round < 40; round++) {
+    const rate = chance.pick([0.5, 1, 3, 200]);
+    const { clock, take } = limitsOf({ key: { rate, burst: 1 + chance.below(20) } });
     let decision = take();
     while (decision.allowed) {
-      clock.time += chance.below(20);
+      clock.time += chance.next() * 500 / rate;
       decision = take();
     }
     const refusedAt = clock.time;
