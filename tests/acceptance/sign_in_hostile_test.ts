@@ -1,5 +1,5 @@
 import { deepEqual, equal, ok } from "node:assert/strict";
-import { challenge, newOwner, proof, tryToSignIn, uniqueName } from "../support/accounts.ts";
+import { challenge, newOwner, proof, uniqueName } from "../support/accounts.ts";
 import type { Answer } from "../support/client.ts";
 import { anyGatewaySuite } from "../support/suite.ts";
 import { ethereumWallet, solanaWallet, withHighS } from "../support/wallet.ts";

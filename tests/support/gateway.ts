@@ -77,7 +77,7 @@ export class TestGateway extends Client implements AsyncDisposable {
       const text = await read(files.stderr);
       return command === "dev"
         ? /^\{"url":"([^"]+)"/.exec(await read(files.stdout))?.[1]
-        : /"msg":"listening","url":"([^"]+)"/.exec(text)?.[1];
+        : /listening.*?url"?[=:]"?(http:[^\s",]+)/.exec(text)?.[1];
     };
     let url: string | undefined;
     await until("the gateway serves", async () => (url = await gave()) !== undefined || process.ended, START_DEADLINE)

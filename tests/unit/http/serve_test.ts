@@ -282,3 +282,20 @@ Deno.test("a principal is there where the route's access promises one, and only 
   const { call } = appOf([route({ handle: ({ principal }) => okReply({ principal }) })]);
   equal((await call("GET /v1/thing")).status, 500);
 });
+
+Deno.test("a call that was cut off says why: the gateway stops, or the client left", async () => {
+  const aborted = route({
+    handle: ({ signal }) => {
+      signal.throwIfAborted();
+      throw new DOMException("of somebody else", "AbortError");
+    },
+  });
+  const stopping = appOf([aborted]);
+  stopping.shutdown.abort();
+  equal((await stopping.call("GET /v1/thing")).json().code, "UNAVAILABLE");
+  const { call } = appOf([aborted]);
+  const client = new AbortController();
+  client.abort();
+  equal((await call("GET /v1/thing", { signal: client.signal })).json().code, "REQUEST_TIMEOUT");
+  equal((await call("GET /v1/thing")).json().code, "INTERNAL");
+});
