@@ -2,6 +2,7 @@ import type { Authenticator, Principal } from "../src/contracts/identity.ts";
 import type { Call, Middleware } from "../src/http/call.ts";
 import { credentialsOf } from "../src/http/credentials.ts";
 
+/** Who knows credentials, and what guards the looking up. */
 export interface AuthenticateOptions {
   readonly authenticator: Authenticator;
   /** Called before a credential is looked up in the control plane or its signature is checked; may refuse by throwing. */

@@ -16,7 +16,10 @@ export const authorize: Middleware = function authorize(call) {
 
 function inNamespace(caller: Principal, { scope, param, role }: NamespaceAccess, call: Call): void {
   if (caller.operator) {
-    throw new GatewayError("FORBIDDEN", "an operator's credential has no namespace; use a key or token of the namespace");
+    throw new GatewayError(
+      "FORBIDDEN",
+      "an operator's credential has no namespace; use a key or token of the namespace",
+    );
   }
   if (param !== undefined && call.http.req.param(param) !== caller.namespace) {
     throw new GatewayError("NAMESPACE_MISMATCH", "this credential belongs to another namespace");
@@ -28,7 +31,9 @@ function inNamespace(caller: Principal, { scope, param, role }: NamespaceAccess,
     });
   }
   if (role !== undefined && !(caller.role && ROLES.indexOf(caller.role) <= ROLES.indexOf(role))) {
-    throw new GatewayError("FORBIDDEN", `this needs the role ${role} in the namespace`, { details: { required_role: role } });
+    throw new GatewayError("FORBIDDEN", `this needs the role ${role} in the namespace`, {
+      details: { required_role: role },
+    });
   }
 }
 

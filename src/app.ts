@@ -12,6 +12,7 @@ import { requestIds } from "./http/request_id.ts";
 import type { Route } from "./http/route.ts";
 import { mount } from "./http/serve.ts";
 
+/** What the request path is made of. */
 export interface AppOptions {
   readonly routes: readonly Route[];
   readonly services: Services;
@@ -41,6 +42,5 @@ export function createApp({ routes, services, body, cors, facts, observe, random
     }),
   ];
   mount(app, routes, { chain, services, facts, observe, random, newRequestId: requestIds(random), originHeaders });
-  return (request, info) =>
-    request.method === "OPTIONS" ? preflight(originHeaders, request) : app.fetch(request, info);
+  return (request, info) => request.method === "OPTIONS" ? preflight(originHeaders, request) : app.fetch(request, info);
 }

@@ -97,7 +97,14 @@ export async function createContainer({ config, rootKey, now, random, url }: Con
     cache: { size: config.auth.principal_cache.size, life: 60_000, now },
   });
 
-  const apiKeys = new ControlApiKeys({ control, revocations, audit, derivation: rootKey.subkey("api-key"), now, random });
+  const apiKeys = new ControlApiKeys({
+    control,
+    revocations,
+    audit,
+    derivation: rootKey.subkey("api-key"),
+    now,
+    random,
+  });
   const sessions = new WalletSessions({
     control,
     revocations,

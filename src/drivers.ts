@@ -31,9 +31,7 @@ export type Opener = "gateway" | "command";
 
 /** Builds the drivers. This is the one place, beside the configuration, that knows their names. */
 export async function openDrivers(config: Config, databaseOf: DatabaseOf, opener: Opener): Promise<Drivers> {
-  return config.database.driver === "sqlite"
-    ? await openSqlite(config, opener)
-    : openRqlite(config, databaseOf);
+  return config.database.driver === "sqlite" ? await openSqlite(config, opener) : openRqlite(config, databaseOf);
 }
 
 /** @throws DataFolderInUse when another gateway has the folder */
@@ -66,7 +64,8 @@ async function openSqlite({ data, database: { sqlite } }: Config, opener: Opener
 
 function openRqlite({ database: { rqlite } }: Config, databaseOf: DatabaseOf): Drivers {
   const { control: urls, pool, username, password, request_timeout: timeout, read_level: level } = rqlite;
-  const cluster = (name: string, urls: readonly string[]) => new RqliteCluster({ name, urls, username, password, timeout });
+  const cluster = (name: string, urls: readonly string[]) =>
+    new RqliteCluster({ name, urls, username, password, timeout });
   const control = new RqliteControlDatabase(cluster("control", urls));
   const clusters = new Map(pool.map(({ name, urls }) => [name, cluster(name, urls)]));
   const database = new SqlDatabase(new RqliteDriver({ clusters, clusterOf: databaseOf, level }));

@@ -13,6 +13,7 @@ import type { LineWriter } from "./observability/line_writer.ts";
 import { logger } from "./observability/log.ts";
 import { RequestMetrics } from "./observability/request_metrics.ts";
 
+/** What one gateway is started with. */
 export interface GatewayOptions {
   readonly config: Config;
   readonly rootKey: RootKey;

@@ -4,6 +4,7 @@ import { removeExpired } from "../services/control_plane/expiry.ts";
 import type { RevocationFeed } from "../services/control_plane/revocations.ts";
 import { GatewayError } from "./contracts/errors.ts";
 
+/** What the upkeep is about, and whom it tells of failures. */
 export interface UpkeepParts {
   readonly control: ControlDatabase;
   readonly signingKeys: SigningKeys;
@@ -37,7 +38,7 @@ export class Upkeep {
     } catch (error) {
       if (!this.parts.mayComeLater || !isPassing(error)) throw error;
       this.parts.onError(error);
-      this.#timer = setTimeout(() => void this.start(ready).catch(this.parts.onError), RETRY);
+      if (!this.#closed) this.#timer = setTimeout(() => void this.start(ready).catch(this.parts.onError), RETRY);
     }
   }
 

@@ -17,6 +17,10 @@ export const apiKey = defineRoute({
   async handle(call, { walletAuth }) {
     const grant = await walletAuth.apiKey(proofOf(call.body), call);
     const { message, namespace = "", plan } = call.body;
-    return json(200, { ...keyGrantMembers(grant, message ? grant.namespace : namespace), plan: plan || "free" }, NO_STORE);
+    return json(
+      200,
+      { ...keyGrantMembers(grant, message ? grant.namespace : namespace), plan: plan || "free" },
+      NO_STORE,
+    );
   },
 });

@@ -16,7 +16,9 @@ export const challenge = defineRoute({
   limit: "credentials",
   body: z.object({
     wallet: walletField,
-    purpose: z.string().max(64).optional().describe("`authentication` (default), `api_key_generation`, `registration`, or your own."),
+    purpose: z.string().max(64).optional().describe(
+      "`authentication` (default), `api_key_generation`, `registration`, or your own.",
+    ),
     namespace: namespaceField.optional(),
     chain_type: chainType.optional(),
     chain_id: z.int().positive().optional().describe("EIP-155 chain id to stand in the message."),

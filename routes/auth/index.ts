@@ -13,6 +13,7 @@ import { token } from "./token.ts";
 import { verify } from "./verify.ts";
 import { whoami } from "./whoami.ts";
 
+/** Sign-in, tokens, sessions, keys and the login page. */
 export const authRoutes = [
   challenge,
   verify,

@@ -15,4 +15,5 @@ const jwks = (path: string): Route =>
       json(200, { keys: walletAuth.publicKeys() }, { "cache-control": "public, max-age=60" }),
   });
 
+/** The key set under both addresses by which it is known. */
 export const jwksRoutes = [jwks("/v1/auth/jwks"), jwks("/.well-known/jwks.json")];

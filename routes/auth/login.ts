@@ -79,4 +79,5 @@ function recipientOf(callback: string, mode: "key" | "code"): string {
   return mode === "key" ? `a program on this computer (${host})` : origin;
 }
 
+/** The login page and its parts. */
 export const loginRoutes = [login, script.route, style.route];

@@ -28,7 +28,10 @@ export const logout = defineRoute({
     if (refresh_token) await walletAuth.logout(refresh_token, call);
     else if (call.caller?.kind === "jwt") await walletAuth.logoutCaller(call.caller, all, call);
     else if (all) throw new GatewayError("UNAUTHENTICATED", "jwt required for all=true");
-    else throw new GatewayError("INVALID_REQUEST", "nothing to revoke: give refresh_token, or call with an access token");
+    else {throw new GatewayError(
+        "INVALID_REQUEST",
+        "nothing to revoke: give refresh_token, or call with an access token",
+      );}
     return ok({ status: "ok" });
   },
 });

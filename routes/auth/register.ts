@@ -19,7 +19,11 @@ export const register = defineRoute({
   }),
   errors: ["SIGNATURE_INVALID", "FORBIDDEN", "CONFLICT", "OUTCOME_UNKNOWN", "UNAVAILABLE", "NO_CAPACITY"],
   async handle(call, { walletAuth }) {
-    const { appId, name, namespace, wallet } = await walletAuth.register(proofOf(call.body), call.body.name ?? "", call);
+    const { appId, name, namespace, wallet } = await walletAuth.register(
+      proofOf(call.body),
+      call.body.name ?? "",
+      call,
+    );
     return json(201, {
       client_id: appId,
       app: { app_id: appId, name, namespace, wallet },

@@ -9,12 +9,16 @@ export const namespaceField = z.string().regex(
   /^\s*([a-zA-Z0-9][a-zA-Z0-9_-]{0,63})?\s*$/,
   "1 to 64 letters, digits, - and _, beginning with a letter or digit",
 ).max(80).describe("Namespace; blank or absent: `default`.");
+/** The namespace of those who name none. */
 export const DEFAULT_NAMESPACE = "default";
+/** The namespace that is meant: `default` when nothing was given, or blanks. */
 export const namespaceOf = (given: string | undefined): string => given?.trim() || DEFAULT_NAMESPACE;
 
+/** The family of a wallet, as `chain_type` names it. */
 export const chainType = z.string().trim().toUpperCase().pipe(z.enum(["ETH", "SOL"]))
   .describe("`ETH` (default) or `SOL`, in any case.");
 
+/** A wallet's address as its owner spells it. Whether it is one, the service says. */
 export const walletField = z.string({ error: "wallet is required" }).trim().min(1, "wallet is required").max(128)
   .describe("Wallet address: `0x…` for Ethereum, base58 for Solana.");
 
@@ -22,7 +26,10 @@ export const walletField = z.string({ error: "wallet is required" }).trim().min(
 export const proofFields = {
   wallet: text(128).optional().describe("Wallet that signed. Not needed with `message`."),
   nonce: text(128).optional().describe("The nonce of the challenge, when it was signed bare."),
-  signature: z.string({ error: "wallet, nonce and signature are required" }).min(1, "wallet, nonce and signature are required")
+  signature: z.string({ error: "wallet, nonce and signature are required" }).min(
+    1,
+    "wallet, nonce and signature are required",
+  )
     .max(20_000)
     .describe("ETH: hex of `personal_sign`. SOL: base64 of Ed25519."),
   message: text(8192).optional().describe("The whole signed EIP-4361 message, in place of `wallet` and `nonce`."),
@@ -62,6 +69,7 @@ export function proofOf(body: ProofBody): WalletProof {
   };
 }
 
+/** Members of every answer with a token. */
 export const tokenOutput = {
   access_token: z.string(),
   token: z.string().describe("The same as `access_token`."),
@@ -83,5 +91,11 @@ export const tokenMembers = (grant: TokenGrant, namespace: string) => ({
   namespace,
 });
 
+/** The answer that gives a wallet its key. */
 export const keyGrantOutput = z.object({ api_key: z.string(), namespace: z.string(), wallet: z.string() });
-export const keyGrantMembers = ({ apiKey, wallet }: KeyGrant, namespace: string) => ({ api_key: apiKey, namespace, wallet });
+/** That answer. @param namespace as the client wrote it, which older ones compare */
+export const keyGrantMembers = ({ apiKey, wallet }: KeyGrant, namespace: string) => ({
+  api_key: apiKey,
+  namespace,
+  wallet,
+});

@@ -8,4 +8,5 @@ import { schema } from "./schema.ts";
 import { select } from "./select.ts";
 import { transaction } from "./transaction.ts";
 
+/** SQL on the namespace's own database. */
 export const databaseRoutes = [query, exec, find, findOne, select, transaction, schema, createTable, dropTable];

@@ -6,6 +6,7 @@ export const integers = z.enum(["number", "string"]).default("number").describe(
   "`number`: exact JSON numbers, which JavaScript's `JSON.parse` rounds beyond 2^53. `string`: every whole number as text, " +
     "those of REAL columns excepted.",
 );
+/** As numbers, or as texts that no parser rounds. */
 export type Integers = z.infer<typeof integers>;
 
 /** What one row looks like. */

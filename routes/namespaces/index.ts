@@ -2,6 +2,7 @@ import { listAuditEvents } from "./audit.ts";
 import { listMembers, removeMember, setMember } from "./members.ts";
 import { createNamespace, deleteNamespace, getNamespace, listNamespaces } from "./namespaces.ts";
 
+/** Namespaces, their members and their audit log. */
 export const namespaceRoutes = [
   createNamespace,
   listNamespaces,

@@ -44,4 +44,5 @@ const docs = defineRoute({
   },
 });
 
+/** The reference page and its parts. */
 export const docsRoutes = [docs, ...Object.values(parts).map(({ route }) => route)];

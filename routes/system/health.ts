@@ -24,7 +24,8 @@ const health = (path: string): Route =>
     method: "GET",
     path,
     summary: "Tell that the process is alive",
-    description: "Costs the same whatever the back ends do, so that a supervisor can ask often. For the services see `/v1/status`.",
+    description:
+      "Costs the same whatever the back ends do, so that a supervisor can ask often. For the services see `/v1/status`.",
     tag: "System",
     access: { kind: "public" },
     limit: "none",
@@ -37,4 +38,5 @@ const health = (path: string): Route =>
     handle: (_call, { system }) => answers.of(system),
   });
 
+/** Liveness, under both addresses by which it is known. */
 export const healthRoutes = [health("/health"), health("/v1/health")];

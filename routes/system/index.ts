@@ -4,4 +4,5 @@ import { metrics } from "./metrics.ts";
 import { statusRoutes } from "./status.ts";
 import { version } from "./version.ts";
 
+/** What the gateway tells of itself and of its API. */
 export const systemRoutes = [...healthRoutes, ...statusRoutes, version, metrics, ...docsRoutes];

@@ -16,7 +16,8 @@ const status = (path: string): Route =>
     method: "GET",
     path,
     summary: "Tell how each service is",
-    description: "Measured, at most a few seconds old. `status` is `ok` only when every service is; the HTTP status stays 200.",
+    description:
+      "Measured, at most a few seconds old. `status` is `ok` only when every service is; the HTTP status stays 200.",
     tag: "System",
     access: { kind: "public" },
     output: z.object({
@@ -46,4 +47,5 @@ const status = (path: string): Route =>
     },
   });
 
+/** The services' states, under both addresses by which they are known. */
 export const statusRoutes = [status("/status"), status("/v1/status")];

@@ -12,6 +12,7 @@ import { newId, type Random } from "./ids.ts";
 import { rowOf, scopesOf, viewOf } from "./key_rows.ts";
 import { DEFAULT_SCOPES } from "./rights.ts";
 
+/** What keys need of the rest. */
 export interface ApiKeysParts {
   readonly control: ControlDatabase;
   readonly revocations: RevocationFeed;
@@ -86,7 +87,9 @@ export class ControlApiKeys implements ApiKeys {
 
   async revoke(namespace: string, id: string, actor: Actor, context: RequestContext): Promise<void> {
     const row = await this.#find(namespace, id, context);
-    if (row.revoked_at === null) await this.parts.control.atomically(this.#revocation(row, actor, context), context.signal);
+    if (row.revoked_at === null) {
+      await this.parts.control.atomically(this.#revocation(row, actor, context), context.signal);
+    }
     await this.parts.revocations.pull();
   }
 
@@ -171,7 +174,15 @@ export class ControlApiKeys implements ApiKeys {
     const secret = deriveWalletKey(derivation, { namespace, wallet, serial });
     const actor = { subject: wallet };
     const row: KeyRow = {
-      ...rowOf({ id: newId("key", random), namespace, secret, key: { name, scopes }, actor, now: now(), operator: false }),
+      ...rowOf({
+        id: newId("key", random),
+        namespace,
+        secret,
+        key: { name, scopes },
+        actor,
+        now: now(),
+        operator: false,
+      }),
       wallet,
       serial,
     };
@@ -190,7 +201,9 @@ export class ControlApiKeys implements ApiKeys {
       return await this.#issueWalletKey({ namespace, wallet: wallet!, name, scopes, after: serial }, context);
     } catch (error) {
       if (!(error instanceof ConstraintViolation)) throw error;
-      throw new GatewayError("CONFLICT", "the old key is revoked, and a sign-in made the new one; sign in to get it", { cause: error });
+      throw new GatewayError("CONFLICT", "the old key is revoked, and a sign-in made the new one; sign in to get it", {
+        cause: error,
+      });
     }
   }
 
@@ -210,7 +223,11 @@ export class ControlApiKeys implements ApiKeys {
   #revocation({ id, namespace, name }: KeyRow, actor: Actor, context: AuditContext) {
     const { control, now, revocations, audit } = this.parts;
     return [
-      control.db.updateTable("api_keys").set({ revoked_at: now() }).where("id", "=", id).where("revoked_at", "is", null),
+      control.db.updateTable("api_keys").set({ revoked_at: now() }).where("id", "=", id).where(
+        "revoked_at",
+        "is",
+        null,
+      ),
       revocations.entry("key", id),
       audit.entry({ namespace, actor: actor.subject, action: "key.revoked", resource: id, details: { name } }, context),
     ];

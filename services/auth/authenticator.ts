@@ -6,6 +6,7 @@ import { type Identified, PrincipalCache, type PrincipalCacheOptions } from "./p
 import { DEFAULT_SCOPES, withinRole } from "./rights.ts";
 import type { TokenClaims, Tokens } from "./tokens.ts";
 
+/** What telling credentials apart needs of the rest. */
 export interface AuthenticatorParts {
   readonly control: ControlDatabase;
   readonly revocations: RevocationFeed;
@@ -72,7 +73,10 @@ export class CredentialAuthenticator implements Authenticator {
     const { rows: [row] } = await this.parts.control.run<KeyRow>(
       db.selectFrom("api_keys as k")
         .leftJoin("namespaces as n", "n.name", "k.namespace")
-        .leftJoin("members as m", (join) => join.onRef("m.namespace", "=", "k.namespace").onRef("m.wallet", "=", "k.wallet"))
+        .leftJoin(
+          "members as m",
+          (join) => join.onRef("m.namespace", "=", "k.namespace").onRef("m.wallet", "=", "k.wallet"),
+        )
         .select(["k.id", "k.namespace", "k.name", "k.wallet", "k.scopes", "k.operator", "k.expires_at", "k.revoked_at"])
         .select(["n.state", "m.role"])
         .where("k.hash", "=", hashKey(key)),
@@ -83,7 +87,11 @@ export class CredentialAuthenticator implements Authenticator {
     return {
       principal,
       expiresAt: row.expires_at ?? Infinity,
-      bonds: [`key:${row.id}`, `namespace:${row.namespace}`, ...(row.wallet ? [`member:${row.namespace}/${row.wallet}`] : [])],
+      bonds: [
+        `key:${row.id}`,
+        `namespace:${row.namespace}`,
+        ...(row.wallet ? [`member:${row.namespace}/${row.wallet}`] : []),
+      ],
     };
   }
 
@@ -94,10 +102,12 @@ export class CredentialAuthenticator implements Authenticator {
     // A token is believed without asking the control plane, so only for as long as revocations are being heard.
     revocations.assertFresh();
     const bonds = bondsOf(claims);
-    if (bonds.some(([kind, id, final]) => {
-      const revocation = revocations.find(kind, id);
-      return revocation && (final || revocation.seq > claims.rev);
-    })) return undefined;
+    if (
+      bonds.some(([kind, id, final]) => {
+        const revocation = revocations.find(kind, id);
+        return revocation && (final || revocation.seq > claims.rev);
+      })
+    ) return undefined;
     return {
       principal: principalOfToken(claims),
       expiresAt: claims.exp * 1000,
@@ -179,4 +189,3 @@ function bondsOf({ jti, sid, key, wallet, namespace }: TokenClaims): readonly Bo
   if (wallet) bonds.push(["member", `${namespace}/${wallet}`, false]);
   return bonds;
 }
-

@@ -26,10 +26,12 @@ export class KeyUsage {
   async flush(): Promise<void> {
     const batch = [...this.#lastUsed].slice(0, BATCH);
     if (batch.length === 0) return;
-    await this.control.atomically(batch.map(([id, at]) =>
-      this.control.db.updateTable("api_keys").set({ last_used_at: at }).where("id", "=", id)
-        .where((where) => where.or([where("last_used_at", "is", null), where("last_used_at", "<", at)]))
-    ));
+    await this.control.atomically(
+      batch.map(([id, at]) =>
+        this.control.db.updateTable("api_keys").set({ last_used_at: at }).where("id", "=", id)
+          .where((where) => where.or([where("last_used_at", "is", null), where("last_used_at", "<", at)]))
+      ),
+    );
     for (const [id, at] of batch) {
       if (this.#lastUsed.get(id) === at) this.#lastUsed.delete(id);
     }

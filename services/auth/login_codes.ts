@@ -6,6 +6,7 @@ import type { LoginCodeTable } from "../control_plane/schema.ts";
 import { hashKey } from "./crypto/api_key.ts";
 import type { Random } from "./ids.ts";
 
+/** What login codes need of the rest, and where they may go. */
 export interface LoginCodesParts {
   readonly control: ControlDatabase;
   readonly now: () => number;
@@ -49,7 +50,9 @@ export class LoginCodes {
     if (this.mode(callback) !== "code") throw badCallback("is on the user's own machine and needs no code");
     if (CHALLENGE.test(codeChallenge)) return;
     const problem = "must be the base64url of a SHA-256, 43 characters (PKCE, S256)";
-    throw new GatewayError("INVALID_REQUEST", `code_challenge: ${problem}`, { details: [{ field: "code_challenge", problem }] });
+    throw new GatewayError("INVALID_REQUEST", `code_challenge: ${problem}`, {
+      details: [{ field: "code_challenge", problem }],
+    });
   }
 
   /** Makes a code for a wallet that proved itself. */

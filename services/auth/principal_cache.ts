@@ -10,6 +10,7 @@ export interface Identified {
   readonly bonds: readonly string[];
 }
 
+/** How much is remembered, and for how long. */
 export interface PrincipalCacheOptions {
   /** Credentials remembered; the least recently used leave. */
   readonly size: number;

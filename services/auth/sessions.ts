@@ -10,6 +10,7 @@ import type { Schema, SessionTable } from "../control_plane/schema.ts";
 import { hashKey } from "./crypto/api_key.ts";
 import { newId, type Random } from "./ids.ts";
 
+/** What sessions need of the rest, and how long they live. */
 export interface SessionsParts {
   readonly control: ControlDatabase;
   readonly revocations: RevocationFeed;
@@ -184,7 +185,11 @@ export class WalletSessions implements Sessions {
   ): Promise<void> {
     const { control, now, revocations, audit } = this.parts;
     const queries = ids.flatMap((id) => [
-      control.db.updateTable("sessions").set({ revoked_at: now() }).where("id", "=", id).where("revoked_at", "is", null),
+      control.db.updateTable("sessions").set({ revoked_at: now() }).where("id", "=", id).where(
+        "revoked_at",
+        "is",
+        null,
+      ),
       revocations.entry("session", id),
       audit.entry({ ...act, resource: id }, context),
     ]);
@@ -196,7 +201,10 @@ export class WalletSessions implements Sessions {
     const { control } = this.parts;
     const query = control.db.selectFrom("refresh_tokens as t")
       .innerJoin("sessions as s", "s.id", "t.session_id")
-      .leftJoin("members as m", (join) => join.onRef("m.namespace", "=", "s.namespace").onRef("m.wallet", "=", "s.wallet"))
+      .leftJoin(
+        "members as m",
+        (join) => join.onRef("m.namespace", "=", "s.namespace").onRef("m.wallet", "=", "s.wallet"),
+      )
       .leftJoin("refresh_tokens as n", "n.hash", "t.replaced_by")
       .select(["t.session_id", "t.expires_at", "t.used_at", "t.replaced_by"])
       .select(["s.namespace", "s.wallet", "s.subject", "s.revoked_at", "m.role", "n.used_at as successor_used_at"])
@@ -227,9 +235,17 @@ export class WalletSessions implements Sessions {
     const stillUnused = db.selectFrom("refresh_tokens").where("hash", "=", before).where("used_at", "is", null);
     return [
       this.#insertIf(stillUnused, next, row, now),
-      db.updateTable("refresh_tokens").set({ replaced_by: next }).where("hash", "=", hash).where("replaced_by", "=", before)
+      db.updateTable("refresh_tokens").set({ replaced_by: next }).where("hash", "=", hash).where(
+        "replaced_by",
+        "=",
+        before,
+      )
         .where((where) => where.exists(stillUnused.select("hash"))),
-      db.updateTable("refresh_tokens").set({ used_at: SUPERSEDED }).where("hash", "=", before).where("used_at", "is", null),
+      db.updateTable("refresh_tokens").set({ used_at: SUPERSEDED }).where("hash", "=", before).where(
+        "used_at",
+        "is",
+        null,
+      ),
     ];
   }
 
@@ -262,7 +278,9 @@ export class WalletSessions implements Sessions {
     } catch (error) {
       // Repeating a refresh is safe within the grace, so an unknown outcome need not end the client's session.
       if (error instanceof GatewayError && error.code === "OUTCOME_UNKNOWN") {
-        throw new GatewayError("UNAVAILABLE", "the session could not be refreshed; repeat the request", { cause: error });
+        throw new GatewayError("UNAVAILABLE", "the session could not be refreshed; repeat the request", {
+          cause: error,
+        });
       }
       throw error;
     }
@@ -276,7 +294,6 @@ export class WalletSessions implements Sessions {
 type TokenQuery = SelectQueryBuilder<Schema, "refresh_tokens", Record<never, never>>;
 
 /** 43 characters of base64url: 32 random bytes, as older clients expect. */
-const newRefreshToken = (random: Random): string =>
-  random(32).toBase64({ alphabet: "base64url", omitPadding: true });
+const newRefreshToken = (random: Random): string => random(32).toBase64({ alphabet: "base64url", omitPadding: true });
 
 const refused = () => new GatewayError("INVALID_CREDENTIAL", "invalid or expired refresh token");

@@ -12,6 +12,7 @@ export interface Seal {
   open(text: string, label: string): string;
 }
 
+/** How signing keys are kept, and when they change. */
 export interface SigningKeysOptions {
   readonly now: () => number;
   readonly seal: Seal;

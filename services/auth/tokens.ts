@@ -2,6 +2,7 @@ import { decodeProtectedHeader, errors, jwtVerify, SignJWT } from "jose";
 import type { Role, Scope } from "../../src/contracts/identity.ts";
 import type { SigningKeys } from "./signing_keys.ts";
 
+/** For whom tokens are made, and for how long. */
 export interface TokensOptions {
   readonly issuer: string;
   readonly audience: string;

@@ -27,6 +27,7 @@ import type { SigningKeys } from "./signing_keys.ts";
 import type { Tokens } from "./tokens.ts";
 import { type ProvenWallet, PURPOSES, type WalletProofs } from "./wallet_proof.ts";
 
+/** What sign-in is put together from. */
 export interface WalletAuthParts {
   readonly control: ControlDatabase;
   readonly revocations: RevocationFeed;
@@ -58,7 +59,12 @@ export class WalletSignIn implements WalletAuth {
     const { proven, role } = await this.#enter(proof, PURPOSES.verify, context);
     const { wallet, namespace, subject, nonce } = proven;
     const apiKey = await this.parts.apiKeys.ofWallet(namespace, wallet.canonical, context);
-    const session = await this.parts.sessions.open({ namespace, wallet: wallet.canonical, subject }, role, origin, context);
+    const session = await this.parts.sessions.open(
+      { namespace, wallet: wallet.canonical, subject },
+      role,
+      origin,
+      context,
+    );
     return { ...await this.#grant(session, rev), apiKey, nonce, wallet: wallet.canonical, role };
   }
 
@@ -73,13 +79,18 @@ export class WalletSignIn implements WalletAuth {
     const appId = newId("app", random);
     await control.atomically([
       control.db.insertInto("apps").values({ app_id: appId, namespace, wallet: canonical, name, created_at: now() }),
-      audit.entry({ namespace, actor: canonical, action: "app.registered", resource: appId, details: { name } }, context),
+      audit.entry(
+        { namespace, actor: canonical, action: "app.registered", resource: appId, details: { name } },
+        context,
+      ),
     ], context.signal);
     return { appId, name, namespace, wallet: canonical };
   }
 
   async simpleKey(wallet: string, namespace: string, context: RequestContext): Promise<KeyGrant> {
-    if (!this.parts.simpleKey) throw new GatewayError("NOT_FOUND", "keys without a signature exist in development only");
+    if (!this.parts.simpleKey) {
+      throw new GatewayError("NOT_FOUND", "keys without a signature exist in development only");
+    }
     const { canonical } = canonicalWallet(wallet);
     await this.parts.admit(namespace, canonical, context);
     // Always a new key: the wallet's own one is for who can sign for the wallet.
@@ -107,7 +118,10 @@ export class WalletSignIn implements WalletAuth {
     const ofSession = id.startsWith("ses_");
     // A token may outlive what it hangs on by its own short life; renewed again and again it would do so for ever.
     if (!await (ofSession ? sessions : apiKeys).lives(id)) {
-      throw new GatewayError("INVALID_CREDENTIAL", `the ${ofSession ? "session" : "key"} of this token has ended; sign in again`);
+      throw new GatewayError(
+        "INVALID_CREDENTIAL",
+        `the ${ofSession ? "session" : "key"} of this token has ended; sign in again`,
+      );
     }
     const rights = { wallet, namespace, scopes: [...scopes], role, rev };
     const accessToken = await tokens.issue({ sub: subject, ...rights, ...(ofSession ? { sid: id } : { key: id }) });
@@ -138,7 +152,11 @@ export class WalletSignIn implements WalletAuth {
     return { mode: this.parts.loginCodes.mode(callback) };
   }
 
-  async loginCode(proof: WalletProof, { callback, codeChallenge }: LoginRequest, context: RequestContext): Promise<string> {
+  async loginCode(
+    proof: WalletProof,
+    { callback, codeChallenge }: LoginRequest,
+    context: RequestContext,
+  ): Promise<string> {
     // Before the proof is used up and a namespace perhaps made for it.
     this.parts.loginCodes.assertTakesCode(callback, codeChallenge);
     const { proven: { namespace, wallet } } = await this.#enter(proof, PURPOSES.login, context);
@@ -161,7 +179,11 @@ export class WalletSignIn implements WalletAuth {
   }
 
   async #keyOf(namespace: string, wallet: string, context: RequestContext): Promise<KeyGrant> {
-    return { apiKey: await this.parts.apiKeys.ofWallet(namespace, wallet, context), namespace, wallet: displayed(wallet) };
+    return {
+      apiKey: await this.parts.apiKeys.ofWallet(namespace, wallet, context),
+      namespace,
+      wallet: displayed(wallet),
+    };
   }
 
   /** Number of the last revocation: those up to it are over when rights are read from now on. */

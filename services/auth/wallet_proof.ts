@@ -8,6 +8,7 @@ import { bindingOf, checkMessage, createMessage, parseMessage } from "./crypto/s
 import { canonicalWallet, type Wallet } from "./crypto/wallet.ts";
 import { verifyWalletSignature } from "./crypto/wallet_signature.ts";
 
+/** What proofs are checked with. */
 export interface WalletProofsParts {
   readonly control: ControlDatabase;
   readonly nonces: Nonces;
@@ -94,7 +95,9 @@ export class WalletProofs {
     });
     if (!verdict.ok) throw refused(`nonce is ${verdict.reason}`);
     const claim = { wallet: proven.wallet, message: signed, signature: proof.signature, chainId };
-    if (!await verifyWalletSignature(claim, this.parts.contracts, context.signal)) throw refused("signature does not match");
+    if (!await verifyWalletSignature(claim, this.parts.contracts, context.signal)) {
+      throw refused("signature does not match");
+    }
     await this.#consume(proven.nonce, verdict.expiresAt, context);
     return proven;
   }

@@ -18,6 +18,7 @@ export interface Revocation {
   readonly expires_at: number;
 }
 
+/** How often gateways look, and for how long silence is borne. */
 export interface RevocationFeedOptions {
   readonly now: () => number;
   /** Milliseconds between two looks; the bound on how long a revoked credential lives on other gateways. */

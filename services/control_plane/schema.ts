@@ -20,6 +20,7 @@ export interface Schema {
   leases: { name: string; holder: string; expires_at: number };
 }
 
+/** A namespace, from its creation until its last data is gone. */
 export interface NamespaceTable {
   name: string;
   /** Where its SQL lives: the name of a cluster of the RQLite pool, or the namespace's own name on SQLite. Unique. */
@@ -30,6 +31,7 @@ export interface NamespaceTable {
   created_by: string;
 }
 
+/** An API key, revoked ones included. */
 export interface ApiKeyTable {
   /** Public id, `key_…`. */
   id: string;
@@ -51,6 +53,7 @@ export interface ApiKeyTable {
   last_used_at: number | null;
 }
 
+/** A sign-in of a wallet. */
 export interface SessionTable {
   /** Public id, `ses_…`; the family of its refresh tokens and the `sid` of its access tokens. */
   id: string;
@@ -66,6 +69,7 @@ export interface SessionTable {
   user_agent: string;
 }
 
+/** A refresh token, used ones included: a second use must be noticed. */
 export interface RefreshTokenTable {
   hash: string;
   session_id: string;
@@ -76,6 +80,7 @@ export interface RefreshTokenTable {
   replaced_by: string | null;
 }
 
+/** A revocation, kept while something it concerns can be alive. */
 export interface RevocationTable {
   seq: Generated<number>;
   /** `key`, `session`, `member` (id `<namespace>/<wallet>`), `namespace`, `token` (id = `jti`). */
@@ -87,6 +92,7 @@ export interface RevocationTable {
   expires_at: number;
 }
 
+/** A key that signs access tokens, kept while its last token lives. */
 export interface SigningKeyTable {
   kid: string;
   public_jwk: string;
@@ -99,6 +105,7 @@ export interface SigningKeyTable {
   retired_at: number | null;
 }
 
+/** A one-time code of the login page. Gone when it is used. */
 export interface LoginCodeTable {
   hash: string;
   namespace: string;
@@ -108,6 +115,7 @@ export interface LoginCodeTable {
   expires_at: number;
 }
 
+/** An entry of an audit log. */
 export interface AuditEventTable {
   id: Generated<number>;
   at: number;

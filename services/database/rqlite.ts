@@ -8,6 +8,7 @@ import { faultOf } from "./faults.ts";
 import { emptyDatabaseFile } from "./node_sqlite.ts";
 import { LAST_INSERT_ID, MARKING, NO_ROW, NOTICE_SCHEMA, rqliteStatement } from "./rqlite_statements.ts";
 
+/** The pool of clusters, and how statements are sent to them. */
 export interface RqliteDriverOptions {
   /** The clusters of the pool by name, one database each. They are closed with the driver. */
   readonly clusters: ReadonlyMap<string, RqliteCluster>;

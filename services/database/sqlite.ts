@@ -5,6 +5,7 @@ import type { DriverReply, DriverRequest, SqlDriver } from "./driver.ts";
 import { filesOf, namespaceFile } from "./namespace_file.ts";
 import { DatabaseTrouble, SqliteConnection, type SqliteSettings } from "./sqlite_connection.ts";
 
+/** Where the files lie, and how they are kept. */
 export interface SqliteDriverOptions extends Partial<SqliteSettings> {
   /** The folder of all databases; made when it is missing. */
   readonly dir: string;

@@ -4,6 +4,7 @@ import type { ControlAuditLog } from "../control_plane/audit.ts";
 import { SYSTEM_CONTEXT } from "../control_plane/audit.ts";
 import type { ControlDatabase, ControlQuery } from "../control_plane/control_database.ts";
 
+/** What deletion needs of the rest. */
 export interface DeletionParts {
   readonly control: ControlDatabase;
   readonly audit: ControlAuditLog;
@@ -93,7 +94,9 @@ export class NamespaceDeletion {
     const marked = control.db.selectFrom("namespaces").where("name", "=", namespace).where("state", "=", "deleting")
       .select(({ val }) => [val(name).as("name"), val(holder).as("holder"), val(expires_at).as("expires_at")]);
     const { changes } = await control.run(
-      control.db.insertInto("leases").columns(["name", "holder", "expires_at"]).expression(marked).onConflict((conflict) =>
+      control.db.insertInto("leases").columns(["name", "holder", "expires_at"]).expression(marked).onConflict((
+        conflict,
+      ) =>
         conflict.column("name").doUpdateSet({ holder, expires_at })
           .where((where) => where.or([where("leases.holder", "=", holder), where("leases.expires_at", "<", now())]))
       ),
@@ -117,7 +120,10 @@ export class NamespaceDeletion {
         .map((table) => db.deleteFrom(table).where("namespace", "=", namespace)),
       db.deleteFrom("namespaces").where("name", "=", namespace).where("state", "=", "deleting"),
       db.deleteFrom("leases").where("name", "=", `namespace-deletion/${namespace}`),
-      audit.entry({ namespace: operatorNamespace, actor: "system", action: "namespace.deleted", resource: namespace }, SYSTEM_CONTEXT),
+      audit.entry(
+        { namespace: operatorNamespace, actor: "system", action: "namespace.deleted", resource: namespace },
+        SYSTEM_CONTEXT,
+      ),
     ]);
   }
 

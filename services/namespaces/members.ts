@@ -7,6 +7,7 @@ import type { ControlAuditLog } from "../control_plane/audit.ts";
 import { ConstraintViolation, type ControlDatabase, type ControlQuery } from "../control_plane/control_database.ts";
 import type { RevocationFeed } from "../control_plane/revocations.ts";
 
+/** What members need of the rest. */
 export interface MembersParts {
   readonly control: ControlDatabase;
   readonly revocations: RevocationFeed;
@@ -41,10 +42,19 @@ export class MemberRegistry {
     const canonical = this.parts.canonical(wallet);
     const before = await this.#find(namespace, canonical, context);
     assertMay(actor, [role, ...(before ? [before.role] : [])]);
-    const member = { wallet: canonical, role, added_at: before?.added_at ?? now(), added_by: before?.added_by ?? actor.subject };
+    const member = {
+      wallet: canonical,
+      role,
+      added_at: before?.added_at ?? now(),
+      added_by: before?.added_by ?? actor.subject,
+    };
     if (before?.role === role) return memberOf(member);
     const change = before
-      ? control.db.updateTable("members").set({ role }).where("namespace", "=", namespace).where("wallet", "=", canonical)
+      ? control.db.updateTable("members").set({ role }).where("namespace", "=", namespace).where(
+        "wallet",
+        "=",
+        canonical,
+      )
       : control.db.insertInto("members").values({ namespace, ...member });
     const details = { role, ...(before && { before: before.role }) };
     const entry = audit.entry({

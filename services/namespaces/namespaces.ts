@@ -9,6 +9,7 @@ import { ConstraintViolation, type ControlDatabase, type ControlQuery } from "..
 import type { RevocationFeed } from "../control_plane/revocations.ts";
 import type { NamespaceTable } from "../control_plane/schema.ts";
 
+/** What the configuration says of namespaces. */
 export interface NamespaceRules {
   /** Whether any wallet is let into `default` as a member. For development, or where it was configured. */
   readonly sharedDefault: boolean;
@@ -23,6 +24,7 @@ export interface NamespaceRules {
   readonly databases: readonly string[] | undefined;
 }
 
+/** What namespaces need of the rest. */
 export interface NamespaceParts {
   readonly control: ControlDatabase;
   readonly revocations: RevocationFeed;
@@ -56,7 +58,9 @@ export class NamespaceRegistry {
       if (row && namespace === DEFAULT_NAMESPACE && this.parts.rules.sharedDefault) {
         return await this.#join(namespace, wallet, context);
       }
-      if (row) throw new GatewayError("FORBIDDEN", "this namespace belongs to another wallet; ask its owner to add yours");
+      if (row) {
+        throw new GatewayError("FORBIDDEN", "this namespace belongs to another wallet; ask its owner to add yours");
+      }
       if (this.parts.rules.creation === "operator") {
         throw new GatewayError("FORBIDDEN", "namespaces are created by the operator of this gateway");
       }
@@ -69,7 +73,9 @@ export class NamespaceRegistry {
   async create(namespace: string, caller: Principal, context: RequestContext): Promise<NamespaceView> {
     assertName(namespace);
     const { wallet } = caller;
-    if (wallet === undefined) throw new GatewayError("FORBIDDEN", "only a wallet can own a namespace; sign in with one");
+    if (wallet === undefined) {
+      throw new GatewayError("FORBIDDEN", "only a wallet can own a namespace; sign in with one");
+    }
     if (this.parts.rules.creation === "operator") {
       throw new GatewayError("FORBIDDEN", "namespaces are created by the operator of this gateway");
     }
@@ -122,8 +128,16 @@ export class NamespaceRegistry {
     const { db } = control;
     await control.atomically([
       db.updateTable("namespaces").set({ state: "deleting" }).where("name", "=", namespace),
-      db.updateTable("api_keys").set({ revoked_at: now() }).where("namespace", "=", namespace).where("revoked_at", "is", null),
-      db.updateTable("sessions").set({ revoked_at: now() }).where("namespace", "=", namespace).where("revoked_at", "is", null),
+      db.updateTable("api_keys").set({ revoked_at: now() }).where("namespace", "=", namespace).where(
+        "revoked_at",
+        "is",
+        null,
+      ),
+      db.updateTable("sessions").set({ revoked_at: now() }).where("namespace", "=", namespace).where(
+        "revoked_at",
+        "is",
+        null,
+      ),
       revocations.entry("namespace", namespace),
       audit.entry({ namespace, actor: subject, action: "namespace.deletion_started", resource: namespace }, context),
     ], context.signal);
@@ -143,13 +157,24 @@ export class NamespaceRegistry {
   }
 
   /** @returns whether it was made; false when somebody was faster */
-  async #make(namespace: string, owner: string, context: AuditContext, signal: AbortSignal | undefined): Promise<boolean> {
+  async #make(
+    namespace: string,
+    owner: string,
+    context: AuditContext,
+    signal: AbortSignal | undefined,
+  ): Promise<boolean> {
     const { control, audit, now } = this.parts;
     const at = now();
     try {
       await control.atomically([
         this.#insertion(namespace, owner, at),
-        control.db.insertInto("members").values({ namespace, wallet: owner, role: "owner", added_at: at, added_by: owner }),
+        control.db.insertInto("members").values({
+          namespace,
+          wallet: owner,
+          role: "owner",
+          added_at: at,
+          added_by: owner,
+        }),
         audit.entry({ namespace, actor: owner, action: "namespace.created", resource: namespace }, context),
       ], signal);
       return true;
@@ -182,7 +207,10 @@ export class NamespaceRegistry {
   }
 
   #tooMany(): GatewayError {
-    return new GatewayError("FORBIDDEN", `this wallet owns ${this.parts.rules.maxPerWallet} namespaces, which is the limit`);
+    return new GatewayError(
+      "FORBIDDEN",
+      `this wallet owns ${this.parts.rules.maxPerWallet} namespaces, which is the limit`,
+    );
   }
 
   async #join(namespace: string, wallet: string, context: RequestContext): Promise<Role> {
@@ -217,4 +245,7 @@ function assertName(namespace: string): void {
 
 const taken = () => new GatewayError("CONFLICT", "this namespace exists, perhaps in other letters");
 const noCapacity = (cause: unknown) =>
-  new GatewayError("NO_CAPACITY", "no database is free for another namespace; nothing was created", { cause, retryAfter: 60 });
+  new GatewayError("NO_CAPACITY", "no database is free for another namespace; nothing was created", {
+    cause,
+    retryAfter: 60,
+  });

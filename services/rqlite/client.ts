@@ -177,7 +177,9 @@ export class RqliteCluster {
     path: string,
     statements: readonly Statement[],
     reading: boolean,
-    { level, signal, waiter = signal && { signal }, dbTimeout, timeout: wished }: CallOptions & { level?: ReadLevel | undefined },
+    { level, signal, waiter = signal && { signal }, dbTimeout, timeout: wished }: CallOptions & {
+      level?: ReadLevel | undefined;
+    },
   ): Promise<RqliteAnswer> {
     if (statements.length === 0) return { results: [], error: undefined };
     if (signal?.aborted === true) throw unavailable(signal.reason);

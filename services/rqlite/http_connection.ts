@@ -42,7 +42,10 @@ export class HttpConnection {
   #idle = true;
   #usable = true;
 
-  private constructor(private readonly socket: Deno.Conn, private readonly onLost: (connection: HttpConnection) => void) {
+  private constructor(
+    private readonly socket: Deno.Conn,
+    private readonly onLost: (connection: HttpConnection) => void,
+  ) {
     this.#read = this.#startRead();
   }
 
@@ -131,7 +134,9 @@ export class HttpConnection {
   /** An answer without a length is what came before the end; any other one is broken off there. */
   #atEnd(head: Head | undefined): HttpAnswer {
     this.#usable = false;
-    if (!head || head.chunked || head.length !== undefined) throw new Error("the connection ended before the answer did");
+    if (!head || head.chunked || head.length !== undefined) {
+      throw new Error("the connection ended before the answer did");
+    }
     return { status: head.status, text: utf8.decode(this.#buffer.subarray(head.bodyStart, this.#length)) };
   }
 

@@ -79,7 +79,15 @@ export class HttpPool {
     return new Promise((resolve, reject) => {
       const now = performance.now();
       const askAt = alive === undefined ? Infinity : now + alive.every;
-      const job: Job = { request, resolve, reject, deadline: now + timeout, askAt, connection: undefined, settled: false };
+      const job: Job = {
+        request,
+        resolve,
+        reject,
+        deadline: now + timeout,
+        askAt,
+        connection: undefined,
+        settled: false,
+      };
       this.#jobs.add(job);
       this.#ticking ??= setInterval(() => this.#tick(), TICK);
       const node = this.#node(request.url);

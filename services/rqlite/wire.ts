@@ -124,5 +124,6 @@ function decodeResult(raw: RawResult, long: boolean): RqliteResult {
  */
 function isReal(value: bigint, type: string | undefined): boolean {
   if (value < MIN_INTEGER || value > MAX_INTEGER) return true;
-  return /^(?!.*(int|char|clob|text|blob)).*(real|floa|doub)/i.test(type ?? "") && String(Number(value)) === String(value);
+  return /^(?!.*(int|char|clob|text|blob)).*(real|floa|doub)/i.test(type ?? "") &&
+    String(Number(value)) === String(value);
 }

@@ -6,6 +6,7 @@ import type { SystemInfo } from "../../src/contracts/system.ts";
 /** How a service is asked for its state. Must not throw. */
 export type Probe = (signal: AbortSignal) => Promise<ServiceHealth>;
 
+/** What the gateway knows of its build, and whom it asks for the rest. */
 export interface SystemInfoOptions {
   readonly version: string;
   readonly commit: string;
@@ -55,7 +56,9 @@ export class SystemStatus implements SystemInfo {
   services(): Promise<Readonly<Record<string, ServiceHealth>>> {
     const now = this.options.now();
     // One measurement serves all who ask meanwhile: the route is public and must not become a lever.
-    if (!this.#measured || now - this.#measured.at > FRESH) this.#measured = { at: now, states: this.#measure() };
+    if (!this.#measured || Math.abs(now - this.#measured.at) > FRESH) {
+      this.#measured = { at: now, states: this.#measure() };
+    }
     return this.#measured.states;
   }
 

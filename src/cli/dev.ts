@@ -25,7 +25,10 @@ export const devCommand = (): Command =>
 async function announce({ url, container }: Gateway): Promise<void> {
   const context = { requestId: "", clientAddress: "", signal: new AbortController().signal };
   await container.namespaces.ensure(DEFAULT_NAMESPACE, DEVELOPER, context);
-  const api_key = await container.apiKeys.ofWallet(DEFAULT_NAMESPACE, DEVELOPER, context, { name: "development", scopes: SCOPES });
+  const api_key = await container.apiKeys.ofWallet(DEFAULT_NAMESPACE, DEVELOPER, context, {
+    name: "development",
+    scopes: SCOPES,
+  });
   if (!Deno.stdout.isTerminal()) {
     out(JSON.stringify({ url, api_key, namespace: DEFAULT_NAMESPACE }));
     return;

@@ -29,13 +29,20 @@ const CONTEXT = { requestId: "", clientAddress: "local", signal: new AbortContro
 /** `keys`: API keys, made and revoked by whoever runs the node. Works beside a running gateway. */
 export const keysCommand = (): Command =>
   new Command("keys")
-    .description("Make, list and revoke API keys, of a namespace or of operators. A running gateway notices within a second.")
+    .description(
+      "Make, list and revoke API keys, of a namespace or of operators. A running gateway notices within a second.",
+    )
     .addCommand(
       target(new Command("create"))
         .description("Make a key and print it as JSON, this once.")
         .option("--name <name>", "what the key is for", "command line")
-        .addOption(new Option("--scopes <list>", `comma-separated; default: all but namespace:admin; of ${SCOPES.join(" ")}`).argParser(scopes))
-        .addOption(new Option("--expires <time>", "when it ends, such as 2030-01-31T00:00:00Z; default: never").argParser(time))
+        .addOption(
+          new Option("--scopes <list>", `comma-separated; default: all but namespace:admin; of ${SCOPES.join(" ")}`)
+            .argParser(scopes),
+        )
+        .addOption(
+          new Option("--expires <time>", "when it ends, such as 2030-01-31T00:00:00Z; default: never").argParser(time),
+        )
         .option("--create-namespace", "make the namespace if it does not exist")
         .action(create),
     )
@@ -101,7 +108,14 @@ async function withKeys(flags: Target, work: Work): Promise<void> {
     const revocations = new RevocationFeed(control, { now, interval: 0, maxSilence: 0 });
     const audit = new ControlAuditLog(control, now);
     const random = (n: number) => crypto.getRandomValues(new Uint8Array(n));
-    const keys = new ControlApiKeys({ control, revocations, audit, derivation: rootKey.subkey("api-key"), now, random });
+    const keys = new ControlApiKeys({
+      control,
+      revocations,
+      audit,
+      derivation: rootKey.subkey("api-key"),
+      now,
+      random,
+    });
     const { shared_default: sharedDefault, max_per_wallet: maxPerWallet, creation } = config.namespaces;
     const rules = { sharedDefault, maxPerWallet, creation, databases };
     const namespaces = new NamespaceRegistry({ control, revocations, audit, now, rules, deletionWanted: () => {} });
@@ -121,7 +135,9 @@ function scopes(text: string): Scope[] {
 
 function time(text: string): Date {
   const at = new Date(text);
-  if (!(at.getTime() > Date.now())) throw new CommandError(`--expires ${text}: expected a time to come, such as 2030-01-31T00:00:00Z`);
+  if (!(at.getTime() > Date.now())) {
+    throw new CommandError(`--expires ${text}: expected a time to come, such as 2030-01-31T00:00:00Z`);
+  }
   return at;
 }
 

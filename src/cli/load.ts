@@ -15,7 +15,10 @@ export interface ConfigFlags {
 export function withConfigFlags(command: Command): Command {
   return command
     .option("-c, --config <file>", "YAML file with settings")
-    .option("-l, --listen <address>", "where to listen (http.listen), such as 127.0.0.1:6001; port 0 lets the system choose")
+    .option(
+      "-l, --listen <address>",
+      "where to listen (http.listen), such as 127.0.0.1:6001; port 0 lets the system choose",
+    )
     .option("-d, --data <folder>", "data folder (data.dir)")
     .addOption(
       new Option("-s, --set <setting=value>", "any other setting by its path, such as log.level=debug; may be repeated")
@@ -24,7 +27,10 @@ export function withConfigFlags(command: Command): Command {
 }
 
 /** Loads the configuration that flags, environment and file make. @throws ConfigError */
-export function loadFrom(flags: ConfigFlags, defaults?: { name: string; values: Readonly<Record<string, unknown>> }): Loaded {
+export function loadFrom(
+  flags: ConfigFlags,
+  defaults?: { name: string; values: Readonly<Record<string, unknown>> },
+): Loaded {
   return loadConfig({
     file: flags.config,
     readFile: readTextFile,

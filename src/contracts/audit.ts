@@ -17,5 +17,9 @@ export interface AuditEvent {
 /** The audit log of a namespace, for its owner. */
 export interface AuditLog {
   /** Newest first. @param before id of the last event of the page before */
-  list(namespace: string, page: { limit: number; before?: number | undefined }, context: RequestContext): Promise<AuditEvent[]>;
+  list(
+    namespace: string,
+    page: { limit: number; before?: number | undefined },
+    context: RequestContext,
+  ): Promise<AuditEvent[]>;
 }

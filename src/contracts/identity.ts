@@ -23,6 +23,7 @@ export type Scope = typeof SCOPES[number];
 
 /** The part a wallet plays in a namespace, strongest first. */
 export const ROLES = ["owner", "admin", "member", "viewer"] as const;
+/** A wallet's part in a namespace. */
 export type Role = typeof ROLES[number];
 
 /** Who is calling. Made from the credential, never from anything else in the request. */

@@ -179,11 +179,25 @@ export interface KeyView {
 
 /** API keys of namespaces. Only hashes are kept; the key itself is given out once. */
 export interface ApiKeys {
-  create(namespace: string, key: NewKey, actor: Principal, context: RequestContext): Promise<KeyView & { readonly key: string }>;
+  create(
+    namespace: string,
+    key: NewKey,
+    actor: Principal,
+    context: RequestContext,
+  ): Promise<KeyView & { readonly key: string }>;
   /** Keys of a namespace by creation, revoked ones included. @param after id of the last one of the page before */
-  list(namespace: string, page: { limit: number; after?: string | undefined }, context: RequestContext): Promise<KeyView[]>;
+  list(
+    namespace: string,
+    page: { limit: number; after?: string | undefined },
+    context: RequestContext,
+  ): Promise<KeyView[]>;
   /** Dead on this gateway at once, on the others within a second. @throws GatewayError `NOT_FOUND` */
   revoke(namespace: string, id: string, actor: Principal, context: RequestContext): Promise<void>;
   /** Gives a new key with the same name, scopes and expiry and revokes the old one. @throws GatewayError `NOT_FOUND` */
-  rotate(namespace: string, id: string, actor: Principal, context: RequestContext): Promise<KeyView & { readonly key: string }>;
+  rotate(
+    namespace: string,
+    id: string,
+    actor: Principal,
+    context: RequestContext,
+  ): Promise<KeyView & { readonly key: string }>;
 }

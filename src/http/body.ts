@@ -135,10 +135,11 @@ export function parseJson(bytes: Uint8Array, maxDepth: number): unknown {
 }
 
 /** No longer than 64 bits can be: a million digits would take a quarter of a second. */
-const exactInteger = ((_key: string, value: unknown, context: { source?: string }) =>
-  typeof value === "number" && !Number.isSafeInteger(value) && /^-?\d{1,19}$/.test(context.source ?? "")
-    ? BigInt(context.source!)
-    : value) as (key: string, value: unknown) => unknown;
+const exactInteger =
+  ((_key: string, value: unknown, context: { source?: string }) =>
+    typeof value === "number" && !Number.isSafeInteger(value) && /^-?\d{1,19}$/.test(context.source ?? "")
+      ? BigInt(context.source!)
+      : value) as (key: string, value: unknown) => unknown;
 
 /** Walks level by level, without recursion: the depth is what a hostile client chooses. */
 function isDeeper(value: unknown, maxDepth: number): boolean {

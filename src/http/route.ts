@@ -27,6 +27,7 @@ export interface NamespaceAccess {
 
 /** The HTTP methods that a route can have. `HEAD` comes with `GET`, `OPTIONS` is answered before any route. */
 export const METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"] as const;
+/** One of {@link METHODS}. */
 export type Method = typeof METHODS[number];
 
 /** One operation of the API. Serving, OpenAPI, the client and the tests all read this one value. */

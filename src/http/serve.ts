@@ -128,11 +128,7 @@ function unmatched(routes: readonly Route[], options: ServeOptions): (c: Context
   return async (c) => {
     const found = METHODS.flatMap((method) => known.match(method, c.req.path)[0].map(([route]) => route));
     const location = cleanLocation(c.req.raw.url);
-    const route = location !== undefined
-      ? redirection(location)
-      : found.length > 0
-      ? wrongMethod(found)
-      : nothingHere;
+    const route = location !== undefined ? redirection(location) : found.length > 0 ? wrongMethod(found) : nothingHere;
     return await handlerOf(route, options)(c, () => Promise.resolve()) as Response;
   };
 }
@@ -195,6 +191,8 @@ function wrongMethod(found: readonly Route[]): Route {
   const allow = [...methods, "OPTIONS"].join(", ");
   const access = found.some(({ access }) => access.kind === "public") ? "public" : "authenticated";
   return synthetic({ kind: access }, () => {
-    throw new GatewayError("METHOD_NOT_ALLOWED", `method not allowed; this path takes ${allow}`, { headers: { allow } });
+    throw new GatewayError("METHOD_NOT_ALLOWED", `method not allowed; this path takes ${allow}`, {
+      headers: { allow },
+    });
   });
 }

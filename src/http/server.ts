@@ -31,7 +31,10 @@ export function listen(fetch: Fetch, { hostname, port }: ListenAddress, abort: A
     url: `http://${callable(addr.hostname)}:${addr.port}`,
     address: { hostname: addr.hostname, port: addr.port },
     async stop(grace) {
-      const patience = setTimeout(() => abort.abort(new DOMException("the gateway is shutting down", "AbortError")), grace);
+      const patience = setTimeout(
+        () => abort.abort(new DOMException("the gateway is shutting down", "AbortError")),
+        grace,
+      );
       // One more second, so that requests cut off by the abort can still answer.
       const { promise: tooLate, resolve } = Promise.withResolvers<void>();
       const giveUp = setTimeout(resolve, grace + 1000);

@@ -13,11 +13,17 @@ export function accessLog(writer: LineWriter, format: "json" | "text", now: () =
     const time = clock();
     const { requestId, method, template, caller, traceparent } = request;
     if (format === "text") {
-      writer.line(`${time.slice(11, 23)} ${method} ${onOneLine(pathOf(request))} ${status} ${milliseconds.toFixed(1)} ms ${requestId}`);
+      writer.line(
+        `${time.slice(11, 23)} ${method} ${onOneLine(pathOf(request))} ${status} ${
+          milliseconds.toFixed(1)
+        } ms ${requestId}`,
+      );
       return;
     }
     let line = `{"time":"${time}","level":"info","part":"access","request_id":"${requestId}","method":"${method}",` +
-      `"route":"${template}","status":${status},"us":${Math.round(milliseconds * 1000)},"client":"${request.clientAddress}"`;
+      `"route":"${template}","status":${status},"us":${
+        Math.round(milliseconds * 1000)
+      },"client":"${request.clientAddress}"`;
     if (caller) line += `,"namespace":"${caller.namespace}","credential":"${caller.id}"`;
     if (traceparent) line += `,"trace_id":"${traceIdOf(traceparent)}"`;
     if (error !== undefined) line += `,"path":${JSON.stringify(pathOf(request))}`;
@@ -32,8 +38,7 @@ function pathOf({ path }: Observed): string {
 }
 
 /** A path can hold anything once it is decoded: no client may write a line of its own, or to somebody's terminal. */
-const onOneLine = (text: string) =>
-  text.replaceAll(/[\p{Cc}\u2028\u2029]/gu, (char) => encodeURIComponent(char));
+const onOneLine = (text: string) => text.replaceAll(/[\p{Cc}\u2028\u2029]/gu, (char) => encodeURIComponent(char));
 
 /** ISO time whose formatting is paid once per millisecond. */
 function coarseIsoTime(now: () => number): () => string {

@@ -7,7 +7,8 @@ export type ObserveCall = (service: string, operation: string, outcome: string, 
 export function serviceTimings(registry: Registry): ObserveCall {
   const histogram = new Histogram({
     name: "service_call_duration_seconds",
-    help: "Time of calls from routes into services, by service, operation and outcome (ok, refused, unavailable, failed).",
+    help:
+      "Time of calls from routes into services, by service, operation and outcome (ok, refused, unavailable, failed).",
     labelNames: ["service", "operation", "outcome"],
     buckets: [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
     registers: [registry],

@@ -41,7 +41,10 @@ export class RequestMetrics {
     let series = byStatus.get(status);
     if (!series) {
       const label = KNOWN.has(method) ? method : "OTHER";
-      byStatus.set(status, series = { method: label, route, status, buckets: new Float64Array(BOUNDS.length), count: 0, sum: 0 });
+      byStatus.set(
+        status,
+        series = { method: label, route, status, buckets: new Float64Array(BOUNDS.length), count: 0, sum: 0 },
+      );
     }
     series.count++;
     series.sum += milliseconds;

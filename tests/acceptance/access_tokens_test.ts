@@ -1,6 +1,15 @@
 import { createHmac, generateKeyPairSync } from "node:crypto";
 import { deepEqual, equal, match, notEqual, ok } from "node:assert/strict";
-import { createLocalJWKSet, exportSPKI, importJWK, type JWK, type JWTHeaderParameters, type JWTPayload, jwtVerify, SignJWT } from "jose";
+import {
+  createLocalJWKSet,
+  exportSPKI,
+  importJWK,
+  type JWK,
+  type JWTHeaderParameters,
+  type JWTPayload,
+  jwtVerify,
+  SignJWT,
+} from "jose";
 import { newOwner, type SignedIn } from "../support/accounts.ts";
 import type { Answer } from "../support/client.ts";
 import { TestGateway } from "../support/gateway.ts";
@@ -47,7 +56,9 @@ test("anyone can check a token with the published keys", async () => {
   await using owner = await newOwner(suite.gateway);
   for (const path of ["/v1/auth/jwks", "/.well-known/jwks.json"]) {
     const keys = (await suite.gateway.call("GET", path)).expect(200);
-    for (const key of keys.list("keys")) deepEqual(Object.keys(key).filter((name) => ["d", "p", "q"].includes(name)), []);
+    for (const key of keys.list("keys")) {
+      deepEqual(Object.keys(key).filter((name) => ["d", "p", "q"].includes(name)), []);
+    }
     const set = createLocalJWKSet(JSON.parse(keys.text));
     const { payload } = await jwtVerify(owner.accessToken, set, { issuer: "orama-gateway", audience: "gateway" });
     equal(payload.namespace, owner.namespace);
@@ -90,7 +101,12 @@ test("the public key is no secret to sign with", async () => {
   const { publicJwk, kid } = await stealSigningKey(suite.gateway.dataFolder);
   const pem = await exportSPKI(await importJWK(publicJwk, "EdDSA") as CryptoKey);
   const raw = Uint8Array.fromBase64(publicJwk.x!, { alphabet: "base64url" });
-  const secrets = [new TextEncoder().encode(pem), raw, new TextEncoder().encode(publicJwk.x), new TextEncoder().encode(JSON.stringify(publicJwk))];
+  const secrets = [
+    new TextEncoder().encode(pem),
+    raw,
+    new TextEncoder().encode(publicJwk.x),
+    new TextEncoder().encode(JSON.stringify(publicJwk)),
+  ];
   for (const alg of ["HS256", "HS512"]) {
     const signed = `${encodePart({ alg, kid, typ: "JWT" })}.${encodePart(changed(owner, {}))}`;
     for (const secret of secrets) {
@@ -103,10 +119,15 @@ test("the public key is no secret to sign with", async () => {
 test("a token of somebody else's key is refused, also when it names ours or brings its own", async () => {
   await using owner = await newOwner(suite.gateway);
   const { kid } = await stealSigningKey(suite.gateway.dataFolder);
-  const pairs = [["EdDSA", generateKeyPairSync("ed25519")], ["RS256", generateKeyPairSync("rsa", { modulusLength: 2048 })]] as const;
+  const pairs = [["EdDSA", generateKeyPairSync("ed25519")], [
+    "RS256",
+    generateKeyPairSync("rsa", { modulusLength: 2048 }),
+  ]] as const;
   for (const [alg, { privateKey, publicKey }] of pairs) {
     const jwk = publicKey.export({ format: "jwk" }) as JWK;
-    const headers: Partial<JWTHeaderParameters>[] = [{ kid }, { kid: "unknown" }, {}, { kid, jwk }, { kid: "", jwk }, { kid: "../../root.key" }];
+    const headers: Partial<JWTHeaderParameters>[] = [{ kid }, { kid: "unknown" }, {}, { kid, jwk }, { kid: "", jwk }, {
+      kid: "../../root.key",
+    }];
     for (const header of headers) {
       const token = new SignJWT(changed(owner, {})).setProtectedHeader({ alg, typ: "JWT", ...header });
       await isWorthless(await token.sign(privateKey));
@@ -131,7 +152,9 @@ test("a token of another issuer, audience, time or type is refused though our ke
     { nbf: now + 120 },
   ];
   for (const change of wrong) isRefused(await whoami(await key.sign(changed(owner, change))));
-  for (const header of [{ typ: "at+jwt" }, { typ: "" }]) isRefused(await whoami(await key.sign(changed(owner, {}), header)));
+  for (const header of [{ typ: "at+jwt" }, { typ: "" }]) {
+    isRefused(await whoami(await key.sign(changed(owner, {}), header)));
+  }
 });
 
 test("a token that lacks a claim is refused", async () => {
@@ -228,12 +251,16 @@ test("a token of a gateway with another name is refused, on the same keys", asyn
 
 test("token needs a key, and says what is missing as it always did", async () => {
   await using owner = await newOwner(suite.gateway);
-  const exchange = (options: Parameters<typeof suite.gateway.call>[2]) => suite.gateway.call("POST", "/v1/auth/token", options);
+  const exchange = (options: Parameters<typeof suite.gateway.call>[2]) =>
+    suite.gateway.call("POST", "/v1/auth/token", options);
   const none = await exchange({});
   equal(none.expect(401).get("error"), "missing API key");
   const tokenAlone = await exchange({ token: owner.accessToken });
   equal(tokenAlone.expect(401).get("error"), "missing API key");
-  const unknown = await exchange({ token: owner.accessToken, headers: { "x-api-key": "ak_AAAAAAAAAAAAAAAAAAAAAAAA:default" } });
+  const unknown = await exchange({
+    token: owner.accessToken,
+    headers: { "x-api-key": "ak_AAAAAAAAAAAAAAAAAAAAAAAA:default" },
+  });
   equal(unknown.expect(401).get("code"), "INVALID_CREDENTIAL");
   const both = await exchange({ token: owner.accessToken, headers: { "x-api-key": owner.apiKey } });
   equal(both.expect(200).get("namespace"), owner.namespace);

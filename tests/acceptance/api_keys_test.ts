@@ -1,6 +1,6 @@
 import { deepEqual, equal, match, notEqual, ok } from "node:assert/strict";
 import { until } from "../engines/support/wait.ts";
-import { newMember, newOwner, signIn, type SignedIn, uniqueName } from "../support/accounts.ts";
+import { newMember, newOwner, type SignedIn, signIn, uniqueName } from "../support/accounts.ts";
 import type { Answer } from "../support/client.ts";
 import { anyGatewaySuite } from "../support/suite.ts";
 import { ethereumWallet } from "../support/wallet.ts";
@@ -18,7 +18,11 @@ const create = (by: Credential, body: unknown) => suite.gateway.call("POST", "/v
 const whoami = (key: string) => suite.gateway.call("GET", "/v1/auth/whoami", { key });
 
 /** A key with these scopes, and its id. */
-async function keyWith({ accessToken: token }: SignedIn, scopes?: readonly string[], more = {}): Promise<{ key: string; id: string }> {
+async function keyWith(
+  { accessToken: token }: SignedIn,
+  scopes?: readonly string[],
+  more = {},
+): Promise<{ key: string; id: string }> {
   const made = (await create({ token }, { name: "test", scopes, ...more })).expect(201);
   return { key: made.string("api_key"), id: made.string("id") };
 }
@@ -122,7 +126,9 @@ test("rotation keeps name, scopes and expiry, and ends the old key at once", asy
   const expires = "2099-01-01T00:00:00.000Z";
   const { key, id } = await keyWith(owner, ["cache:read"], { expires_at: expires });
   equal((await whoami(key)).status, 200);
-  const next = (await suite.gateway.call("POST", `/v1/auth/keys/${id}/rotate`, { token: owner.accessToken })).expect(200);
+  const next = (await suite.gateway.call("POST", `/v1/auth/keys/${id}/rotate`, { token: owner.accessToken })).expect(
+    200,
+  );
   notEqual(next.get("id"), id);
   equal(next.get("name"), "test");
   deepEqual(next.get("scopes"), ["cache:read"]);
@@ -158,7 +164,8 @@ test("a revoked key is refused at once, though it was just used", async () => {
 test("a wallet whose key was revoked gets another one", async () => {
   await using owner = await newOwner(suite.gateway);
   const list = await suite.gateway.call("GET", "/v1/auth/keys", { token: owner.accessToken });
-  (await suite.gateway.call("DELETE", `/v1/auth/keys/${list.string("keys.0.id")}`, { token: owner.accessToken })).expect(200);
+  (await suite.gateway.call("DELETE", `/v1/auth/keys/${list.string("keys.0.id")}`, { token: owner.accessToken }))
+    .expect(200);
   equal((await whoami(owner.apiKey)).status, 401);
   const again = await signIn(suite.gateway, owner.wallet, owner.namespace);
   notEqual(again.apiKey, owner.apiKey);
@@ -192,7 +199,8 @@ test("a key can be made for a time to come alone", async () => {
     const answer = (await create({ token: owner.accessToken }, { name: "x", expires_at })).expect(400);
     equal(answer.get("details.0.field"), "expires_at");
   }
-  const offset = (await create({ token: owner.accessToken }, { name: "x", expires_at: "2099-01-01T01:00:00+01:00" })).expect(201);
+  const offset = (await create({ token: owner.accessToken }, { name: "x", expires_at: "2099-01-01T01:00:00+01:00" }))
+    .expect(201);
   equal(offset.get("expires_at"), "2099-01-01T00:00:00.000Z");
 });
 
@@ -211,7 +219,9 @@ test("a list of keys comes in pages, with every key once", async () => {
   }
   equal(seen.length, 7);
   equal(new Set(seen).size, 7);
-  const beyond = await suite.gateway.call("GET", "/v1/auth/keys?limit=3&after=key_unknown", { token: owner.accessToken });
+  const beyond = await suite.gateway.call("GET", "/v1/auth/keys?limit=3&after=key_unknown", {
+    token: owner.accessToken,
+  });
   deepEqual(beyond.expect(200).list("keys"), []);
 });
 

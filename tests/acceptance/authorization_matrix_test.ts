@@ -34,7 +34,10 @@ async function makeCredentials(): Promise<Credentials> {
   const { gateway } = suite;
   const owner = await newOwner(gateway);
   const key = async (body: Record<string, unknown>) => {
-    const answer = await gateway.call("POST", "/v1/auth/keys", { token: owner.accessToken, body: { name: "matrix", ...body } });
+    const answer = await gateway.call("POST", "/v1/auth/keys", {
+      token: owner.accessToken,
+      body: { name: "matrix", ...body },
+    });
     return { key: answer.expect(201).string("api_key"), id: answer.string("id") };
   };
   const whoami = (key: string) => gateway.call("GET", "/v1/auth/whoami", { key });
@@ -57,7 +60,16 @@ async function makeCredentials(): Promise<Credentials> {
   await until("the key has expired", () => Date.now() > end);
   await until("the operator's key is dead", async () => (await whoami(revokedOperator.key)).status === 401);
   const [dead, ended] = [revokedOperator.key, session.accessToken];
-  return { owner, revoked: revoked.key, expired: expired.key, operator: operator.key, revokedOperator: dead, ended, lacking, members };
+  return {
+    owner,
+    revoked: revoked.key,
+    expired: expired.key,
+    operator: operator.key,
+    revokedOperator: dead,
+    ended,
+    lacking,
+    members,
+  };
 }
 
 const call = (route: Route, options: CallOptions, namespace: string) =>
@@ -82,13 +94,19 @@ async function strangers(): Promise<readonly (readonly [string, CallOptions, cod
 function isChallenged(answer: Answer, code: string, who: string): void {
   equal(answer.status, 401, `${who}: ${answer.text}`);
   equal(answer.get("code"), code, who);
-  equal(answer.headers.get("www-authenticate"), code === "UNAUTHENTICATED" ? 'Bearer realm="gateway", charset="UTF-8"' : 'Bearer error="invalid_token"');
+  equal(
+    answer.headers.get("www-authenticate"),
+    code === "UNAUTHENTICATED" ? 'Bearer realm="gateway", charset="UTF-8"' : 'Bearer error="invalid_token"',
+  );
 }
 
 /** Past the door: what happens then is the operation's, but it is never a matter of credentials, and never our fault. */
 function isLetIn(answer: Answer, who: string): void {
   ok(answer.status < 500, `${who}: ${answer.status} ${answer.text}`);
-  ok(!["UNAUTHENTICATED", "INSUFFICIENT_SCOPE", "NAMESPACE_MISMATCH"].includes(codeOf(answer)), `${who}: ${answer.text}`);
+  ok(
+    !["UNAUTHENTICATED", "INSUFFICIENT_SCOPE", "NAMESPACE_MISMATCH"].includes(codeOf(answer)),
+    `${who}: ${answer.text}`,
+  );
 }
 
 const codeOf = ({ headers, text }: Answer): string =>
@@ -124,11 +142,16 @@ for (const route of routes) {
   if (route.access.kind === "authenticated") {
     test(`${nameOf(route)}: anyone who is known`, async () => {
       const { owner, operator, lacking } = await credentials();
-      for (const options of [{ token: owner.accessToken }, { key: owner.apiKey }, { key: lacking.get("")! }, { key: operator }]) {
+      for (
+        const options of [{ token: owner.accessToken }, { key: owner.apiKey }, { key: lacking.get("")! }, {
+          key: operator,
+        }]
+      ) {
         const answer = await call(route, options, owner.namespace);
         // Without a key in the request, this one route has nothing to exchange.
-        if (route.path === "/v1/auth/token" && "token" in options) isChallenged(answer, "UNAUTHENTICATED", "a token alone");
-        else isLetIn(answer, "a known caller");
+        if (route.path === "/v1/auth/token" && "token" in options) {
+          isChallenged(answer, "UNAUTHENTICATED", "a token alone");
+        } else isLetIn(answer, "a known caller");
       }
     });
   }
@@ -153,13 +176,23 @@ for (const route of routes) {
     const { owner, lacking } = await credentials();
     if (route.method === "DELETE" && route.path === "/v1/namespaces/:ns") return;
     isLetIn(await call(route, { token: owner.accessToken }, owner.namespace), "the owner's token");
-    if (role === undefined) isLetIn(await call(route, { key: lacking.get("")! }, owner.namespace), "a key with every scope");
+    if (role === undefined) {
+      isLetIn(await call(route, { key: lacking.get("")! }, owner.namespace), "a key with every scope");
+    }
   });
 
   if (param !== undefined) {
     test(`${nameOf(route)}: no other namespace`, async () => {
       const { owner, lacking } = await credentials();
-      for (const namespace of [uniqueName(), "default", owner.namespace.toUpperCase(), `${owner.namespace}%00`, "../" + owner.namespace]) {
+      for (
+        const namespace of [
+          uniqueName(),
+          "default",
+          owner.namespace.toUpperCase(),
+          `${owner.namespace}%00`,
+          "../" + owner.namespace,
+        ]
+      ) {
         for (const options of [{ token: owner.accessToken }, { key: lacking.get("")! }]) {
           isForbidden(await call(route, options, namespace), "NAMESPACE_MISMATCH", namespace);
         }
@@ -173,14 +206,18 @@ for (const route of routes) {
       isForbidden(await call(route, { key: lacking.get("")! }, owner.namespace), "FORBIDDEN", "a named key");
       for (const weaker of ROLES.slice(ROLES.indexOf(role) + 1)) {
         const { accessToken: token, apiKey: key } = members.get(weaker)!;
-        for (const options of [{ token }, { key }]) equal((await call(route, options, owner.namespace)).status, 403, weaker);
+        for (const options of [{ token }, { key }]) {
+          equal((await call(route, options, owner.namespace)).status, 403, weaker);
+        }
       }
     });
   }
 }
 
 test("every route says in one line what it does, under a heading, and is in the OpenAPI document", async () => {
-  const { paths } = (await suite.gateway.call("GET", "/openapi.json")).expect(200).body as { paths: Record<string, Record<string, Record<string, unknown>>> };
+  const { paths } = (await suite.gateway.call("GET", "/openapi.json")).expect(200).body as {
+    paths: Record<string, Record<string, Record<string, unknown>>>;
+  };
   const seen = new Set<string>();
   for (const route of routes) {
     const name = nameOf(route);
@@ -192,13 +229,16 @@ test("every route says in one line what it does, under a heading, and is in the 
     ok(entry, `${name} is not in the OpenAPI document`);
     equal(entry.summary, route.summary, name);
   }
-  const listed = Object.entries(paths).flatMap(([path, methods]) => Object.keys(methods).map((method) => `${method.toUpperCase()} ${path}`));
+  const listed = Object.entries(paths).flatMap(([path, methods]) =>
+    Object.keys(methods).map((method) => `${method.toUpperCase()} ${path}`)
+  );
   deepEqual(listed.filter((name) => !routes.some((route) => `${route.method} ${openApiPath(route)}` === name)), []);
 });
 
 test("what a credential of one namespace is told of another is the same whether it exists or not", async () => {
   const { owner } = await credentials();
-  const get = (namespace: string) => suite.gateway.call("GET", `/v1/namespaces/${namespace}`, { token: owner.accessToken });
+  const get = (namespace: string) =>
+    suite.gateway.call("GET", `/v1/namespaces/${namespace}`, { token: owner.accessToken });
   const [existing, invented] = [await get("default"), await get(uniqueName())];
   deepEqual({ ...existing.body, request_id: "" }, { ...invented.body, request_id: "" });
 });

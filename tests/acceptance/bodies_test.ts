@@ -7,7 +7,9 @@ import { ethereumWallet } from "../support/wallet.ts";
 
 const MAX = 1024 * 1024;
 const STALL = 400, WHOLE = 1200;
-const suite = gatewaySuite({ config: { http: { body: { max_bytes: "1MiB", stall_timeout: `${STALL}ms`, timeout: `${WHOLE}ms` } } } });
+const suite = gatewaySuite({
+  config: { http: { body: { max_bytes: "1MiB", stall_timeout: `${STALL}ms`, timeout: `${WHOLE}ms` } } },
+});
 const { test } = suite;
 const wallet = ethereumWallet().address;
 const post = (raw: string | Uint8Array<ArrayBuffer>) => suite.gateway.call("POST", "/v1/auth/challenge", { raw });
@@ -75,7 +77,9 @@ test("a body without end is answered at the limit, and costs no memory however l
 
 test("many bodies without end at once do not stop others", async () => {
   const connections = await Promise.all(Array.from({ length: 40 }, () => RawConnection.open(suite.gateway.url)));
-  await Promise.all(connections.map((connection) => connection.send(`${HEAD}Transfer-Encoding: chunked\r\n\r\n${chunk("{")}`)));
+  await Promise.all(
+    connections.map((connection) => connection.send(`${HEAD}Transfer-Encoding: chunked\r\n\r\n${chunk("{")}`)),
+  );
   (await suite.gateway.call("GET", "/v1/version")).expect(200);
   (await post(JSON.stringify({ wallet }))).expect(200);
   for (const connection of connections) isError(await connection.answer(), 408, "REQUEST_TIMEOUT");
@@ -137,7 +141,9 @@ test("a stranger's body is not even read", async () => {
     equal((await connection.answer({ deadline: STALL - 50 })).status, 401);
   });
   await withConnection(async (connection) => {
-    await connection.send("POST /v1/rqlite/exec HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 900000\r\n\r\n");
+    await connection.send(
+      "POST /v1/rqlite/exec HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 900000\r\n\r\n",
+    );
     // The runtime itself says to go on, before anyone is asked.
     equal((await connection.answer()).status, 100);
     equal((await connection.answer({ deadline: STALL - 50 })).status, 401);
@@ -158,8 +164,25 @@ test("what is not JSON is 400 and says so", async () => {
   const json = JSON.stringify({ wallet });
   const bytes = new TextEncoder().encode(json);
   const invalidUtf8 = Uint8Array.from([...bytes.slice(0, -2), 0xff, 0xfe, ...bytes.slice(-2)]);
-  const broken = ["", " ", "{", "}", "{'a':1}", "undefined", "NaN", json + "x", json + json, json.slice(0, -1), "\u0000", "{\"a\":\"\u0001\"}", "wallet=0x", "<xml/>"];
-  for (const raw of [...broken, invalidUtf8, new Uint8Array([0x1f, 0x8b, 8, 0]), new Uint8Array([0xff, 0xfe, 0x7b, 0])]) {
+  const broken = [
+    "",
+    " ",
+    "{",
+    "}",
+    "{'a':1}",
+    "undefined",
+    "NaN",
+    json + "x",
+    json + json,
+    json.slice(0, -1),
+    "\u0000",
+    '{"a":"\u0001"}',
+    "wallet=0x",
+    "<xml/>",
+  ];
+  for (
+    const raw of [...broken, invalidUtf8, new Uint8Array([0x1f, 0x8b, 8, 0]), new Uint8Array([0xff, 0xfe, 0x7b, 0])]
+  ) {
     const answer = (await post(raw)).expect(400);
     equal(answer.get("code"), "INVALID_JSON");
     match(answer.string("error"), /^invalid json body/);
@@ -181,11 +204,19 @@ test("JSON that is nested too deeply is refused, however deep", async () => {
 
 test("a body that is no object is a body with all fields wrong or missing", async () => {
   for (const raw of ["null", "{}"]) equal((await post(raw)).expect(400).get("details.0.field"), "wallet");
-  for (const raw of ["[]", "1", '"text"', "true", "[{}]"]) equal((await post(raw)).expect(400).get("details.0.field"), "body");
+  for (const raw of ["[]", "1", '"text"', "true", "[{}]"]) {
+    equal((await post(raw)).expect(400).get("details.0.field"), "body");
+  }
 });
 
 test("names that mean something to the language mean nothing here", async () => {
-  const hostile = ['"__proto__":{"wallet":"x","namespace":"evil"}', '"constructor":{"prototype":{"namespace":"evil"}}', '"toString":1', '"hasOwnProperty":null', '"__proto__":null'];
+  const hostile = [
+    '"__proto__":{"wallet":"x","namespace":"evil"}',
+    '"constructor":{"prototype":{"namespace":"evil"}}',
+    '"toString":1',
+    '"hasOwnProperty":null',
+    '"__proto__":null',
+  ];
   for (const member of hostile) {
     const answer = (await post(`{"wallet":"${wallet}",${member}}`)).expect(200);
     equal(answer.get("namespace"), "");
@@ -212,12 +243,15 @@ test("members that are not known are ignored, and no content type is asked for",
 test("a body where none is expected harms nobody", async () => {
   await using owner = await newOwner(suite.gateway);
   const request = (length: number) =>
-    `GET /v1/auth/whoami HTTP/1.1\r\nHost: x\r\nX-API-Key: ${owner.apiKey}\r\nContent-Length: ${length}\r\n\r\n${"x".repeat(length)}`;
+    `GET /v1/auth/whoami HTTP/1.1\r\nHost: x\r\nX-API-Key: ${owner.apiKey}\r\nContent-Length: ${length}\r\n\r\n${
+      "x".repeat(length)
+    }`;
   for (const length of [1, 1000, 200_000]) {
     await withConnection(async (connection) => {
       await connection.send(request(length));
       equal((await connection.answer()).status, 200);
     });
   }
-  (await suite.gateway.call("DELETE", "/v1/auth/keys/key_x", { token: owner.accessToken, body: { any: "thing" } })).expect(404);
+  (await suite.gateway.call("DELETE", "/v1/auth/keys/key_x", { token: owner.accessToken, body: { any: "thing" } }))
+    .expect(404);
 });

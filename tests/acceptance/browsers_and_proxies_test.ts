@@ -5,7 +5,10 @@ import { gatewaySuite } from "../support/suite.ts";
 /** The tests are the proxy here; 10.0.0.0/8 stands for the ones behind it. */
 const suite = gatewaySuite({
   config: {
-    http: { cors: { origins: ["https://app.example", "http://localhost:3000"] }, trusted_proxies: ["127.0.0.1/32", "10.0.0.0/8"] },
+    http: {
+      cors: { origins: ["https://app.example", "http://localhost:3000"] },
+      trusted_proxies: ["127.0.0.1/32", "10.0.0.0/8"],
+    },
     limits: { key: { rate: 0 }, address: { rate: 0.001, burst: 3 }, credentials: { rate: 0 } },
   },
 });
@@ -31,7 +34,16 @@ test("pages of the configured origins may read answers, and no others", async ()
     const preflight = await suite.gateway.call("OPTIONS", "/v1/rqlite/query", { headers: { origin } });
     equal(preflight.expect(204).headers.get("access-control-allow-origin"), origin);
   }
-  for (const origin of ["https://evil.example", "https://app.example.evil", "http://app.example", "null", "https://app.example:8443", ""]) {
+  for (
+    const origin of [
+      "https://evil.example",
+      "https://app.example.evil",
+      "http://app.example",
+      "null",
+      "https://app.example:8443",
+      "",
+    ]
+  ) {
     const { headers } = await suite.gateway.call("GET", "/health", { headers: { origin } });
     equal(headers.get("access-control-allow-origin"), null, origin);
     equal(headers.get("vary"), "Origin", "so that no cache gives one page another's answer");

@@ -13,7 +13,16 @@ const whoami = (key: string, gateway = suite.gateway) => gateway.call("GET", "/v
 
 test("keys create makes a key that a running gateway takes at once", async () => {
   await using owner = await newOwner(suite.gateway);
-  const made = await suite.gateway.cli("keys", "create", "--namespace", owner.namespace, "--name", "from the shell", "--scopes", "cache:read,cache:write");
+  const made = await suite.gateway.cli(
+    "keys",
+    "create",
+    "--namespace",
+    owner.namespace,
+    "--name",
+    "from the shell",
+    "--scopes",
+    "cache:read,cache:write",
+  );
   equal(made.code, 0, made.stderr);
   equal(made.stdout.trim().split("\n").length, 1);
   const line = JSON.parse(made.stdout);
@@ -68,7 +77,11 @@ test("an operator's key is revoked like any other", async () => {
   const { key, id } = await suite.gateway.makeKey("--operator");
   (await suite.gateway.call("GET", "/metrics", { key })).expect(200);
   equal((await suite.gateway.cli("keys", "revoke", id, "--operator")).code, 0);
-  await until("it is refused", async () => (await suite.gateway.call("GET", "/metrics", { key })).status === 401, 1_000);
+  await until(
+    "it is refused",
+    async () => (await suite.gateway.call("GET", "/metrics", { key })).status === 401,
+    1_000,
+  );
 });
 
 test("the command line says what is wrong with its arguments, and makes nothing", async () => {
@@ -94,7 +107,13 @@ test("the command line says what is wrong with its arguments, and makes nothing"
 
 test("a namespace of the command line's is a namespace that no wallet owns", async () => {
   const namespace = uniqueName();
-  const { key } = await suite.gateway.makeKey("--namespace", namespace, "--create-namespace", "--scopes", "namespace:admin");
+  const { key } = await suite.gateway.makeKey(
+    "--namespace",
+    namespace,
+    "--create-namespace",
+    "--scopes",
+    "namespace:admin",
+  );
   equal((await whoami(key)).expect(200).get("namespace"), namespace);
   equal((await tryToSignIn(suite.gateway, ethereumWallet(), namespace)).status, 403);
   (await suite.gateway.call("GET", "/v1/auth/keys", { key })).expect(200);
@@ -111,7 +130,9 @@ Deno.test({
     const key = made.expect(201).string("api_key");
     for (let i = 0; i < 3; i++) (await whoami(key, second)).expect(200);
     (await second.call("GET", "/v1/auth/whoami", { token: owner.accessToken })).expect(200);
-    (await suite.gateway.call("DELETE", `/v1/auth/keys/${made.string("id")}`, { token: owner.accessToken })).expect(200);
+    (await suite.gateway.call("DELETE", `/v1/auth/keys/${made.string("id")}`, { token: owner.accessToken })).expect(
+      200,
+    );
     await until("the key is refused", async () => (await whoami(key, second)).status === 401, 1_000);
     (await suite.gateway.call("POST", "/v1/auth/logout", { token: owner.accessToken })).expect(200);
     const dead = async () => (await second.call("GET", "/v1/auth/whoami", { token: owner.accessToken })).status === 401;

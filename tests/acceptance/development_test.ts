@@ -53,7 +53,10 @@ test("the key outlives a restart, and another data folder has another", async ()
 });
 
 test("in development the namespace default is everybody's", async () => {
-  const [one, two] = [await signIn(suite.gateway, ethereumWallet(), "default"), await signIn(suite.gateway, ethereumWallet(), "")];
+  const [one, two] = [
+    await signIn(suite.gateway, ethereumWallet(), "default"),
+    await signIn(suite.gateway, ethereumWallet(), ""),
+  ];
   for (const { accessToken, role } of [one, two]) {
     equal(role, "member");
     equal((await suite.gateway.call("GET", "/v1/auth/whoami", { token: accessToken })).get("namespace"), "default");

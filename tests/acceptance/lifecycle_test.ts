@@ -9,18 +9,24 @@ import { ethereumWallet } from "../support/wallet.ts";
 const suite = gatewaySuite({ driver: "sqlite" });
 const { test } = suite;
 const body = JSON.stringify({ wallet: ethereumWallet().address });
-const start = (http: Sections[string] = {}, more = {}) => TestGateway.start({ driver: "sqlite", config: { http }, ...more });
+const start = (http: Sections[string] = {}, more = {}) =>
+  TestGateway.start({ driver: "sqlite", config: { http }, ...more });
 
 /** A request under way: its body has begun, and its end is the test's to send. */
 async function halfARequest(url: string): Promise<{ connection: RawConnection; finish: () => Promise<boolean> }> {
   const connection = await RawConnection.open(url);
-  await connection.send(`POST /v1/auth/challenge HTTP/1.1\r\nHost: x\r\nContent-Length: ${body.length}\r\n\r\n${body.slice(0, 10)}`);
+  await connection.send(
+    `POST /v1/auth/challenge HTTP/1.1\r\nHost: x\r\nContent-Length: ${body.length}\r\n\r\n${body.slice(0, 10)}`,
+  );
   return { connection, finish: () => connection.send(body.slice(10)) };
 }
 
 /** Resolves when nobody listens there any more. */
 const refused = (url: string) =>
-  until("new connections are refused", () => RawConnection.open(url).then((open) => open.close().then(() => false), () => true));
+  until(
+    "new connections are refused",
+    () => RawConnection.open(url).then((open) => open.close().then(() => false), () => true),
+  );
 
 async function withFolder(run: (folder: string) => Promise<void>): Promise<void> {
   const folder = await Deno.makeTempDir({ prefix: "orama-lifecycle-" });
@@ -55,7 +61,9 @@ function slowNode() {
 async function slowSignIn(gateway: TestGateway) {
   const wallet = ethereumWallet();
   const proved = await proof(gateway, wallet, "slow");
-  return gateway.call("POST", "/v1/auth/verify", { body: { ...proved, signature: ethereumWallet().sign(String(proved.nonce)) } });
+  return gateway.call("POST", "/v1/auth/verify", {
+    body: { ...proved, signature: ethereumWallet().sign(String(proved.nonce)) },
+  });
 }
 
 test("a gateway that is told to stop finishes what runs, takes nothing new, and ends well", async () => {
@@ -167,7 +175,13 @@ test("what was acknowledged is there after kill -9", async () => {
 });
 
 test("a second gateway on one data folder refuses to start, and harms nobody", async () => {
-  const { code, stdout, stderr } = await runProgram(["serve", "--listen", "127.0.0.1:0", "--data", suite.gateway.dataFolder]);
+  const { code, stdout, stderr } = await runProgram([
+    "serve",
+    "--listen",
+    "127.0.0.1:0",
+    "--data",
+    suite.gateway.dataFolder,
+  ]);
   equal(code, 1);
   equal(stdout, "");
   match(stderr, /is in use by another gateway \(process \d+\)/);

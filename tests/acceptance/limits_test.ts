@@ -8,7 +8,11 @@ import { ethereumWallet } from "../support/wallet.ts";
 
 const suite = gatewaySuite({
   config: {
-    limits: { key: { rate: 2, burst: 10 }, address: { rate: 1000, burst: 1000 }, credentials: { rate: 1000, burst: 1000 } },
+    limits: {
+      key: { rate: 2, burst: 10 },
+      address: { rate: 1000, burst: 1000 },
+      credentials: { rate: 1000, burst: 1000 },
+    },
   },
 });
 const { test } = suite;
@@ -16,7 +20,10 @@ const whoami = (gateway: TestGateway, key: string) => gateway.call("GET", "/v1/a
 
 /** Starts a gateway with limits of its own. */
 const withLimits = (limits: Record<string, unknown>) =>
-  TestGateway.start({ driver: "sqlite", config: { limits: { key: { rate: 0 }, address: { rate: 0 }, credentials: { rate: 0 }, ...limits } } });
+  TestGateway.start({
+    driver: "sqlite",
+    config: { limits: { key: { rate: 0 }, address: { rate: 0 }, credentials: { rate: 0 }, ...limits } },
+  });
 
 function isLimited(answer: Answer): void {
   equal(answer.status, 429, answer.text);
@@ -26,7 +33,9 @@ function isLimited(answer: Answer): void {
 }
 
 async function keyOf({ accessToken: token }: SignedIn): Promise<string> {
-  return (await suite.gateway.call("POST", "/v1/auth/keys", { token, body: { name: "x" } })).expect(201).string("api_key");
+  return (await suite.gateway.call("POST", "/v1/auth/keys", { token, body: { name: "x" } })).expect(201).string(
+    "api_key",
+  );
 }
 
 test("each answer says how many requests its key has left", async () => {
@@ -94,7 +103,16 @@ test("routes that give or take credentials have the strict limit, counted for th
   const ask = () => gateway.call("POST", "/v1/auth/challenge", { body: { wallet: ethereumWallet().address } });
   for (let i = 0; i < 6; i++) match((await ask()).expect(200).headers.get("ratelimit")!, /^"credentials";r=/);
   isLimited(await ask());
-  for (const path of ["/v1/auth/verify", "/v1/auth/refresh", "/v1/auth/logout", "/v1/auth/api-key", "/v1/auth/register", "/v1/auth/login/token"]) {
+  for (
+    const path of [
+      "/v1/auth/verify",
+      "/v1/auth/refresh",
+      "/v1/auth/logout",
+      "/v1/auth/api-key",
+      "/v1/auth/register",
+      "/v1/auth/login/token",
+    ]
+  ) {
     isLimited(await gateway.call("POST", path, { body: {} }));
   }
   isLimited(await gateway.call("POST", "/v1/auth/token", { key: await gateway.defaultKey() }));
@@ -105,7 +123,11 @@ test("without configured proxies, X-Forwarded-For changes nobody's limit", async
   await using gateway = await withLimits({ address: { rate: 0.01, burst: 5 } });
   const statuses = [];
   for (let i = 0; i < 10; i++) {
-    const headers = { "x-forwarded-for": `203.0.113.${i}`, forwarded: `for=203.0.113.${i}`, "x-real-ip": `203.0.113.${i}` };
+    const headers = {
+      "x-forwarded-for": `203.0.113.${i}`,
+      forwarded: `for=203.0.113.${i}`,
+      "x-real-ip": `203.0.113.${i}`,
+    };
     statuses.push((await gateway.call("GET", "/v1/version", { headers })).status);
   }
   equal(statuses.filter((status) => status === 200).length, 5);

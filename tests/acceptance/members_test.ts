@@ -9,7 +9,8 @@ const set = (token: string, namespace: string, wallet: string, role: unknown) =>
   suite.gateway.call("PUT", `/v1/namespaces/${namespace}/members/${wallet}`, { token, body: { role } });
 const remove = (token: string, namespace: string, wallet: string) =>
   suite.gateway.call("DELETE", `/v1/namespaces/${namespace}/members/${wallet}`, { token });
-const whoami = (credential: { key?: string; token?: string }) => suite.gateway.call("GET", "/v1/auth/whoami", credential);
+const whoami = (credential: { key?: string; token?: string }) =>
+  suite.gateway.call("GET", "/v1/auth/whoami", credential);
 const sum = (address: string) => `0x${address.slice(2).toUpperCase()}`;
 
 test("members have the scopes of their role", async () => {
@@ -58,7 +59,10 @@ test("an admin runs members, but makes, changes and removes no owner", async () 
   (await set(admin.accessToken, namespace, owner.wallet.address, "viewer")).expect(403);
   (await remove(admin.accessToken, namespace, owner.wallet.address)).expect(403);
   (await remove(admin.accessToken, namespace, other)).expect(200);
-  equal((await suite.gateway.call("GET", `/v1/namespaces/${namespace}/audit`, { token: admin.accessToken })).status, 403);
+  equal(
+    (await suite.gateway.call("GET", `/v1/namespaces/${namespace}/audit`, { token: admin.accessToken })).status,
+    403,
+  );
 });
 
 test("the last owner stays", async () => {
@@ -84,7 +88,11 @@ test("of two owners who leave at once, one stays", async () => {
     deepEqual(answers.map(({ status }) => status).sort(), [200, 409], answers.map(({ text }) => text).join());
     if (answers[0].status === 200) {
       (await set(second.accessToken, namespace, owner.wallet.address, "owner")).expect(200);
-      (await remove((await signIn(suite.gateway, owner.wallet, namespace)).accessToken, namespace, second.wallet.address)).expect(200);
+      (await remove(
+        (await signIn(suite.gateway, owner.wallet, namespace)).accessToken,
+        namespace,
+        second.wallet.address,
+      )).expect(200);
     } else (await tryToSignIn(suite.gateway, second.wallet, namespace)).expect(403);
   }
 });
@@ -102,7 +110,9 @@ test("an owner hands a namespace over", async () => {
 test("a removed member's token, key and session are dead at once", async () => {
   await using owner = await newOwner(suite.gateway);
   const member = await newMember(suite.gateway, owner, "member");
-  const token = (await suite.gateway.call("POST", "/v1/auth/token", { key: member.apiKey })).expect(200).string("token");
+  const token = (await suite.gateway.call("POST", "/v1/auth/token", { key: member.apiKey })).expect(200).string(
+    "token",
+  );
   const credentials = [{ token: member.accessToken }, { key: member.apiKey }, { token }];
   for (const credential of credentials) (await whoami(credential)).expect(200);
   (await remove(owner.accessToken, owner.namespace, member.wallet.address)).expect(200);
@@ -177,7 +187,10 @@ test("what is no wallet, or mistyped, becomes no member", async () => {
 test("the audit log tells an owner who did what, and to nobody else", async () => {
   await using owner = await newOwner(suite.gateway);
   const member = await newMember(suite.gateway, owner, "member");
-  const made = await suite.gateway.call("POST", "/v1/auth/keys", { token: owner.accessToken, body: { name: "audited" } });
+  const made = await suite.gateway.call("POST", "/v1/auth/keys", {
+    token: owner.accessToken,
+    body: { name: "audited" },
+  });
   await suite.gateway.call("DELETE", `/v1/auth/keys/${made.string("id")}`, { token: owner.accessToken });
   (await remove(owner.accessToken, owner.namespace, member.wallet.address)).expect(200);
   const path = `/v1/namespaces/${owner.namespace}/audit`;
@@ -211,7 +224,9 @@ test("the audit log comes in pages, with every event once", async () => {
   const all = (await suite.gateway.call("GET", path, { token: owner.accessToken })).expect(200);
   const seen: unknown[] = [];
   for (let before = ""; seen.length < 100;) {
-    const page = (await suite.gateway.call("GET", `${path}?limit=3${before}`, { token: owner.accessToken })).expect(200);
+    const page = (await suite.gateway.call("GET", `${path}?limit=3${before}`, { token: owner.accessToken })).expect(
+      200,
+    );
     seen.push(...page.list("events").map(({ id }) => id));
     if (page.get("next") === null) break;
     before = `&before=${page.get("next")}`;

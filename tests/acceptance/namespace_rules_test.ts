@@ -10,16 +10,21 @@ const { test } = suite;
 test("a wallet owns as many namespaces as it may, by whichever door", async () => {
   const wallet = ethereumWallet();
   const first = await signIn(suite.gateway, wallet, uniqueName());
-  const create = (name: string) => suite.gateway.call("POST", "/v1/namespaces", { token: first.accessToken, body: { name } });
+  const create = (name: string) =>
+    suite.gateway.call("POST", "/v1/namespaces", { token: first.accessToken, body: { name } });
   (await create(uniqueName())).expect(201);
   equal((await create(uniqueName())).expect(403).get("code"), "FORBIDDEN");
-  match((await tryToSignIn(suite.gateway, wallet, uniqueName())).expect(403).string("error"), /2 namespaces, which is the limit/);
-  (await signIn(suite.gateway, wallet, first.namespace));
+  match(
+    (await tryToSignIn(suite.gateway, wallet, uniqueName())).expect(403).string("error"),
+    /2 namespaces, which is the limit/,
+  );
+  await signIn(suite.gateway, wallet, first.namespace);
 });
 
 test("of many namespaces at once, no more are made than a wallet may own", async () => {
   const owner = await newOwner(suite.gateway);
-  const create = () => suite.gateway.call("POST", "/v1/namespaces", { token: owner.accessToken, body: { name: uniqueName() } });
+  const create = () =>
+    suite.gateway.call("POST", "/v1/namespaces", { token: owner.accessToken, body: { name: uniqueName() } });
   const answers = await Promise.all(Array.from({ length: 6 }, create));
   deepEqual(answers.map(({ status }) => status).sort(), [201, 403, 403, 403, 403, 403]);
 });

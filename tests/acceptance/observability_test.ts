@@ -93,7 +93,12 @@ test("what a client invents becomes no label, and what a tenant is called stands
   equal(text.toLowerCase().includes(marker.toLowerCase()), false);
   equal(text.includes(owner.wallet.address), false);
   const methods = new Set([...text.matchAll(/method="([^"]*)"/g)].map(([, method]) => method));
-  ok([...methods].every((method) => ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "OTHER"].includes(method!)), [...methods].join());
+  ok(
+    [...methods].every((method) =>
+      ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "OTHER"].includes(method!)
+    ),
+    [...methods].join(),
+  );
   const routes = new Set([...text.matchAll(/route="([^"]*)"/g)].map(([, route]) => route));
   ok(routes.has("*") && routes.has("/v1/namespaces/:ns"), [...routes].join());
 });

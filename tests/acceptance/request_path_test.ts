@@ -13,7 +13,9 @@ const get = (path: string, headers: Record<string, string> = {}) => suite.gatewa
 async function logLine(requestId: string): Promise<Record<string, unknown>> {
   let line: string | undefined;
   await until("the request is logged", () => {
-    line = suite.gateway.log().split("\n").find((one) => one.includes('"part":"access"') && one.includes(`"${requestId}"`));
+    line = suite.gateway.log().split("\n").find((one) =>
+      one.includes('"part":"access"') && one.includes(`"${requestId}"`)
+    );
     return line !== undefined;
   });
   return JSON.parse(line!);
@@ -21,7 +23,20 @@ async function logLine(requestId: string): Promise<Record<string, unknown>> {
 
 test("a path that is not there is 401 to strangers and 404 to those who are known", async () => {
   await using owner = await newOwner(suite.gateway);
-  for (const path of ["/", "/nothing", "/v1", "/v1/", "/v1/auth", "/v1/auth/whoami/", "/v1/cache/dmap/x", "/favicon.ico", "/.env", "/v1/namespaces/a/b"]) {
+  for (
+    const path of [
+      "/",
+      "/nothing",
+      "/v1",
+      "/v1/",
+      "/v1/auth",
+      "/v1/auth/whoami/",
+      "/v1/cache/dmap/x",
+      "/favicon.ico",
+      "/.env",
+      "/v1/namespaces/a/b",
+    ]
+  ) {
     const stranger = await get(path);
     equal(stranger.expect(401).get("code"), "UNAUTHENTICATED", path);
     equal(stranger.headers.get("www-authenticate"), 'Bearer realm="gateway", charset="UTF-8"');
@@ -97,9 +112,25 @@ test("every answer has an id, the client's own where it is well formed", async (
 });
 
 test("an id that could forge something is replaced", async () => {
-  const request = (value: string) => `GET /health HTTP/1.1\r\nHost: x\r\nX-Request-ID: ${value}\r\nConnection: close\r\n\r\n`;
-  const hostile = ["", "a b", "a\tb", '"},{"level":"error', "a;b", "../x", "g".repeat(129), "ü", "<script>", "%0d%0a", "{}", "a,b"];
-  const given = await Promise.all(hostile.map(async (id) => (await rawRequest(suite.gateway.url, request(id))).headers.get("x-request-id")!));
+  const request = (value: string) =>
+    `GET /health HTTP/1.1\r\nHost: x\r\nX-Request-ID: ${value}\r\nConnection: close\r\n\r\n`;
+  const hostile = [
+    "",
+    "a b",
+    "a\tb",
+    '"},{"level":"error',
+    "a;b",
+    "../x",
+    "g".repeat(129),
+    "ü",
+    "<script>",
+    "%0d%0a",
+    "{}",
+    "a,b",
+  ];
+  const given = await Promise.all(
+    hostile.map(async (id) => (await rawRequest(suite.gateway.url, request(id))).headers.get("x-request-id")!),
+  );
   for (const [i, id] of given.entries()) {
     notEqual(id, hostile[i]);
     match(id, /^[A-Za-z0-9._~-]{1,128}$/, hostile[i]);
@@ -109,7 +140,8 @@ test("an id that could forge something is replaced", async () => {
 });
 
 test("two ids of the client's make none", async () => {
-  const request = "GET /health HTTP/1.1\r\nHost: x\r\nX-Request-ID: one\r\nX-Request-ID: two\r\nConnection: close\r\n\r\n";
+  const request =
+    "GET /health HTTP/1.1\r\nHost: x\r\nX-Request-ID: one\r\nX-Request-ID: two\r\nConnection: close\r\n\r\n";
   const id = (await rawRequest(suite.gateway.url, request)).headers.get("x-request-id")!;
   ok(!id.includes("one") && !id.includes("two"), id);
 });
@@ -128,7 +160,13 @@ test("a trace goes on in the log", async () => {
 
 test("a trace that is none is dropped", async () => {
   const zero = "0".repeat(32);
-  const broken = [`00-${zero}-00f067aa0ba902b7-01`, "garbage", `ff-${"a".repeat(32)}-00f067aa0ba902b7-01`, `00-${"A".repeat(32)}-00f067aa0ba902b7-01`, `00-${"a".repeat(32)}-${"0".repeat(16)}-01`];
+  const broken = [
+    `00-${zero}-00f067aa0ba902b7-01`,
+    "garbage",
+    `ff-${"a".repeat(32)}-00f067aa0ba902b7-01`,
+    `00-${"A".repeat(32)}-00f067aa0ba902b7-01`,
+    `00-${"a".repeat(32)}-${"0".repeat(16)}-01`,
+  ];
   for (const [i, traceparent] of broken.entries()) {
     (await get("/v1/version", { "x-request-id": `untraced-${i}`, traceparent })).expect(200);
     equal((await logLine(`untraced-${i}`)).trace_id, undefined, traceparent);
@@ -137,7 +175,9 @@ test("a trace that is none is dropped", async () => {
 
 test("the log says who called what, without the query", async () => {
   await using owner = await newOwner(suite.gateway);
-  await suite.gateway.call("GET", `/v1/auth/whoami?api_key=${owner.apiKey}`, { headers: { "x-request-id": "with-a-query" } });
+  await suite.gateway.call("GET", `/v1/auth/whoami?api_key=${owner.apiKey}`, {
+    headers: { "x-request-id": "with-a-query" },
+  });
   const line = await logLine("with-a-query");
   equal(line.namespace, owner.namespace);
   match(String(line.credential), /^key_/);
@@ -168,7 +208,9 @@ function isError(answer: Answer, type: string): void {
 }
 
 test("an error says what, in words and in a code, with the request's id", async () => {
-  for (const path of ["/nothing", "/v1/auth/whoami", "/metrics", "/v1/auth/login"]) isError(await get(path), "application/json");
+  for (const path of ["/nothing", "/v1/auth/whoami", "/metrics", "/v1/auth/login"]) {
+    isError(await get(path), "application/json");
+  }
   isError(await suite.gateway.call("POST", "/v1/auth/challenge", { body: {} }), "application/json");
 });
 
@@ -180,7 +222,9 @@ test("who asks for problem+json gets it, for errors alone", async () => {
 });
 
 test("many requests come over one connection", async () => {
-  const requests = ["/health", "/v1/version", "/nothing", "/health"].map((path) => `GET ${path} HTTP/1.1\r\nHost: x\r\n\r\n`).join("");
+  const requests = ["/health", "/v1/version", "/nothing", "/health"].map((path) =>
+    `GET ${path} HTTP/1.1\r\nHost: x\r\n\r\n`
+  ).join("");
   const connection = await RawConnection.open(suite.gateway.url);
   await connection.send(requests);
   const statuses = [];

@@ -16,13 +16,23 @@ async function useEverySecret(gateway: TestGateway): Promise<void> {
   const { namespace, accessToken: token, apiKey: key, refreshToken } = owner;
   const solana = solanaWallet();
   await gateway.call("POST", "/v1/auth/verify", { body: await proof(gateway, solana, namespace) });
-  await gateway.call("POST", "/v1/auth/verify", { body: await proof(gateway, ethereumWallet(), namespace, { form: "message" }) });
-  const named = await gateway.call("POST", "/v1/auth/keys", { token, body: { name: "x", scopes: ["namespace:admin"] } });
+  await gateway.call("POST", "/v1/auth/verify", {
+    body: await proof(gateway, ethereumWallet(), namespace, { form: "message" }),
+  });
+  const named = await gateway.call("POST", "/v1/auth/keys", {
+    token,
+    body: { name: "x", scopes: ["namespace:admin"] },
+  });
   await gateway.call("POST", `/v1/auth/keys/${named.string("id")}/rotate`, { token });
   const verifier = "v".repeat(20) + crypto.randomUUID();
   gateway.secrets.note(verifier);
   const code_challenge = createHash("sha256").update(verifier).digest("base64url");
-  const login = { ...await proof(gateway, owner.wallet, namespace), callback: CALLBACK, code_challenge, code_challenge_method: "S256" };
+  const login = {
+    ...await proof(gateway, owner.wallet, namespace),
+    callback: CALLBACK,
+    code_challenge,
+    code_challenge_method: "S256",
+  };
   const code = (await gateway.call("POST", "/v1/auth/login/code", { body: login })).expect(200).string("code");
   const redeem = { code, code_verifier: verifier, callback: CALLBACK };
   (await gateway.call("POST", "/v1/auth/login/token", { body: redeem })).expect(200);
@@ -85,10 +95,16 @@ test("nor in a log for eyes", async () => {
 
 test("keys, tokens and refresh tokens are kept as hashes alone", async () => {
   const owner = await newOwner(suite.gateway);
-  const refreshed = await suite.gateway.call("POST", "/v1/auth/refresh", { body: { refresh_token: owner.refreshToken } });
+  const refreshed = await suite.gateway.call("POST", "/v1/auth/refresh", {
+    body: { refresh_token: owner.refreshToken },
+  });
   const secrets = [owner.apiKey.slice(3, 27), owner.accessToken, owner.refreshToken, refreshed.string("refresh_token")];
-  const names = [...Deno.readDirSync(suite.gateway.dataFolder)].map(({ name }) => name).filter((name) => name.startsWith("control"));
-  const texts = names.map((name) => new TextDecoder("latin1").decode(Deno.readFileSync(`${suite.gateway.dataFolder}/${name}`)));
+  const names = [...Deno.readDirSync(suite.gateway.dataFolder)].map(({ name }) => name).filter((name) =>
+    name.startsWith("control")
+  );
+  const texts = names.map((name) =>
+    new TextDecoder("latin1").decode(Deno.readFileSync(`${suite.gateway.dataFolder}/${name}`))
+  );
   ok(texts.some((text) => text.includes(owner.namespace)), "the files hold what they should");
   for (const text of texts) for (const secret of secrets) equal(text.includes(secret), false);
 });

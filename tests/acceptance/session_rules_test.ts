@@ -22,7 +22,9 @@ test("after the grace, a refresh token that is used again ends its session", asy
   equal((await refresh(next.string("refresh_token"))).status, 401);
   equal((await whoami(next.string("access_token"))).status, 401);
   const audit = await signIn(suite.gateway, owner.wallet, owner.namespace);
-  const events = await suite.gateway.call("GET", `/v1/namespaces/${owner.namespace}/audit`, { token: audit.accessToken });
+  const events = await suite.gateway.call("GET", `/v1/namespaces/${owner.namespace}/audit`, {
+    token: audit.accessToken,
+  });
   equal(events.list("events").filter(({ action }) => action === "session.reuse_detected").length, 1);
 });
 

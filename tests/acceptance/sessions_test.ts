@@ -1,5 +1,5 @@
 import { deepEqual, equal, match, notEqual, ok } from "node:assert/strict";
-import { newOwner, signIn, type SignedIn, uniqueName } from "../support/accounts.ts";
+import { newOwner, type SignedIn, signIn, uniqueName } from "../support/accounts.ts";
 import type { Answer } from "../support/client.ts";
 import { decodeToken } from "../support/signing_key.ts";
 import { anyGatewaySuite } from "../support/suite.ts";
@@ -7,8 +7,10 @@ import { ethereumWallet } from "../support/wallet.ts";
 
 const suite = anyGatewaySuite();
 const { test } = suite;
-const refresh = (refresh_token: string, more = {}) => suite.gateway.call("POST", "/v1/auth/refresh", { body: { refresh_token, ...more } });
-const logout = (options: Parameters<typeof suite.gateway.call>[2]) => suite.gateway.call("POST", "/v1/auth/logout", options);
+const refresh = (refresh_token: string, more = {}) =>
+  suite.gateway.call("POST", "/v1/auth/refresh", { body: { refresh_token, ...more } });
+const logout = (options: Parameters<typeof suite.gateway.call>[2]) =>
+  suite.gateway.call("POST", "/v1/auth/logout", options);
 const isAlive = async (token: string) => (await suite.gateway.call("GET", "/v1/auth/whoami", { token })).status === 200;
 
 function isRefused(answer: Answer): void {
@@ -98,7 +100,8 @@ test("what is no refresh token is refused", async () => {
 test("without a body, who is signed in gets another access token", async () => {
   await using owner = await newOwner(suite.gateway);
   for (const options of [{}, { body: {} }, { raw: "" }, { headers: { "content-type": "application/json" } }]) {
-    const answer = (await suite.gateway.call("POST", "/v1/auth/refresh", { token: owner.accessToken, ...options })).expect(200);
+    const answer = (await suite.gateway.call("POST", "/v1/auth/refresh", { token: owner.accessToken, ...options }))
+      .expect(200);
     equal(answer.get("token"), answer.get("access_token"));
     equal(answer.get("refresh_token"), undefined);
     ok(await isAlive(answer.string("token")));
@@ -146,7 +149,9 @@ test("logout with an unknown token is no error, and ends nothing", async () => {
 test("logout with all ends every session of the wallet in the token's namespace, whatever the body names", async () => {
   await using owner = await newOwner(suite.gateway);
   const second = await signIn(suite.gateway, owner.wallet, owner.namespace);
-  (await logout({ token: owner.accessToken, key: owner.apiKey, body: { all: true, namespace: "default" } })).expect(200);
+  (await logout({ token: owner.accessToken, key: owner.apiKey, body: { all: true, namespace: "default" } })).expect(
+    200,
+  );
   for (const { accessToken, refreshToken } of [owner, second]) {
     equal(await isAlive(accessToken), false);
     isRefused(await refresh(refreshToken));
@@ -219,5 +224,8 @@ test("sessions of another wallet can be neither seen nor ended", async () => {
 
 test("a key has no sessions", async () => {
   await using owner = await newOwner(suite.gateway);
-  equal((await suite.gateway.call("GET", "/v1/auth/sessions", { key: owner.apiKey })).expect(403).get("code"), "FORBIDDEN");
+  equal(
+    (await suite.gateway.call("GET", "/v1/auth/sessions", { key: owner.apiKey })).expect(403).get("code"),
+    "FORBIDDEN",
+  );
 });

@@ -100,7 +100,9 @@ test("signatures that are none are refused, whatever they are", async () => {
   const broken = ["x", "0x", signature.slice(0, -2), signature + "00", signature.replace("0x", "0y"), "ü".repeat(65)];
   const ends = ["02", "1d", "25", "ff"].map((v) => signature.slice(0, -2) + v);
   const zeros = "0x" + "00".repeat(64) + "1b";
-  for (const wrong of [...broken, ...ends, zeros, "A".repeat(10_000)]) isRefused(await verify({ ...body, signature: wrong }));
+  for (const wrong of [...broken, ...ends, zeros, "A".repeat(10_000)]) {
+    isRefused(await verify({ ...body, signature: wrong }));
+  }
 });
 
 test("another chain's signature is refused", async () => {
@@ -120,7 +122,12 @@ test("a chain that is not known, or another one than the address is of, is a mis
   const unknown = (await verify({ ...body, chain_type: "BTC" })).expect(400);
   equal(field(unknown), "chain_type");
   equal(field((await verify({ ...body, chain_type: "SOL" })).expect(400)), "wallet");
-  equal(field((await verify({ ...await proof(suite.gateway, solanaWallet(), uniqueName()), chain_type: "ETH" })).expect(400)), "wallet");
+  equal(
+    field(
+      (await verify({ ...await proof(suite.gateway, solanaWallet(), uniqueName()), chain_type: "ETH" })).expect(400),
+    ),
+    "wallet",
+  );
 });
 
 test("a message that was changed in any line is refused, and uses nothing up", async () => {
@@ -155,7 +162,14 @@ test("a message that names two namespaces is refused", async () => {
 
 test("a text that is no message is 400 and says which line is wrong", async () => {
   const wallet = ethereumWallet();
-  for (const message of ["hello", "a\r\nb", "x".repeat(9000), "gateway wants you to sign in with your Ethereum account:\n0x12"]) {
+  for (
+    const message of [
+      "hello",
+      "a\r\nb",
+      "x".repeat(9000),
+      "gateway wants you to sign in with your Ethereum account:\n0x12",
+    ]
+  ) {
     const answer = (await verify({ message, signature: wallet.sign(message) })).expect(400);
     equal(answer.get("details.0.field"), "message");
   }
@@ -169,7 +183,9 @@ test("a second wallet does not get into a namespace that has an owner, by any do
     const answer = (await suite.gateway.call("POST", path, { body })).expect(403);
     equal(answer.get("code"), "FORBIDDEN");
   }
-  const members = await suite.gateway.call("GET", `/v1/namespaces/${owner.namespace}/members`, { token: owner.accessToken });
+  const members = await suite.gateway.call("GET", `/v1/namespaces/${owner.namespace}/members`, {
+    token: owner.accessToken,
+  });
   deepEqual(members.list("members").map(({ wallet }) => wallet), [owner.wallet.address]);
 });
 
@@ -187,9 +203,26 @@ test("of two wallets that name a new namespace at once, one owns it", async () =
 
 test("names that are no names of namespaces are 400 and make nothing", async () => {
   const wallet = ethereumWallet();
-  const hostile = ["../x", "a/b", "a:b", "a.b", "-a", "_a", "a b", "ä", "a'--", "%2e%2e", "__proto__", "a+b", "a&b", "a#b"];
+  const hostile = [
+    "../x",
+    "a/b",
+    "a:b",
+    "a.b",
+    "-a",
+    "_a",
+    "a b",
+    "ä",
+    "a'--",
+    "%2e%2e",
+    "__proto__",
+    "a+b",
+    "a&b",
+    "a#b",
+  ];
   for (const namespace of hostile) {
-    const asked = await suite.gateway.call("POST", "/v1/auth/challenge", { body: { wallet: wallet.address, namespace } });
+    const asked = await suite.gateway.call("POST", "/v1/auth/challenge", {
+      body: { wallet: wallet.address, namespace },
+    });
     const given = await verify({ ...await proof(suite.gateway, wallet, uniqueName()), namespace });
     for (const answer of [asked, given]) {
       equal(answer.status, 400, `${JSON.stringify(namespace)}: ${answer.text}`);

@@ -34,7 +34,15 @@ test("the message of a challenge says what is configured, and the namespace it i
   const namespace = uniqueName();
   const message = (await challenge(suite.gateway, ethereumWallet(), namespace)).string("message");
   const { host } = new URL(suite.gateway.url);
-  for (const line of [`URI: ${suite.gateway.url}`, "Version: 1", "Chain ID: 1", "Welcome to the tests.", `- urn:orama:namespace:${namespace}`]) {
+  for (
+    const line of [
+      `URI: ${suite.gateway.url}`,
+      "Version: 1",
+      "Chain ID: 1",
+      "Welcome to the tests.",
+      `- urn:orama:namespace:${namespace}`,
+    ]
+  ) {
     equal(message.split("\n").includes(line), true, `${line} in\n${message}`);
   }
   equal(message.split(" ")[0], host);
@@ -42,7 +50,11 @@ test("the message of a challenge says what is configured, and the namespace it i
 
 test("a host that the client invents gets into no message", async () => {
   const body = { wallet: ethereumWallet().address };
-  const headers = { origin: "https://evil.example", "x-forwarded-host": "evil.example", forwarded: "host=evil.example" };
+  const headers = {
+    origin: "https://evil.example",
+    "x-forwarded-host": "evil.example",
+    forwarded: "host=evil.example",
+  };
   const answer = await suite.gateway.call("POST", "/v1/auth/challenge", { body, headers });
   equal(answer.expect(200).text.includes("evil.example"), false);
 });
@@ -50,10 +62,15 @@ test("a host that the client invents gets into no message", async () => {
 test("a trusted application's page signs in under its own name", async () => {
   const wallet = ethereumWallet(), namespace = uniqueName();
   const body = { wallet: wallet.address, namespace };
-  const asked = await suite.gateway.call("POST", "/v1/auth/challenge", { body, headers: { origin: "https://app.example" } });
+  const asked = await suite.gateway.call("POST", "/v1/auth/challenge", {
+    body,
+    headers: { origin: "https://app.example" },
+  });
   const message = asked.string("message");
   equal(message.split(" ")[0], "app.example");
-  const answer = await suite.gateway.call("POST", "/v1/auth/verify", { body: { message, signature: wallet.sign(message) } });
+  const answer = await suite.gateway.call("POST", "/v1/auth/verify", {
+    body: { message, signature: wallet.sign(message) },
+  });
   await using _owner = await newOwner(suite.gateway, namespace, wallet);
   equal(answer.expect(200).get("namespace"), namespace);
 });

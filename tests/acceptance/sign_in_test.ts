@@ -6,7 +6,8 @@ import { ethereumWallet, solanaWallet, type TestWallet } from "../support/wallet
 const suite = anyGatewaySuite();
 const { test } = suite;
 const WALLETS: readonly [string, () => TestWallet][] = [["ETH", ethereumWallet], ["SOL", solanaWallet]];
-const checksummed = (address: string) => address.replace(/[a-f]/g, (letter) => letter.toUpperCase()).replace("0X", "0x");
+const checksummed = (address: string) =>
+  address.replace(/[a-f]/g, (letter) => letter.toUpperCase()).replace("0X", "0x");
 
 test("the wallets of these tests sign as the wire format's vectors say", () => {
   const nonce = "q0dVx7m2R1yQ3cXnVbWkYtL8sZpA5hJ4uE6iG9oTfDw";
@@ -57,7 +58,10 @@ for (const [chain, make] of WALLETS) {
       const wallet = make(), namespace = uniqueName();
       await using owner = await newOwner(suite.gateway, namespace, wallet);
       const answer = (await tryToSignIn(suite.gateway, wallet, namespace, form)).expect(200);
-      equal(answer.get("subject"), wallet.address.startsWith("0x") && form === "message" ? answer.get("subject") : wallet.address);
+      equal(
+        answer.get("subject"),
+        wallet.address.startsWith("0x") && form === "message" ? answer.get("subject") : wallet.address,
+      );
       equal(answer.string("subject").toLowerCase(), wallet.address.toLowerCase());
       equal(answer.get("namespace"), namespace);
       equal(answer.get("token_type"), "Bearer");
@@ -108,7 +112,9 @@ test("a wallet in another letter case is the same wallet, with the same key and 
 test("a Solana wallet's letters keep their case", async () => {
   const wallet = solanaWallet();
   await using owner = await newOwner(suite.gateway, uniqueName(), wallet);
-  const members = await suite.gateway.call("GET", `/v1/namespaces/${owner.namespace}/members`, { token: owner.accessToken });
+  const members = await suite.gateway.call("GET", `/v1/namespaces/${owner.namespace}/members`, {
+    token: owner.accessToken,
+  });
   equal(members.expect(200).get("members.0.wallet"), wallet.address);
 });
 
@@ -179,7 +185,11 @@ test("a key is taken from every place of the wire format", async () => {
     { authorization: apiKey },
   ];
   for (const headers of places) {
-    equal((await suite.gateway.call("GET", "/v1/auth/whoami", { headers })).status, 200, JSON.stringify(Object.keys(headers)));
+    equal(
+      (await suite.gateway.call("GET", "/v1/auth/whoami", { headers })).status,
+      200,
+      JSON.stringify(Object.keys(headers)),
+    );
   }
   for (const query of [`api_key=${apiKey}`, `token=${apiKey}`, `api_key=${encodeURIComponent(apiKey)}`]) {
     equal((await suite.gateway.call("GET", `/v1/auth/whoami?${query}`)).status, 200);

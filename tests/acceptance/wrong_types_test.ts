@@ -120,7 +120,9 @@ const documented = () =>
     .then((answer) => new DocumentedApi(JSON.parse(answer.expect(200).text) as OpenApiDocument));
 
 async function namedKey({ accessToken: token }: SignedIn): Promise<string> {
-  return (await suite.gateway.call("POST", "/v1/auth/keys", { token, body: { name: "x" } })).expect(201).string("api_key");
+  return (await suite.gateway.call("POST", "/v1/auth/keys", { token, body: { name: "x" } })).expect(201).string(
+    "api_key",
+  );
 }
 
 /** Never our fault; and where it is the client's, the field is named, with a problem, and no stack or engine text comes along. */
@@ -148,7 +150,9 @@ for (const route of routes.filter(({ body }) => body !== undefined)) {
     await using owner = await newOwner(suite.gateway);
     const sample = SAMPLES[nameOf(route)];
     ok(sample, `a sample body of ${nameOf(route)} is missing in this test`);
-    const pointer = `/paths/${escaped(openApiPath(route))}/${route.method.toLowerCase()}/requestBody/content/application~1json/schema`;
+    const pointer = `/paths/${
+      escaped(openApiPath(route))
+    }/${route.method.toLowerCase()}/requestBody/content/application~1json/schema`;
     deepEqual(api.problems(pointer, sample), []);
     deepEqual(missingIn(sample, at(api.document, pointer), api.document), [], "members that the sample lacks");
     // Nothing comes of a creation by a key that no wallet stands behind: one namespace is enough.
@@ -181,13 +185,33 @@ for (const route of routes.filter(({ query }) => query !== undefined)) {
     const operation = at(api.document, `/paths/${escaped(openApiPath(route))}/${route.method.toLowerCase()}`);
     const { parameters } = operation as { parameters: { name: string; in: string; schema: Record<string, unknown> }[] };
     for (const { name, schema } of parameters.filter((parameter) => parameter.in === "query")) {
-      for (const text of ["x", "", "-1", "1.5", "1e309", "NaN", "null", "[]", "%00", "%ff", "%ed%a0%80", "9".repeat(30), HUGE.slice(0, 6000)]) {
+      for (
+        const text of [
+          "x",
+          "",
+          "-1",
+          "1.5",
+          "1e309",
+          "NaN",
+          "null",
+          "[]",
+          "%00",
+          "%ff",
+          "%ed%a0%80",
+          "9".repeat(30),
+          HUGE.slice(0, 6000),
+        ]
+      ) {
         const path = pathOf(route, owner.namespace);
         const answer = await suite.gateway.call("GET", `${path}?${name}=${text}`, { token: owner.accessToken });
         isFair(answer, `${name}=${text.slice(0, 30)}`);
-        if (schema.type === "integer" && !/^\d{1,15}$/.test(text)) namesField(answer, [name], `${name}=${text.slice(0, 30)}`);
+        if (schema.type === "integer" && !/^\d{1,15}$/.test(text)) {
+          namesField(answer, [name], `${name}=${text.slice(0, 30)}`);
+        }
       }
-      const twice = await suite.gateway.call("GET", `${pathOf(route, owner.namespace)}?${name}=1&${name}=2`, { token: owner.accessToken });
+      const twice = await suite.gateway.call("GET", `${pathOf(route, owner.namespace)}?${name}=1&${name}=2`, {
+        token: owner.accessToken,
+      });
       isFair(twice, `${name} twice`);
     }
   });

@@ -3,4 +3,7 @@ import { out } from "../../src/cli/output.ts";
 
 const [headers = "{}", body = ""] = Deno.args;
 const init = { headers: JSON.parse(headers) as Record<string, string> };
-Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: ({ port }) => out(String(port)) }, () => new Response(body, init));
+Deno.serve(
+  { hostname: "127.0.0.1", port: 0, onListen: ({ port }) => out(String(port)) },
+  () => new Response(body, init),
+);

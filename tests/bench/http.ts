@@ -6,7 +6,13 @@ import { type Running, start } from "./processes.ts";
 
 const ROUNDS = 3;
 /** The limiter counts, and never refuses. */
-const LIMITS = ["key.rate=1000000", "key.burst=10000000", "address.rate=1000000", "address.burst=10000000", "credentials.burst=10000000"]
+const LIMITS = [
+  "key.rate=1000000",
+  "key.burst=10000000",
+  "address.rate=1000000",
+  "address.burst=10000000",
+  "credentials.burst=10000000",
+]
   .flatMap((limit) => ["--set", `limits.${limit}`]);
 
 const folder = await Deno.makeTempDir({ prefix: "orama-bench-" });
@@ -18,7 +24,11 @@ try {
   const first = performance.now();
   await (await fetch(`${url}/health`)).text();
   out(`# ${machine()}; 64 connections, best of ${ROUNDS} rounds`);
-  out(`start to ready ${gateway.startup.toFixed(0)} ms, first answer after ${(performance.now() - first).toFixed(1)} ms more`);
+  out(
+    `start to ready ${gateway.startup.toFixed(0)} ms, first answer after ${
+      (performance.now() - first).toFixed(1)
+    } ms more`,
+  );
   out(`idle RSS ${residentMegabytes(gateway.pid).toFixed(0)} MB`);
   const token = await fetch(`${url}/v1/auth/token`, { method: "POST", headers: { "x-api-key": api_key } });
   const { access_token } = await token.json() as { access_token: string };
@@ -51,14 +61,22 @@ async function compare(name: string, url: string, options: LoadOptions): Promise
         await load(same.url, { ...options, pid: same.pid }),
         await load(plain.url, { ...options, pid: plain.pid }),
       ];
-      best = best?.map((before, i) => measured[i]!.perSecond > before.perSecond ? measured[i]! : before) as typeof best ?? measured;
+      best = best?.map((before, i) =>
+        measured[i]!.perSecond > before.perSecond ? measured[i]! : before
+      ) as typeof best ?? measured;
     }
     const [ours, sameBytes, oneHeader] = best!;
     const percent = (other: Measured) =>
-      `${(100 * ours.perSecond / other.perSecond).toFixed(0)} % (CPU ${(100 * other.cpuPerRequest / ours.cpuPerRequest).toFixed(0)} %)`;
+      `${(100 * ours.perSecond / other.perSecond).toFixed(0)} % (CPU ${
+        (100 * other.cpuPerRequest / ours.cpuPerRequest).toFixed(0)
+      } %)`;
     out(
-      `| ${name} | ${ours.perSecond.toFixed(0)} | ${percent(sameBytes)} | ${percent(oneHeader)} | ${ours.p50.toFixed(2)} | ` +
-        `${ours.p99.toFixed(2)} | ${ours.cpuPerRequest.toFixed(1)} (bare ${sameBytes.cpuPerRequest.toFixed(1)}, ${oneHeader.cpuPerRequest.toFixed(1)}) |`,
+      `| ${name} | ${ours.perSecond.toFixed(0)} | ${percent(sameBytes)} | ${percent(oneHeader)} | ${
+        ours.p50.toFixed(2)
+      } | ` +
+        `${ours.p99.toFixed(2)} | ${ours.cpuPerRequest.toFixed(1)} (bare ${sameBytes.cpuPerRequest.toFixed(1)}, ${
+          oneHeader.cpuPerRequest.toFixed(1)
+        }) |`,
     );
   } finally {
     await same.stop();

@@ -31,8 +31,12 @@ export async function load(url: string, options: LoadOptions = {}): Promise<Meas
   const request = requestOf(url, options);
   const times: number[] = [];
   const run = async (until: number, record: boolean) => {
-    await Promise.all(Array.from({ length: connections }, () =>
-      oneConnection({ hostname, port: Number(port) }, request, until, record ? times : undefined)));
+    await Promise.all(
+      Array.from(
+        { length: connections },
+        () => oneConnection({ hostname, port: Number(port) }, request, until, record ? times : undefined),
+      ),
+    );
   };
   await run(performance.now() + 1000, false);
   const cpuBefore = cpuTime(pid), start = performance.now();

@@ -42,7 +42,11 @@ try {
   out(`# ${machine()}; RQLite one node, rows of 100 bytes, best of ${ROUNDS} rounds\n`);
   out("| | through the gateway/s | RQLite itself/s | ratio | p50 ms (itself) | p99 ms (itself) |");
   out("|---|---|---|---|---|---|");
-  const body = { method: "POST", headers, body: JSON.stringify({ sql: "SELECT v FROM t WHERE id = ?", args: [7] }) } as const;
+  const body = {
+    method: "POST",
+    headers,
+    body: JSON.stringify({ sql: "SELECT v FROM t WHERE id = ?", args: [7] }),
+  } as const;
   const direct = {
     method: "POST",
     headers: { "content-type": "application/json" },
@@ -71,7 +75,9 @@ async function compare(name: string, ours: Target, theirs: Target): Promise<void
   out(
     `| ${name} | ${through.perSecond.toFixed(0)} | ${itself.perSecond.toFixed(0)} | ${
       (100 * through.perSecond / itself.perSecond).toFixed(0)
-    } % | ${through.p50.toFixed(2)} (${itself.p50.toFixed(2)}) | ${through.p99.toFixed(2)} (${itself.p99.toFixed(2)}) |`,
+    } % | ${through.p50.toFixed(2)} (${itself.p50.toFixed(2)}) | ${through.p99.toFixed(2)} (${
+      itself.p99.toFixed(2)
+    }) |`,
   );
 }
 

@@ -244,28 +244,34 @@ clusterTest("an exact integer stays exact in a column whose first value is a fra
   deepEqual(await rowsOf(cluster, "SELECT a FROM t"), [[0.5], [416262869082823329n]]);
 });
 
-engineTest("random values of a write are the same on every node, whichever way it was sent", ["rqlited"], async (engines) => {
-  const { urls } = await engines.rqlite({ nodes: 3 });
-  const cluster = new RqliteCluster({ name: "test", urls });
-  try {
-    await cluster.execute([statement("CREATE TABLE t (r)")], { transaction: false });
-    const insert = statement("INSERT INTO t VALUES (random())");
-    await cluster.execute([insert], { transaction: false });
-    await cluster.execute([insert, insert], { transaction: true });
-    await cluster.request([statement("INSERT INTO t VALUES (random()) RETURNING rowid")], { transaction: false });
-    await cluster.request([insert, statement("SELECT count(*) FROM t"), insert], { transaction: true });
-    const expected = JSON.stringify((await rowsOf(cluster, "SELECT r FROM t ORDER BY rowid")).map(String));
-    for (const url of urls) {
-      await until(`${url} has every row, with the same values`, async () => {
-        // Asked of the node itself, past the leader.
-        const response = await fetch(`${url}/db/query?level=none&q=${encodeURIComponent("SELECT CAST(r AS TEXT) FROM t ORDER BY rowid")}`);
-        const { results: [{ values = [] }] } = await response.json() as { results: [{ values?: [string][] }] };
-        if (values.length < 6) return false;
-        equal(JSON.stringify(values.map(([r]) => r)), expected);
-        return true;
-      }, 10_000);
+engineTest(
+  "random values of a write are the same on every node, whichever way it was sent",
+  ["rqlited"],
+  async (engines) => {
+    const { urls } = await engines.rqlite({ nodes: 3 });
+    const cluster = new RqliteCluster({ name: "test", urls });
+    try {
+      await cluster.execute([statement("CREATE TABLE t (r)")], { transaction: false });
+      const insert = statement("INSERT INTO t VALUES (random())");
+      await cluster.execute([insert], { transaction: false });
+      await cluster.execute([insert, insert], { transaction: true });
+      await cluster.request([statement("INSERT INTO t VALUES (random()) RETURNING rowid")], { transaction: false });
+      await cluster.request([insert, statement("SELECT count(*) FROM t"), insert], { transaction: true });
+      const expected = JSON.stringify((await rowsOf(cluster, "SELECT r FROM t ORDER BY rowid")).map(String));
+      for (const url of urls) {
+        await until(`${url} has every row, with the same values`, async () => {
+          // Asked of the node itself, past the leader.
+          const response = await fetch(
+            `${url}/db/query?level=none&q=${encodeURIComponent("SELECT CAST(r AS TEXT) FROM t ORDER BY rowid")}`,
+          );
+          const { results: [{ values = [] }] } = await response.json() as { results: [{ values?: [string][] }] };
+          if (values.length < 6) return false;
+          equal(JSON.stringify(values.map(([r]) => r)), expected);
+          return true;
+        }, 10_000);
+      }
+    } finally {
+      await cluster.close();
     }
-  } finally {
-    await cluster.close();
-  }
-});
+  },
+);

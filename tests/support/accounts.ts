@@ -19,7 +19,12 @@ export type ProofForm = "nonce" | "message";
 export const uniqueName = (prefix = "ns"): string => `${prefix}-${crypto.getRandomValues(new Uint8Array(6)).toHex()}`;
 
 /** Asks for something to sign. */
-export async function challenge(client: Client, wallet: TestWallet, namespace: string, purpose = "authentication"): Promise<Answer> {
+export async function challenge(
+  client: Client,
+  wallet: TestWallet,
+  namespace: string,
+  purpose = "authentication",
+): Promise<Answer> {
   const body = { wallet: wallet.address, namespace, purpose, chain_type: wallet.chainType };
   return (await client.call("POST", "/v1/auth/challenge", { body })).expect(200);
 }
@@ -38,12 +43,22 @@ export async function proof(
 }
 
 /** Signs in, whatever comes of it. */
-export async function tryToSignIn(client: Client, wallet: TestWallet, namespace: string, form: ProofForm = "nonce"): Promise<Answer> {
+export async function tryToSignIn(
+  client: Client,
+  wallet: TestWallet,
+  namespace: string,
+  form: ProofForm = "nonce",
+): Promise<Answer> {
   return await client.call("POST", "/v1/auth/verify", { body: await proof(client, wallet, namespace, { form }) });
 }
 
 /** Signs in. Where databases come from a pool, waits for one that is being freed, and for a name that is. */
-export async function signIn(client: Client, wallet: TestWallet, namespace: string, form: ProofForm = "nonce"): Promise<SignedIn> {
+export async function signIn(
+  client: Client,
+  wallet: TestWallet,
+  namespace: string,
+  form: ProofForm = "nonce",
+): Promise<SignedIn> {
   const end = performance.now() + 20_000;
   let answer = await tryToSignIn(client, wallet, namespace, form);
   while ([409, 503].includes(answer.status) && chosenDriver() === "rqlite" && performance.now() < end) {
@@ -76,7 +91,12 @@ export async function newOwner(client: Client, namespace = uniqueName(), wallet 
 }
 
 /** Adds a wallet to the owner's namespace and signs it in. */
-export async function newMember(client: Client, owner: SignedIn, role: string, wallet = ethereumWallet()): Promise<SignedIn> {
+export async function newMember(
+  client: Client,
+  owner: SignedIn,
+  role: string,
+  wallet = ethereumWallet(),
+): Promise<SignedIn> {
   const path = `/v1/namespaces/${owner.namespace}/members/${wallet.address}`;
   (await client.call("PUT", path, { token: owner.accessToken, body: { role } })).expect(200);
   return await signIn(client, wallet, owner.namespace);

@@ -29,7 +29,8 @@ export class Answer {
   /** A member by its path, such as `app.wallet` or `keys.0.id`. */
   get(path: string): unknown {
     return path.split(".").reduce<unknown>(
-      (value, name) => typeof value === "object" && value !== null ? (value as Record<string, unknown>)[name] : undefined,
+      (value, name) =>
+        typeof value === "object" && value !== null ? (value as Record<string, unknown>)[name] : undefined,
       this.body,
     );
   }

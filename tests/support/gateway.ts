@@ -68,8 +68,20 @@ export class TestGateway extends Client implements AsyncDisposable {
       stdout: `${folder}/${crypto.randomUUID()}.out`,
       stderr: `${folder}/${crypto.randomUUID()}.err`,
     };
-    await Deno.writeTextFile(files.config, JSON.stringify(merged(options.asShipped ? {} : TEST_CONFIG, database.config, config)));
-    const program = programOf([command, "--config", files.config, "--data", dataOf(folder), "--listen", "127.0.0.1:0", ...flags]);
+    await Deno.writeTextFile(
+      files.config,
+      JSON.stringify(merged(options.asShipped ? {} : TEST_CONFIG, database.config, config)),
+    );
+    const program = programOf([
+      command,
+      "--config",
+      files.config,
+      "--data",
+      dataOf(folder),
+      "--listen",
+      "127.0.0.1:0",
+      ...flags,
+    ]);
     const redirected = ["sh", "-c", 'err=$1; shift; exec "$@" 2>>"$err"', "gateway", files.stderr, ...program];
     const process = await TiedProcess.start(redirected, files.stdout);
     const read = (path: string) => Deno.readTextFile(path).catch(() => "");
@@ -172,7 +184,10 @@ export class TestGateway extends Client implements AsyncDisposable {
 }
 
 /** Runs the program to its end. @param env variables beside those of this process */
-export async function runProgram(args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<CommandResult> {
+export async function runProgram(
+  args: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+): Promise<CommandResult> {
   const [program = "", ...rest] = programOf(args);
   const { code, stdout, stderr } = await new Deno.Command(program, { args: rest, env, stdin: "null" }).output();
   const decoder = new TextDecoder();
@@ -180,8 +195,9 @@ export async function runProgram(args: readonly string[], env: Readonly<Record<s
 }
 
 /** The command line that runs the program from its sources. */
-export const programOf = (args: readonly string[]): string[] =>
-  [Deno.execPath(), "run", "-A", "--quiet", `--config=${ROOT}deno.json`, `${ROOT}main.ts`, ...args];
+export const programOf = (
+  args: readonly string[],
+): string[] => [Deno.execPath(), "run", "-A", "--quiet", `--config=${ROOT}deno.json`, `${ROOT}main.ts`, ...args];
 
 const TEST_CONFIG: Sections = {
   limits: { key: { rate: 0 }, address: { rate: 0 }, credentials: { rate: 0 } },

@@ -54,7 +54,11 @@ export class RawConnection implements Disposable {
 
   /** The next answer. @param head whether it answers a HEAD, and so has no body */
   async answer({ head = false, deadline = 5_000 } = {}): Promise<RawAnswer> {
-    const found = await this.#wait("an answer came", deadline, () => this.#take(head) ?? (this.#ended ? null : undefined));
+    const found = await this.#wait(
+      "an answer came",
+      deadline,
+      () => this.#take(head) ?? (this.#ended ? null : undefined),
+    );
     if (found === null) throw new Error(`the connection ended without an answer: ${this.#received.slice(0, 300)}`);
     return found;
   }

@@ -16,7 +16,8 @@ export interface StolenKey {
 export async function stealSigningKey(dataFolder: string): Promise<StolenKey> {
   const { key } = await readRootKey(`${dataFolder}/root.key`);
   using file = new DatabaseSync(`${dataFolder}/control.sqlite`, { readOnly: true });
-  const row = file.prepare("SELECT kid, public_jwk, sealed_private_jwk FROM signing_keys ORDER BY active_from DESC").get();
+  const row = file.prepare("SELECT kid, public_jwk, sealed_private_jwk FROM signing_keys ORDER BY active_from DESC")
+    .get();
   if (!row) throw new Error("the gateway has no signing key yet");
   const kid = String(row.kid);
   const jwk = JSON.parse(open(key.subkey("signing-keys"), String(row.sealed_private_jwk), `signing-key:${kid}`));
@@ -32,7 +33,8 @@ export async function stealSigningKey(dataFolder: string): Promise<StolenKey> {
 /** The parts of a compact JWS, decoded. */
 export function decodeToken(token: string): { readonly header: Record<string, string>; readonly claims: JWTPayload } {
   const [header = "", claims = ""] = token.split(".");
-  const decode = (part: string) => JSON.parse(new TextDecoder().decode(Uint8Array.fromBase64(part, { alphabet: "base64url" })));
+  const decode = (part: string) =>
+    JSON.parse(new TextDecoder().decode(Uint8Array.fromBase64(part, { alphabet: "base64url" })));
   return { header: decode(header), claims: decode(claims) };
 }
 

@@ -1,8 +1,12 @@
+import { equal, ok } from "node:assert/strict";
 import type { Answer, Client } from "./client.ts";
 
 /** SQL of one namespace, called with one credential. */
 export class SqlCaller {
-  constructor(private readonly client: Client, private readonly credential: { readonly key?: string; readonly token?: string }) {}
+  constructor(
+    private readonly client: Client,
+    private readonly credential: { readonly key?: string; readonly token?: string },
+  ) {}
 
   /** Calls `/v1/rqlite/<operation>`, whatever comes of it. */
   call(operation: string, body: unknown): Promise<Answer> {
@@ -35,4 +39,11 @@ export class SqlCaller {
   schema(): Promise<Answer> {
     return this.client.call("GET", "/v1/rqlite/schema", this.credential);
   }
+}
+
+/** That a statement was the client's mistake, whichever: no 5xx, and nothing of the engine's inside. */
+export function isSqlRefused(answer: Answer, what: string): void {
+  equal(answer.status, 400, `${what}: ${answer.text}`);
+  ok(["SQL_INVALID", "SQL_NOT_ALLOWED", "INVALID_REQUEST"].includes(answer.string("code")), what);
+  ok(!/\/data\/|https?:\/\/|file:\/\/|node:/.test(answer.text), answer.text);
 }

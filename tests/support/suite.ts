@@ -48,7 +48,12 @@ export function anyGatewaySuite(): Suite<AnyGateway> {
  * searched for every secret that the tests saw.
  */
 export function gatewaySuite(options: GatewayStart = {}): Suite<TestGateway> {
-  if (base !== undefined) return { gateway: undefined as never, test: (name, run) => Deno.test({ name, ignore: true, fn: run }) };
+  if (base !== undefined) {
+    return {
+      gateway: undefined as never,
+      test: (name, run) => Deno.test({ name, ignore: true, fn: run }),
+    };
+  }
   return suiteOf("", () => TestGateway.start(options), async (gateway) => {
     let log = "";
     try {
@@ -88,7 +93,11 @@ function suiteOf<Target>(
     test(name, run, { namespaces = 1 } = {}) {
       const room = base === "" ? capacity() : Infinity;
       const lacking = namespaces > room;
-      Deno.test({ name: lacking ? `${name} [needs ${namespaces} namespaces, ${chosenDriver()} has ${room}]` : name, ignore: lacking, fn: run });
+      Deno.test({
+        name: lacking ? `${name} [needs ${namespaces} namespaces, ${chosenDriver()} has ${room}]` : name,
+        ignore: lacking,
+        fn: run,
+      });
     },
   };
 }

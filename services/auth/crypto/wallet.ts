@@ -5,6 +5,7 @@ import { GatewayError } from "../../../src/contracts/errors.ts";
 
 /** Families of wallets that can sign in, as `chain_type` names them. */
 export const CHAINS = ["ETH", "SOL"] as const;
+/** One of {@link CHAINS}. */
 export type Chain = typeof CHAINS[number];
 
 /** A wallet with the one spelling by which it is stored and compared. */

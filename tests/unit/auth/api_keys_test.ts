@@ -36,8 +36,20 @@ function keysOn(control: ControlDatabase, clock: TestClock, seed: number): Contr
 
 async function shopIn(database: ControlDatabase, { time: at }: TestClock): Promise<void> {
   await database.atomically([
-    database.db.insertInto("namespaces").values({ name: "shop", database_name: "shop", state: "active", created_at: at, created_by: ALICE }),
-    database.db.insertInto("members").values({ namespace: "shop", wallet: ALICE, role: "owner", added_at: at, added_by: ALICE }),
+    database.db.insertInto("namespaces").values({
+      name: "shop",
+      database_name: "shop",
+      state: "active",
+      created_at: at,
+      created_by: ALICE,
+    }),
+    database.db.insertInto("members").values({
+      namespace: "shop",
+      wallet: ALICE,
+      role: "owner",
+      added_at: at,
+      added_by: ALICE,
+    }),
   ]);
 }
 
@@ -66,10 +78,18 @@ Deno.test("nobody gives away more than the own credential has", async () => {
     node.apiKeys.create("shop", { name: "k", scopes: ["sql:read", "sql:write"] }, reader, CONTEXT),
     code("INSUFFICIENT_SCOPE", /sql:write/),
   );
-  await rejects(node.apiKeys.create("shop", { name: "k" }, reader, CONTEXT), code("INSUFFICIENT_SCOPE"), "the default is more");
+  await rejects(
+    node.apiKeys.create("shop", { name: "k" }, reader, CONTEXT),
+    code("INSUFFICIENT_SCOPE"),
+    "the default is more",
+  );
   ok(await node.apiKeys.create("shop", { name: "k", scopes: ["sql:read"] }, reader, CONTEXT));
   const { id } = await node.apiKeys.create("shop", { name: "strong" }, owner, CONTEXT);
-  await rejects(node.apiKeys.rotate("shop", id, reader, CONTEXT), code("INSUFFICIENT_SCOPE"), "nor by replacing a stronger one");
+  await rejects(
+    node.apiKeys.rotate("shop", id, reader, CONTEXT),
+    code("INSUFFICIENT_SCOPE"),
+    "nor by replacing a stronger one",
+  );
 });
 
 Deno.test("a key of another namespace is NOT_FOUND, whatever is done with it", async () => {
@@ -158,7 +178,9 @@ Deno.test("the keys of a deleted namespace do not come back with its name", asyn
   const key = await node.apiKeys.ofWallet("shop", BOB, CONTEXT);
   await node.namespaces.delete("shop", owner, CONTEXT);
   node.clock.advance(1);
-  for (const table of ["api_keys", "members", "namespaces"] as const) await node.database.run(node.database.db.deleteFrom(table));
+  for (const table of ["api_keys", "members", "namespaces"] as const) {
+    await node.database.run(node.database.db.deleteFrom(table));
+  }
   await node.namespace("shop", ALICE, { [BOB]: "member" });
   notEqual(await node.apiKeys.ofWallet("shop", BOB, CONTEXT), key);
   equal(await node.authenticator.identifyKey(key), undefined);
@@ -169,9 +191,13 @@ for (const drift of [0, 1, -1]) {
     await everySchedule(async (schedule) => {
       await using database = await openControl();
       const clock = new TestClock();
-      const keys = [clock, new TestClock(clock.time + drift)].map((clock, i) => keysOn(schedule.client(database), clock, i + 1));
+      const keys = [clock, new TestClock(clock.time + drift)].map((clock, i) =>
+        keysOn(schedule.client(database), clock, i + 1)
+      );
       const results = await schedule.run(keys.map((keys) => () => keys.ofWallet("shop", BOB, CONTEXT)));
-      const given = new Set(results.map((result) => result.status === "fulfilled" ? result.value : String(result.reason)));
+      const given = new Set(
+        results.map((result) => result.status === "fulfilled" ? result.value : String(result.reason)),
+      );
       equal(given.size, 1, [...given].join(" | "));
       equal((await rows({ database })).length, 1);
       equal((await rows({ database }))[0]!.hash, hashKey([...given][0]!));
@@ -278,7 +304,9 @@ Deno.test("the audit log tells who made, replaced and revoked which key, from wh
   const made = await node.apiKeys.create("shop", { name: "ci" }, owner, CONTEXT);
   const next = await node.apiKeys.rotate("shop", made.id, owner, CONTEXT);
   await node.apiKeys.revoke("shop", next.id, owner, CONTEXT);
-  const events = (await node.audit.list("shop", { limit: 10 }, CONTEXT)).filter(({ action }) => action.startsWith("key."));
+  const events = (await node.audit.list("shop", { limit: 10 }, CONTEXT)).filter(({ action }) =>
+    action.startsWith("key.")
+  );
   deepEqual(events.reverse().map(({ action, resource }) => [action, resource]), [
     ["key.created", made.id],
     ["key.created", next.id],

@@ -60,7 +60,9 @@ Deno.test("what cannot be a key is refused without a look-up, and what may be on
   await using node = await shop();
   const queries = node.control.calls.length;
   let announced = 0;
-  for (const text of ["", "x", "ak_", "ak_short:shop", `ak_${"x".repeat(24)}`, `ak_${"x".repeat(24)}:a b`, "ü".repeat(80)]) {
+  for (
+    const text of ["", "x", "ak_", "ak_short:shop", `ak_${"x".repeat(24)}`, `ak_${"x".repeat(24)}:a b`, "ü".repeat(80)]
+  ) {
     equal(node.authenticator.identifyKey(text, () => announced++), undefined, text);
   }
   equal(announced, 0);
@@ -255,7 +257,7 @@ Deno.test("what was looked up while something was revoked is not remembered", as
   await using node = await shop();
   const { key } = await make(node);
   node.control.after = async (sql) => {
-    if (!sql.includes("from \"api_keys\"")) return;
+    if (!sql.includes('from "api_keys"')) return;
     node.control.after = () => {};
     await node.database.run(node.revocations.entry("key", "another"));
     await node.revocations.pull();
@@ -272,7 +274,7 @@ Deno.test("a request that comes after a revocation does not ride on a look-up th
   await using node = await shop();
   const { key, id } = await make(node);
   const { promise: gate, resolve: openGate } = Promise.withResolvers<void>();
-  node.control.after = (sql) => sql.startsWith("select \"k\"") ? gate : undefined;
+  node.control.after = (sql) => sql.startsWith('select "k"') ? gate : undefined;
   const early = node.authenticator.identifyKey(key);
   await node.apiKeys.revoke("shop", id, owner, CONTEXT);
   node.control.after = () => {};

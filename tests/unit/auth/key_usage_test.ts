@@ -14,7 +14,8 @@ async function usageOf(keys: number) {
   const usage = new KeyUsage(node.control, node.clock.now);
   const lastUsed = async (id: string) =>
     (await node.apiKeys.list("shop", { limit: 1000 }, CONTEXT)).find((key) => key.id === id)!.lastUsedAt;
-  const writes = () => node.control.calls.filter((sql) => sql.startsWith("update \"api_keys\" set \"last_used_at\"")).length;
+  const writes = () =>
+    node.control.calls.filter((sql) => sql.startsWith('update "api_keys" set "last_used_at"')).length;
   return { node, ids, usage, lastUsed, writes, [Symbol.asyncDispose]: () => node[Symbol.asyncDispose]() };
 }
 

@@ -21,7 +21,9 @@ const issue = (node: Node, more = {}) =>
 
 Deno.test("a program on the user's own machine gets the key itself", async () => {
   await using node = await start();
-  for (const callback of ["http://localhost:8080/cb", "http://127.0.0.1:1/", "http://[::1]:9/x?y=1", "http://LOCALHOST/"]) {
+  for (
+    const callback of ["http://localhost:8080/cb", "http://127.0.0.1:1/", "http://[::1]:9/x?y=1", "http://LOCALHOST/"]
+  ) {
     equal(node.loginCodes.mode(callback), "key", callback);
   }
 });
@@ -139,7 +141,9 @@ Deno.test("a wrong verifier or callback burns the code: who stole it has one gue
 
 Deno.test("a code that nobody was given is refused like any other", async () => {
   await using node = await start();
-  for (const guess of ["", "x".repeat(43), "ü"]) await rejects(node.loginCodes.redeem(guess, VERIFIER, CALLBACK, CONTEXT), refused);
+  for (const guess of ["", "x".repeat(43), "ü"]) {
+    await rejects(node.loginCodes.redeem(guess, VERIFIER, CALLBACK, CONTEXT), refused);
+  }
 });
 
 Deno.test("a code lives for a minute", async () => {
@@ -154,7 +158,11 @@ Deno.test("a code lives for a minute", async () => {
 Deno.test("no code is issued without a whole challenge, or to a program that needs none", async () => {
   await using node = await start();
   for (const codeChallenge of ["", "short", VERIFIER + "x", "=".repeat(43), "ü".repeat(43), `${"a".repeat(42)}\n`]) {
-    await rejects(issue(node, { codeChallenge }), code("INVALID_REQUEST", /code_challenge/), JSON.stringify(codeChallenge));
+    await rejects(
+      issue(node, { codeChallenge }),
+      code("INVALID_REQUEST", /code_challenge/),
+      JSON.stringify(codeChallenge),
+    );
   }
   await rejects(issue(node, { callback: "http://localhost:1/" }), code("INVALID_REQUEST", /needs no code/));
   await rejects(issue(node, { callback: "https://evil.example/" }), code("INVALID_REQUEST", /not allowed/));

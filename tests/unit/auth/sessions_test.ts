@@ -244,7 +244,9 @@ Deno.test("whatever two holders of its tokens do, a session obeys the rules and 
       node.clock.advance(chance.pick([0, 1, SECOND, GRACE - SECOND, GRACE, GRACE + SECOND, DAY, 31 * DAY]));
     }
     if (!family.alive) {
-      for (const token of new Set(holders.flat())) await rejects(node.sessions.refresh(token, undefined, CONTEXT), refused);
+      for (const token of new Set(holders.flat())) {
+        await rejects(node.sessions.refresh(token, undefined, CONTEXT), refused);
+      }
     }
   }
   ok(ended.reuse > 20 && ended.expiry > 20 && ended.revoked > 5, `the tests' own reach: ${JSON.stringify(ended)}`);
@@ -255,8 +257,20 @@ async function race(schedule: Schedule, database: Awaited<ReturnType<typeof open
   const clock = new TestClock();
   const at = clock.time;
   await database.atomically([
-    database.db.insertInto("namespaces").values({ name: "shop", database_name: "shop", state: "active", created_at: at, created_by: ALICE }),
-    database.db.insertInto("members").values({ namespace: "shop", wallet: ALICE, role: "owner", added_at: at, added_by: ALICE }),
+    database.db.insertInto("namespaces").values({
+      name: "shop",
+      database_name: "shop",
+      state: "active",
+      created_at: at,
+      created_by: ALICE,
+    }),
+    database.db.insertInto("members").values({
+      namespace: "shop",
+      wallet: ALICE,
+      role: "owner",
+      added_at: at,
+      added_by: ALICE,
+    }),
   ]);
   const sessionsOn = (control: WatchedControl, seed: number) =>
     new WalletSessions({
@@ -386,9 +400,24 @@ Deno.test("revokeAll() ends all sessions of the wallet there, though they are mo
   await using node = await Node.start();
   await node.namespace("shop", ALICE, { [BOB]: "member" });
   const at = node.clock.time;
-  const row = { namespace: "shop", wallet: ALICE, subject: ALICE, created_at: at, last_used_at: at, expires_at: at + DAY };
-  await node.database.atomically(Array.from({ length: 1_100 }, (_, i) =>
-    node.database.db.insertInto("sessions").values({ id: `ses_${i}`, ...row, revoked_at: null, address: "", user_agent: "" })));
+  const row = {
+    namespace: "shop",
+    wallet: ALICE,
+    subject: ALICE,
+    created_at: at,
+    last_used_at: at,
+    expires_at: at + DAY,
+  };
+  await node.database.atomically(
+    Array.from({ length: 1_100 }, (_, i) =>
+      node.database.db.insertInto("sessions").values({
+        id: `ses_${i}`,
+        ...row,
+        revoked_at: null,
+        address: "",
+        user_agent: "",
+      })),
+  );
   const { token: bobs } = await node.session("shop", BOB);
   await node.sessions.revokeAll("shop", ALICE, CONTEXT);
   const { rows } = await node.database.run(

@@ -60,7 +60,9 @@ Deno.test("two gateways that start at once on an empty database end with one key
     await using database = await openControl();
     const options = { now: new TestClock().now, seal: plain, rotation: ROTATION, tokenTtl: TOKEN_TTL };
     const gateways = [1, 2].map(() => new SigningKeys(schedule.client(database), options));
-    for (const result of await schedule.run(gateways.map((keys) => () => keys.maintain()))) equal(result.status, "fulfilled");
+    for (const result of await schedule.run(gateways.map((keys) => () => keys.maintain()))) {
+      equal(result.status, "fulfilled");
+    }
     const [a, b] = gateways;
     equal(kids(a!).length, 1);
     deepEqual(kids(a!), kids(b!));
@@ -78,7 +80,9 @@ Deno.test("two gateways that rotate at once make one new key, in whatever order"
     const gateways = [1, 2].map(() => new SigningKeys(schedule.client(database), options));
     await schedule.run(gateways.map((keys) => () => keys.maintain()));
     for (const keys of gateways) equal(kids(keys).length, 2);
-    const { rows } = await database.run(database.db.selectFrom("signing_keys").select("kid").where("retired_at", "is", null));
+    const { rows } = await database.run(
+      database.db.selectFrom("signing_keys").select("kid").where("retired_at", "is", null),
+    );
     equal(rows.length, 1, "none is left that nobody will ever retire");
   });
 });

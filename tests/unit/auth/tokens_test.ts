@@ -15,7 +15,8 @@ const SUBJECT = {
   rev: 7,
 } as const;
 
-const base64url = (text: string) => new TextEncoder().encode(text).toBase64({ alphabet: "base64url", omitPadding: true });
+const base64url = (text: string) =>
+  new TextEncoder().encode(text).toBase64({ alphabet: "base64url", omitPadding: true });
 const decoded = (part: string | undefined) =>
   JSON.parse(new TextDecoder().decode(Uint8Array.fromBase64(part!, { alphabet: "base64url" })));
 
@@ -114,10 +115,15 @@ Deno.test("verify() refuses none and every other algorithm, with the public key 
   const [jwk] = node.signingKeys.publicJwks();
   for (const secret of [JSON.stringify(jwk), jwk!.x!, Uint8Array.fromBase64(jwk!.x!, { alphabet: "base64url" })]) {
     const signed = `${base64url(JSON.stringify({ alg: "HS256", kid, typ: "JWT" }))}.${payload}`;
-    equal(await node.tokens.verify(`${signed}.${createHmac("sha256", secret).update(signed).digest("base64url")}`), undefined);
+    equal(
+      await node.tokens.verify(`${signed}.${createHmac("sha256", secret).update(signed).digest("base64url")}`),
+      undefined,
+    );
   }
   const { privateKey } = await generateKeyPair("ES256");
-  const es256 = await new SignJWT(decoded(payload)).setProtectedHeader({ alg: "ES256", kid, typ: "JWT" }).sign(privateKey);
+  const es256 = await new SignJWT(decoded(payload)).setProtectedHeader({ alg: "ES256", kid, typ: "JWT" }).sign(
+    privateKey,
+  );
   equal(await node.tokens.verify(es256), undefined);
 });
 
@@ -126,7 +132,10 @@ Deno.test("verify() refuses a token of another Ed25519 key that says it is ours"
   const { privateKey } = await generateKeyPair("EdDSA", { crv: "Ed25519" });
   const [, payload] = (await forged(node)).split(".");
   const header = { alg: "EdDSA", kid: node.signingKeys.current().kid, typ: "JWT" };
-  equal(await node.tokens.verify(await new SignJWT(decoded(payload)).setProtectedHeader(header).sign(privateKey)), undefined);
+  equal(
+    await node.tokens.verify(await new SignJWT(decoded(payload)).setProtectedHeader(header).sign(privateKey)),
+    undefined,
+  );
 });
 
 Deno.test("verify() refuses a token with one character changed, wherever", async () => {

@@ -72,7 +72,11 @@ Deno.test("a sign-in right after a change of role gives a token that lives, in t
   const elsewhere = await node.another();
   await elsewhere.members.set("shop", wallet.address, "member", principal({ wallet: ALICE, role: "owner" }), CONTEXT);
   const here = await node.signIn.verify(proof(node), ORIGIN, CONTEXT);
-  equal((await elsewhere.authenticator.identifyToken(here.accessToken))?.role, "member", "heard of before it was signed");
+  equal(
+    (await elsewhere.authenticator.identifyToken(here.accessToken))?.role,
+    "member",
+    "heard of before it was signed",
+  );
 });
 
 Deno.test("a sign-in that crosses a removal gives a token that is dead when the removal is heard of", async () => {
@@ -99,8 +103,9 @@ Deno.test("logging out ends the caller's session alone, or all of its wallet", a
   const callers = await Promise.all(
     grants.map(async ({ accessToken }) => await node.authenticator.identifyToken(accessToken) as Principal),
   );
-  const living = async () =>
-    (await Promise.all(grants.map(async ({ accessToken }) => await node.authenticator.identifyToken(accessToken) !== undefined)));
+  const living = async () => (await Promise.all(
+    grants.map(async ({ accessToken }) => await node.authenticator.identifyToken(accessToken) !== undefined),
+  ));
   await node.signIn.logoutCaller(callers[0]!, false, CONTEXT);
   deepEqual(await living(), [false, true, true]);
   await node.signIn.logout(grants[1]!.refreshToken!, CONTEXT);
@@ -159,7 +164,9 @@ Deno.test("what a refresh gives hangs on the same session", async () => {
   await using node = await Node.start();
   const first = await node.signIn.verify(proof(node), ORIGIN, CONTEXT);
   const second = await node.signIn.refresh(first.refreshToken!, "shop", CONTEXT);
-  const ids = await Promise.all([first, second].map(async ({ accessToken }) => (await node.authenticator.identifyToken(accessToken))?.id));
+  const ids = await Promise.all(
+    [first, second].map(async ({ accessToken }) => (await node.authenticator.identifyToken(accessToken))?.id),
+  );
   equal(ids[0], ids[1]);
   node.clock.advance(GRACE + 1);
   await rejects(node.signIn.refresh(first.refreshToken!, undefined, CONTEXT), code("INVALID_CREDENTIAL"));

@@ -28,7 +28,11 @@ const ofNonce = (nonce: string, more: Partial<Extract<WalletProof, { kind: "nonc
   chainType: "ETH",
   ...more,
 });
-const ofMessage = (message: string, signature = wallet.sign(message)): WalletProof => ({ kind: "message", message, signature });
+const ofMessage = (message: string, signature = wallet.sign(message)): WalletProof => ({
+  kind: "message",
+  message,
+  signature,
+});
 
 /** Why a proof was refused, which only the log may say. */
 const reasonOf = async (proving: Promise<unknown>): Promise<string> => {
@@ -55,7 +59,9 @@ Deno.test("a signed nonce and a signed message prove the same wallet", async () 
 
 Deno.test("a nonce is used up by either form", async () => {
   await using node = await Node.start();
-  for (const [first, second] of [["nonce", "message"], ["message", "nonce"], ["nonce", "nonce"], ["message", "message"]]) {
+  for (
+    const [first, second] of [["nonce", "message"], ["message", "nonce"], ["nonce", "nonce"], ["message", "message"]]
+  ) {
     const { nonce, message } = challenge(node);
     const proof = (kind: string | undefined) => kind === "nonce" ? ofNonce(nonce) : ofMessage(message);
     await node.proofs.prove(proof(first), PURPOSES.verify, CONTEXT);
@@ -79,7 +85,9 @@ Deno.test("of two verifications at once on two gateways one succeeds, in whateve
     const { nonce } = proofsOn(database, 1)
       .challenge({ wallet: wallet.address, namespace: "shop", purpose: "authentication" });
     const gateways = [1, 2, 3].map((seed) => proofsOn(schedule.client(database), seed));
-    const results = await schedule.run(gateways.map((proofs) => () => proofs.prove(ofNonce(nonce), PURPOSES.verify, CONTEXT)));
+    const results = await schedule.run(
+      gateways.map((proofs) => () => proofs.prove(ofNonce(nonce), PURPOSES.verify, CONTEXT)),
+    );
     equal(results.filter(({ status }) => status === "fulfilled").length, 1);
   });
 });
@@ -115,7 +123,13 @@ Deno.test("a nonce is good for its wallet and its namespace alone", async () => 
       ofNonce(nonce, { namespace: "" }),
     ]
   ) match(await reasonOf(node.proofs.prove(proof, PURPOSES.verify, CONTEXT)), /^nonce is foreign$/);
-  ok(await node.proofs.prove(ofNonce(nonce, { wallet: wallet.address.slice(2).toUpperCase() }), PURPOSES.verify, CONTEXT));
+  ok(
+    await node.proofs.prove(
+      ofNonce(nonce, { wallet: wallet.address.slice(2).toUpperCase() }),
+      PURPOSES.verify,
+      CONTEXT,
+    ),
+  );
 });
 
 Deno.test("a nonce ends with its time, for either form", async () => {
@@ -136,7 +150,8 @@ Deno.test("a used nonce is remembered until it has expired on every clock", asyn
   node.clock.advance(5 * MINUTE - 1);
   await removeExpired(node.database, node.clock.time);
   equal(await reasonOf(node.proofs.prove(ofNonce(nonce), PURPOSES.verify, CONTEXT)), "nonce was used");
-  const stored = async () => (await node.database.run(node.database.db.selectFrom("consumed_nonces").selectAll())).rows.length;
+  const stored = async () =>
+    (await node.database.run(node.database.db.selectFrom("consumed_nonces").selectAll())).rows.length;
   node.clock.advance(5 * MINUTE);
   await removeExpired(node.database, node.clock.time);
   equal(await stored(), 1);

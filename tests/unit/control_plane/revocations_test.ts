@@ -22,7 +22,17 @@ async function feeds() {
   const heard: string[] = [];
   feed.onRevoked(({ kind, id }) => heard.push(`${kind}:${id}`));
   const revoke = (kind: Revocation["kind"], id: string) => database.run(feed.entry(kind, id));
-  return { database, clock, control, feed, feedOf, heard, revoke, states, [Symbol.asyncDispose]: () => database.close() };
+  return {
+    database,
+    clock,
+    control,
+    feed,
+    feedOf,
+    heard,
+    revoke,
+    states,
+    [Symbol.asyncDispose]: () => database.close(),
+  };
 }
 
 const unavailable = { name: "GatewayError", code: "UNAVAILABLE" };
@@ -138,7 +148,11 @@ Deno.test("a revocation is remembered for longer than any token lives, and then 
   await t.feed.pull();
   t.clock.advance(DAY + 60 * SECOND);
   await t.feed.pull();
-  equal(t.feed.find("session", "1") === undefined, false, "an access token of a day, on a clock that is a minute behind");
+  equal(
+    t.feed.find("session", "1") === undefined,
+    false,
+    "an access token of a day, on a clock that is a minute behind",
+  );
   t.clock.advance(HOUR);
   await t.feed.pull();
   equal(t.feed.find("session", "1"), undefined);

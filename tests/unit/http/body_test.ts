@@ -6,7 +6,10 @@ const LIMITS: BodyLimits = { maxBytes: 100, stallTimeout: 5_000, timeout: 10_000
 const bytes = (n: number) => new Uint8Array(n).fill(120);
 
 /** A request whose body comes as the test says. */
-function request(body: ReadableStream<Uint8Array> | Uint8Array<ArrayBuffer> | null, contentLength?: number | string): Request {
+function request(
+  body: ReadableStream<Uint8Array> | Uint8Array<ArrayBuffer> | null,
+  contentLength?: number | string,
+): Request {
   const headers = contentLength === undefined ? {} : { "content-length": String(contentLength) };
   return new Request("http://gateway/", { method: "POST", headers, body });
 }
@@ -150,7 +153,20 @@ const isInvalid = (bytes: Uint8Array, maxDepth = 64) => {
 };
 
 Deno.test("parseJson() gives what JSON.parse gives", () => {
-  for (const text of ["null", "true", '"x"', "0", "-0", "1.5e3", "[]", "{}", ' {"a":[1,{"b":null}]} ', '"\\u0000\\ud83d\\ude00"']) {
+  for (
+    const text of [
+      "null",
+      "true",
+      '"x"',
+      "0",
+      "-0",
+      "1.5e3",
+      "[]",
+      "{}",
+      ' {"a":[1,{"b":null}]} ',
+      '"\\u0000\\ud83d\\ude00"',
+    ]
+  ) {
     deepEqual(parse(text), JSON.parse(text));
   }
 });
@@ -175,7 +191,10 @@ Deno.test("integers that a number cannot hold become bigint, the others stay num
     deepEqual(parse(text), value, text);
     deepEqual(parse(`{"a":[${text}]}`), { a: [value] }, text);
   }
-  deepEqual(parse('{"text":"9007199254740993","n":9007199254740993}'), { text: "9007199254740993", n: 9007199254740993n });
+  deepEqual(parse('{"text":"9007199254740993","n":9007199254740993}'), {
+    text: "9007199254740993",
+    n: 9007199254740993n,
+  });
 });
 
 Deno.test("what is not one JSON value is refused", () => {
@@ -223,7 +242,9 @@ Deno.test("values may nest as deep as allowed and not a level deeper, in arrays,
   ];
   for (const maxDepth of [2, 8, 64]) {
     for (const inner of ["", "1", '"x"', "null"]) {
-      for (const text of nested(maxDepth, inner)) equal(isInvalid(new TextEncoder().encode(text), maxDepth), false, text);
+      for (const text of nested(maxDepth, inner)) {
+        equal(isInvalid(new TextEncoder().encode(text), maxDepth), false, text);
+      }
       for (const text of nested(maxDepth + 2, inner)) ok(isInvalid(new TextEncoder().encode(text), maxDepth), text);
       const [arrays] = nested(maxDepth + 1, inner);
       ok(isInvalid(new TextEncoder().encode(arrays), maxDepth), arrays);
@@ -251,7 +272,9 @@ Deno.test("a wide body is no deep one", () => {
 
 Deno.test("__proto__ is a member like any other and changes no prototype", () => {
   for (const number of ["1", "9007199254740993"]) {
-    const value = parse(`{"__proto__":{"admin":true},"constructor":{"prototype":{"admin":true}},"n":${number}}`) as object;
+    const value = parse(
+      `{"__proto__":{"admin":true},"constructor":{"prototype":{"admin":true}},"n":${number}}`,
+    ) as object;
     equal(Object.getPrototypeOf(value), Object.prototype);
     ok(Object.hasOwn(value, "__proto__"));
     equal((value as Record<string, unknown>).admin, undefined);

@@ -4,7 +4,9 @@ import { addressGroup, clientAddresses } from "../../../src/http/client_address.
 
 /** A request from a socket, with what it says of the addresses before. */
 const call = (remote: string | undefined, forwarded?: string): Context => ({
-  env: remote === undefined ? { remoteAddr: { transport: "unix", path: "/s" } } : { remoteAddr: { hostname: remote, port: 1, transport: "tcp" } },
+  env: remote === undefined
+    ? { remoteAddr: { transport: "unix", path: "/s" } }
+    : { remoteAddr: { hostname: remote, port: 1, transport: "tcp" } },
   req: { raw: { headers: new Headers(forwarded === undefined ? {} : { "x-forwarded-for": forwarded }) } },
 } as unknown as Context);
 
@@ -26,7 +28,11 @@ Deno.test("a stranger's X-Forwarded-For is not believed", () => {
 Deno.test("a proxy is believed for the one hop it saw; what is left of that is the client's own claim", () => {
   equal(of("10.0.0.1", "203.0.113.9"), "203.0.113.9");
   equal(of("10.0.0.1", "1.1.1.1, 2.2.2.2, 203.0.113.9"), "203.0.113.9");
-  equal(of("10.0.0.1", "10.9.9.9, 203.0.113.9"), "203.0.113.9", "an address that claims to be a proxy, left of the client's");
+  equal(
+    of("10.0.0.1", "10.9.9.9, 203.0.113.9"),
+    "203.0.113.9",
+    "an address that claims to be a proxy, left of the client's",
+  );
 });
 
 Deno.test("proxies behind proxies are gone through to the first address that is none", () => {
@@ -37,7 +43,20 @@ Deno.test("proxies behind proxies are gone through to the first address that is 
 });
 
 Deno.test("what is no address ends the search at the nearest one that is", () => {
-  for (const junk of ["unknown", "_hidden", "", "1.2.3", "1.2.3.4.5", "999.1.1.1", "::g", "[::1", "evil\u00e9", "203.0.113.9/24"]) {
+  for (
+    const junk of [
+      "unknown",
+      "_hidden",
+      "",
+      "1.2.3",
+      "1.2.3.4.5",
+      "999.1.1.1",
+      "::g",
+      "[::1",
+      "evil\u00e9",
+      "203.0.113.9/24",
+    ]
+  ) {
     equal(of("10.0.0.1", `203.0.113.1, ${junk}`), "10.0.0.1", junk);
     equal(of("10.0.0.1", `203.0.113.1, ${junk}, 10.2.2.2`), "10.2.2.2", junk);
   }

@@ -22,7 +22,9 @@ const table: [what: string, sent: Sent, expected: { token?: string; key?: string
   }],
   ["X-API-Key", { "x-api-key": KEY }, { key: KEY }],
   ["X-API-Key with blanks around it", { "x-api-key": `  ${KEY}\t` }, { key: KEY }],
-  ["X-API-Key before any Authorization that is no token", { authorization: "Bearer ak_other", "x-api-key": KEY }, { key: KEY }],
+  ["X-API-Key before any Authorization that is no token", { authorization: "Bearer ak_other", "x-api-key": KEY }, {
+    key: KEY,
+  }],
   ["X-API-Key before an empty Bearer", { authorization: "Bearer", "x-api-key": KEY }, { key: KEY }],
   ["a blank X-API-Key is none", { authorization: `Bearer ${KEY}`, "x-api-key": "  " }, { key: KEY }],
   ["a token in X-API-Key is taken for a key", { "x-api-key": JWT }, { key: JWT }],
@@ -37,7 +39,11 @@ const table: [what: string, sent: Sent, expected: { token?: string; key?: string
   ["a bare key", { authorization: KEY }, { key: KEY }],
   ["a bare token is neither", { authorization: JWT }, {}],
   ["another scheme is neither", { authorization: "Basic dXNlcjpwYXNz" }, {}],
-  ["another scheme leaves the query to be looked at", { authorization: "Basic dXNlcjpwYXNz", query: `api_key=${KEY}` }, { key: KEY }],
+  [
+    "another scheme leaves the query to be looked at",
+    { authorization: "Basic dXNlcjpwYXNz", query: `api_key=${KEY}` },
+    { key: KEY },
+  ],
   ["a bare token leaves the query to be looked at", { authorization: JWT, query: `api_key=${KEY}` }, { key: KEY }],
   ["api_key in the query", { query: `api_key=${KEY}` }, { key: KEY }],
   ["api_key, percent-encoded", { query: `a=1&api_key=${encodeURIComponent(KEY)}&b=2` }, { key: KEY }],
@@ -77,7 +83,14 @@ Deno.test("only the query of a URL is looked at, whatever stands before it", () 
 
 Deno.test("absurd headers are looked through in no time", () => {
   const start = performance.now();
-  for (const text of [".".repeat(60_000), "Bearer " + ".".repeat(60_000), " ".repeat(60_000) + "x", "Bearer " + "a.".repeat(30_000)]) {
+  for (
+    const text of [
+      ".".repeat(60_000),
+      "Bearer " + ".".repeat(60_000),
+      " ".repeat(60_000) + "x",
+      "Bearer " + "a.".repeat(30_000),
+    ]
+  ) {
     credentialsOf({ get: (name: string) => name === "authorization" ? text : null } as Headers, "http://x/");
   }
   equal(performance.now() - start < 500, true);

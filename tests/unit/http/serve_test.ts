@@ -73,8 +73,10 @@ Deno.test("a trace is handed to the handler with a span of our own", async () =>
 
 Deno.test("an error is problem+json for those who accept it", async () => {
   const { call } = appOf([]);
-  const types = await Promise.all(["application/problem+json", "text/html, application/problem+json;q=0.9", "*/*", "application/json"]
-    .map(async (accept) => (await call("GET /none", { headers: { accept } })).headers.get("content-type")));
+  const types = await Promise.all(
+    ["application/problem+json", "text/html, application/problem+json;q=0.9", "*/*", "application/json"]
+      .map(async (accept) => (await call("GET /none", { headers: { accept } })).headers.get("content-type")),
+  );
   deepEqual(types, ["application/problem+json", "application/problem+json", "application/json", "application/json"]);
 });
 
@@ -108,7 +110,11 @@ Deno.test("a stranger learns 401 and not what exists; who is known learns 404, a
 Deno.test("a wrong method on a public path is 405 for everybody", async () => {
   const { call } = appOf([route({ method: "POST", path: "/v1/open" })]);
   const answer = await call("GET /v1/open");
-  deepEqual([answer.status, answer.json().code, answer.headers.get("allow")], [405, "METHOD_NOT_ALLOWED", "POST, OPTIONS"]);
+  deepEqual([answer.status, answer.json().code, answer.headers.get("allow")], [
+    405,
+    "METHOD_NOT_ALLOWED",
+    "POST, OPTIONS",
+  ]);
 });
 
 Deno.test("HEAD is GET without its body, and is observed as what it was", async () => {
@@ -185,8 +191,13 @@ Deno.test("where such a path leads is never another host, and is in normal form 
 });
 
 Deno.test("a path in normal form is left alone, whatever is encoded in it", async () => {
-  const { call } = appOf([route({ path: "/v1/things/:id", handle: ({ http }) => okReply({ id: http.req.param("id") }) })]);
-  const ids: [sent: string, read: string][] = [["a%2Fb", "a/b"], ["%25", "%"], ["..a", "..a"], [".%2e", ".."], ["%E4%BD%A0", "你"], ["%ff", "%ff"]];
+  const { call } = appOf([
+    route({ path: "/v1/things/:id", handle: ({ http }) => okReply({ id: http.req.param("id") }) }),
+  ]);
+  const ids: [sent: string, read: string][] = [["a%2Fb", "a/b"], ["%25", "%"], ["..a", "..a"], [".%2e", ".."], [
+    "%E4%BD%A0",
+    "你",
+  ], ["%ff", "%ff"]];
   for (const [sent, read] of ids) equal((await call(`GET /v1/things/${sent}`)).json().id, read, sent);
 });
 
@@ -255,8 +266,14 @@ Deno.test("the signal fires when the client leaves and when the gateway loses pa
 
 Deno.test("a handler's content type and headers win over the usual ones, and a stream is passed through", async () => {
   const { call } = appOf([
-    route({ path: "/text", handle: () => ({ status: 200, body: "hello", headers: { "content-type": "text/plain", "x-own": "1" } }) }),
-    route({ path: "/stream", handle: () => ({ status: 200, body: ReadableStream.from([new Uint8Array([104]), new Uint8Array([105])]) }) }),
+    route({
+      path: "/text",
+      handle: () => ({ status: 200, body: "hello", headers: { "content-type": "text/plain", "x-own": "1" } }),
+    }),
+    route({
+      path: "/stream",
+      handle: () => ({ status: 200, body: ReadableStream.from([new Uint8Array([104]), new Uint8Array([105])]) }),
+    }),
     route({ path: "/nothing", handle: () => ({ status: 204, body: null }) }),
   ]);
   const text = await call("GET /text");

@@ -46,7 +46,22 @@ Deno.test("request ids are well formed and never the same, on one gateway and on
 
 Deno.test("a client's request id is taken if it is short and harmless", () => {
   for (const id of ["a", "A-1.b_c~d", "x".repeat(128), "0af7651916cd43dd8448eb211c80319c"]) ok(isRequestId(id), id);
-  for (const id of ["", "x".repeat(129), "a b", "a\n", "a\r\nset-cookie: x", 'a"b', "a,b", "ü", "a/b", "<script>", "a;b", "\0"]) {
+  for (
+    const id of [
+      "",
+      "x".repeat(129),
+      "a b",
+      "a\n",
+      "a\r\nset-cookie: x",
+      'a"b',
+      "a,b",
+      "ü",
+      "a/b",
+      "<script>",
+      "a;b",
+      "\0",
+    ]
+  ) {
     equal(isRequestId(id), false, JSON.stringify(id));
   }
 });
@@ -78,7 +93,9 @@ Deno.test("durations are written as Go writes them", () => {
 
 Deno.test("no duration shows how a computer adds", () => {
   for (let i = 0; i < 60_000; i++) match(goDuration(i), /^(\d+ms|\d{1,2}(\.\d{1,3})?s)$/);
-  for (let i = 0; i < 5_000; i++) match(goDuration(i * 86_399_977), /^\d+(ms|(\.\d{1,3})?s)$|^(\d+h)?\d{1,2}m\d{1,2}(\.\d{1,3})?s$/);
+  for (let i = 0; i < 5_000; i++) {
+    match(goDuration(i * 86_399_977), /^\d+(ms|(\.\d{1,3})?s)$|^(\d+h)?\d{1,2}m\d{1,2}(\.\d{1,3})?s$/);
+  }
 });
 
 Deno.test("moments are RFC 3339 in UTC", () => {
@@ -130,8 +147,12 @@ Deno.test("a preflight is 204 without a body and names what may be sent", () => 
   const answer = preflight(corsHeaders({ origins: ["*"] }), new Request("http://x/any", { method: "OPTIONS" }));
   equal(answer.status, 204);
   equal(answer.body, null);
-  for (const method of ["GET", "PUT", "POST", "DELETE", "OPTIONS"]) ok(answer.headers.get("access-control-allow-methods")!.includes(method));
-  for (const header of ["Content-Type", "Authorization", "X-API-Key"]) ok(answer.headers.get("access-control-allow-headers")!.includes(header));
+  for (const method of ["GET", "PUT", "POST", "DELETE", "OPTIONS"]) {
+    ok(answer.headers.get("access-control-allow-methods")!.includes(method));
+  }
+  for (const header of ["Content-Type", "Authorization", "X-API-Key"]) {
+    ok(answer.headers.get("access-control-allow-headers")!.includes(header));
+  }
   equal(answer.headers.get("access-control-max-age"), "600");
 });
 
@@ -142,7 +163,13 @@ Deno.test("every code has its status, and its error body has the members of the 
     const reply = toErrorReply(new GatewayError(code as ErrorCode, "a sentence", { details: { a: 1 } }), "r-1", false);
     equal(reply.status, status);
     const body = JSON.parse(String(reply.body));
-    deepEqual([body.error, body.code, body.request_id, body.status, body.detail], ["a sentence", code, "r-1", status, "a sentence"]);
+    deepEqual([body.error, body.code, body.request_id, body.status, body.detail], [
+      "a sentence",
+      code,
+      "r-1",
+      status,
+      "a sentence",
+    ]);
     match(body.type, /^urn:orama:error:[a-z-]+$/);
     deepEqual(body.details, { a: 1 });
     equal(reply.headers?.["retry-after"], status === 503 ? "1" : undefined, code);
@@ -150,7 +177,12 @@ Deno.test("every code has its status, and its error body has the members of the 
 });
 
 Deno.test("what is no error of ours is an internal error and tells nothing of itself", () => {
-  for (const thrown of [new Error("password=hunter2"), new TypeError("x"), "a text", 42, null, undefined, { code: "NOT_FOUND", status: 404 }]) {
+  for (
+    const thrown of [new Error("password=hunter2"), new TypeError("x"), "a text", 42, null, undefined, {
+      code: "NOT_FOUND",
+      status: 404,
+    }]
+  ) {
     const body = bodyOf(thrown);
     deepEqual([body.error, body.code, body.status], ["internal error", "INTERNAL", 500]);
     equal(JSON.stringify(body).includes("hunter2"), false);
@@ -158,13 +190,16 @@ Deno.test("what is no error of ours is an internal error and tells nothing of it
 });
 
 Deno.test("the cause of an error stays here", () => {
-  const body = bodyOf(new GatewayError("UNAVAILABLE", "not now", { cause: new Error("connect 10.0.0.7:5001 refused") }));
+  const body = bodyOf(
+    new GatewayError("UNAVAILABLE", "not now", { cause: new Error("connect 10.0.0.7:5001 refused") }),
+  );
   equal(JSON.stringify(body).includes("10.0.0.7"), false);
   equal("details" in body, false);
 });
 
 Deno.test("Retry-After is whole seconds, rounded up", () => {
-  const after = (retryAfter: number) => toErrorReply(new GatewayError("RATE_LIMITED", "x", { retryAfter }), "r", false).headers?.["retry-after"];
+  const after = (retryAfter: number) =>
+    toErrorReply(new GatewayError("RATE_LIMITED", "x", { retryAfter }), "r", false).headers?.["retry-after"];
   deepEqual([after(0.2), after(1), after(1.001), after(60)], ["1", "1", "2", "60"]);
 });
 

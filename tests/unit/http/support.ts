@@ -38,7 +38,11 @@ export class TableAuthenticator implements Authenticator {
     return this.#answer("token", token, beforeLookup);
   }
 
-  #answer(kind: string, credential: string, beforeLookup?: () => void): Principal | undefined | Promise<Principal | undefined> {
+  #answer(
+    kind: string,
+    credential: string,
+    beforeLookup?: () => void,
+  ): Principal | undefined | Promise<Principal | undefined> {
     this.asked.push(`${kind} ${credential}`);
     const found = this.known.get(credential);
     if (!this.cold.has(credential)) return found;

@@ -9,7 +9,8 @@ import { ALICE, principal } from "../auth/support/node.ts";
 import { appOf, route } from "../http/support.ts";
 
 const JWT = "a.b.c";
-const whoIsIt = (parts: Partial<Route>) => route({ handle: ({ caller }) => okReply({ caller: caller?.id ?? null }), ...parts });
+const whoIsIt = (parts: Partial<Route>) =>
+  route({ handle: ({ caller }) => okReply({ caller: caller?.id ?? null }), ...parts });
 
 /** An app with one route and two callers: `key` and `token`. */
 function withCallers(parts: Partial<Route>) {
@@ -24,7 +25,7 @@ const bearer = (token: string) => ({ authorization: `Bearer ${token}` });
 Deno.test("authenticate: a good token wins, and the key beside it is not looked at", async () => {
   for (const cold of [false, true]) {
     const { send, authenticator } = withCallers({});
-    if (cold) for (const credential of ["key", JWT]) authenticator.cold.add(credential);
+    if (cold) { for (const credential of ["key", JWT]) authenticator.cold.add(credential); }
     equal((await send({ ...bearer(JWT), "x-api-key": "key" })).json().caller, "ses_1");
     deepEqual(authenticator.asked, [`token ${JWT}`]);
   }
@@ -125,7 +126,12 @@ Deno.test("limit: whoever asks for what is not there is counted too", async () =
 });
 
 /** What one caller gets of a route with this access. */
-async function outcome(access: Access, caller: Partial<Principal>, path = "/v1/thing", template = "/v1/thing"): Promise<string> {
+async function outcome(
+  access: Access,
+  caller: Partial<Principal>,
+  path = "/v1/thing",
+  template = "/v1/thing",
+): Promise<string> {
   const { call, authenticator } = appOf([route({ path: template, access })]);
   authenticator.known.set("key", principal(caller));
   const answer = await call(`GET ${path}`, { headers: { "x-api-key": "key" } });
@@ -161,7 +167,11 @@ Deno.test("authorize: a role opens what needs it or a weaker one; a credential w
   const access = (role: typeof ROLES[number]) => ({ kind: "namespace", scope: "namespace:admin", role }) as const;
   for (const [needed, name] of ROLES.entries()) {
     for (const [had, role] of ROLES.entries()) {
-      equal(await outcome(access(name), { wallet: ALICE, role }), had <= needed ? "ok" : "FORBIDDEN", `${role} for ${name}`);
+      equal(
+        await outcome(access(name), { wallet: ALICE, role }),
+        had <= needed ? "ok" : "FORBIDDEN",
+        `${role} for ${name}`,
+      );
     }
     equal(await outcome(access(name), {}), "FORBIDDEN", `no role for ${name}`);
   }
@@ -186,12 +196,21 @@ Deno.test("authorize: a namespace in the path must be the credential's, to the l
 
 Deno.test("authorize: another namespace is told before a missing scope, so that nothing is learnt of it", async () => {
   const access = { kind: "namespace", scope: "sql:read", param: "ns", role: "owner" } as const;
-  equal(await outcome(access, { scopes: new Set() }, "/v1/namespaces/other", "/v1/namespaces/:ns"), "NAMESPACE_MISMATCH");
+  equal(
+    await outcome(access, { scopes: new Set() }, "/v1/namespaces/other", "/v1/namespaces/:ns"),
+    "NAMESPACE_MISMATCH",
+  );
 });
 
 const takesBody = (parts: Partial<Route> = {}) =>
-  route({ method: "POST", body: z.object({ n: z.number(), list: z.array(z.string()).optional() }), handle: ({ body }) => okReply(body), ...parts });
-const post = (app: ReturnType<typeof appOf>, body?: string) => app.call("POST /v1/thing", body === undefined ? {} : { body });
+  route({
+    method: "POST",
+    body: z.object({ n: z.number(), list: z.array(z.string()).optional() }),
+    handle: ({ body }) => okReply(body),
+    ...parts,
+  });
+const post = (app: ReturnType<typeof appOf>, body?: string) =>
+  app.call("POST /v1/thing", body === undefined ? {} : { body });
 
 Deno.test("validate: a wrong body is 400 that names each field", async () => {
   const app = appOf([takesBody()]);
@@ -233,9 +252,19 @@ Deno.test("validate: query and path are checked, and a prototype is nobody's fie
     query: z.object({ limit: z.coerce.number().int().min(1).default(10) }),
     handle: ({ params, query }) => okReply({ params, query }),
   })]);
-  deepEqual((await app.call("GET /v1/things/abc?limit=5&x=1&__proto__=2")).json(), { params: { id: "abc" }, query: { limit: 5 } });
+  deepEqual((await app.call("GET /v1/things/abc?limit=5&x=1&__proto__=2")).json(), {
+    params: { id: "abc" },
+    query: { limit: 5 },
+  });
   deepEqual((await app.call("GET /v1/things/abc")).json().query, { limit: 10 });
-  for (const path of ["/v1/things/abcd", "/v1/things/abc?limit=0", "/v1/things/abc?limit=x", "/v1/things/abc?limit=1&limit=0"]) {
+  for (
+    const path of [
+      "/v1/things/abcd",
+      "/v1/things/abc?limit=0",
+      "/v1/things/abc?limit=x",
+      "/v1/things/abc?limit=1&limit=0",
+    ]
+  ) {
     equal((await app.call(`GET ${path}`)).status, 400, path);
   }
 });

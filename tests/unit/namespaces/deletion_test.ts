@@ -52,8 +52,9 @@ async function setUp() {
     started.push(deletion);
     return deletion;
   };
-  const rows = async (table: "namespaces" | "members" | "api_keys" | "sessions" | "refresh_tokens" | "apps" | "leases") =>
-    (await node.database.run(node.database.db.selectFrom(table).selectAll())).rows;
+  const rows = async (
+    table: "namespaces" | "members" | "api_keys" | "sessions" | "refresh_tokens" | "apps" | "leases",
+  ) => (await node.database.run(node.database.db.selectFrom(table).selectAll())).rows;
   const gone = async (name: string) => !(await rows("namespaces")).some((row) => row.name === name);
   return {
     node,
@@ -76,13 +77,15 @@ Deno.test("a deleted namespace leaves nothing of its own in any table, and nothi
     await node.apiKeys.ofWallet(name, owner, CONTEXT);
     await node.apiKeys.create(name, { name: "k" }, principal({ wallet: owner }), CONTEXT);
     await node.session(name, owner);
-    await node.database.run(node.database.db.insertInto("apps").values({
-      app_id: `app_${name}`,
-      namespace: name,
-      wallet: owner,
-      name: "app",
-      created_at: 0,
-    }));
+    await node.database.run(
+      node.database.db.insertInto("apps").values({
+        app_id: `app_${name}`,
+        namespace: name,
+        wallet: owner,
+        name: "app",
+        created_at: 0,
+      }),
+    );
   }
   await node.namespaces.delete("shop", alice, CONTEXT);
   const service = new Purged();

@@ -36,7 +36,13 @@ function membersOn(control: ControlDatabase): MemberRegistry {
 async function shopOf(database: ControlDatabase, roles: Readonly<Record<string, Role>>): Promise<void> {
   const { db } = database;
   await database.atomically([
-    db.insertInto("namespaces").values({ name: "shop", database_name: "shop", state: "active", created_at: 0, created_by: ALICE }),
+    db.insertInto("namespaces").values({
+      name: "shop",
+      database_name: "shop",
+      state: "active",
+      created_at: 0,
+      created_by: ALICE,
+    }),
     ...Object.entries(roles).map(([wallet, role]) =>
       db.insertInto("members").values({ namespace: "shop", wallet, role, added_at: 0, added_by: ALICE })
     ),
@@ -95,7 +101,9 @@ for (const how of ["leave", "step down"] as const) {
         const members = membersOn(schedule.client(database));
         const actor = principal({ wallet, role: "owner" });
         return () =>
-          how === "leave" ? members.remove("shop", wallet, actor, CONTEXT) : members.set("shop", wallet, "viewer", actor, CONTEXT);
+          how === "leave"
+            ? members.remove("shop", wallet, actor, CONTEXT)
+            : members.set("shop", wallet, "viewer", actor, CONTEXT);
       }));
       const failures = results.filter((result) => result.status === "rejected").map(({ reason }) => reason.code);
       deepEqual(failures, ["CONFLICT"]);
@@ -114,7 +122,9 @@ Deno.test("an admin who changes a member that becomes an owner meanwhile does no
       () => a.set("shop", BOB, "owner", owner, CONTEXT),
       () => b.set("shop", BOB, "viewer", admin, CONTEXT),
     ]);
-    const { rows } = await database.run<{ role: string }>(database.db.selectFrom("members").selectAll().where("wallet", "=", BOB));
+    const { rows } = await database.run<{ role: string }>(
+      database.db.selectFrom("members").selectAll().where("wallet", "=", BOB),
+    );
     equal(rows[0]!.role, promotion!.status === "fulfilled" ? "owner" : "viewer");
   });
 });

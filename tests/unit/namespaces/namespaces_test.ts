@@ -85,9 +85,29 @@ Deno.test("names that differ in case alone cannot both exist, also when both are
 
 Deno.test("what is no name makes no namespace", async () => {
   await using node = await Node.start();
-  const bad = ["", " ", "a b", "-a", "_a", "a.b", "a/b", "a+b", "ü", "a\n", "a".repeat(65), "../x", "a:b", "a%2Fb", "a\0"];
+  const bad = [
+    "",
+    " ",
+    "a b",
+    "-a",
+    "_a",
+    "a.b",
+    "a/b",
+    "a+b",
+    "ü",
+    "a\n",
+    "a".repeat(65),
+    "../x",
+    "a:b",
+    "a%2Fb",
+    "a\0",
+  ];
   for (const name of bad) {
-    await rejects(node.namespaces.admit(name, ALICE, CONTEXT), code("INVALID_REQUEST", /namespace/), JSON.stringify(name));
+    await rejects(
+      node.namespaces.admit(name, ALICE, CONTEXT),
+      code("INVALID_REQUEST", /namespace/),
+      JSON.stringify(name),
+    );
     await rejects(node.namespaces.create(name, alice, CONTEXT), code("INVALID_REQUEST"), JSON.stringify(name));
   }
   equal(await count(node.database, "namespaces"), 0);
@@ -148,11 +168,19 @@ Deno.test("each namespace gets a database of the pool, and without a free one no
   await node.namespaces.admit("a", ALICE, CONTEXT);
   await node.namespaces.admit("b", BOB, CONTEXT);
   deepEqual([await node.namespaces.databaseOf("a"), await node.namespaces.databaseOf("b")], ["one", "two"]);
-  const before = [await count(node.database, "namespaces"), await count(node.database, "members"), await count(node.database, "audit_events")];
+  const before = [
+    await count(node.database, "namespaces"),
+    await count(node.database, "members"),
+    await count(node.database, "audit_events"),
+  ];
   await rejects(node.namespaces.admit("c", CAROL, CONTEXT), code("NO_CAPACITY", /nothing was created/));
   await rejects(node.namespaces.create("c", principal({ wallet: CAROL }), CONTEXT), code("NO_CAPACITY"));
   deepEqual(
-    [await count(node.database, "namespaces"), await count(node.database, "members"), await count(node.database, "audit_events")],
+    [
+      await count(node.database, "namespaces"),
+      await count(node.database, "members"),
+      await count(node.database, "audit_events"),
+    ],
     before,
   );
   await node.database.run(node.database.db.deleteFrom("namespaces").where("name", "=", "a"));
@@ -220,7 +248,7 @@ Deno.test("deleting marks the namespace, ends its credentials in the same step a
   const { token } = await node.session("shop", ALICE);
   await node.namespaces.delete("shop", alice, CONTEXT);
   equal(node.deletionsWanted, 1);
-  const statement = node.control.calls.find((sql) => sql.includes("update \"namespaces\""))!;
+  const statement = node.control.calls.find((sql) => sql.includes('update "namespaces"'))!;
   for (const part of ["api_keys", "sessions", "revocations", "audit_events"]) ok(statement.includes(part), part);
   equal(await node.authenticator.identifyToken(token), undefined);
   equal((await node.namespaces.list(alice, CONTEXT))[0]!.state, "deleting");
@@ -252,7 +280,7 @@ Deno.test("a database that was read before a deletion and arrives after it is no
   const other = await node.another({ rules: { databases: ["one", "two"] } });
   await node.namespace("shop", ALICE);
   other.control.after = async (sql) => {
-    if (!sql.includes("from \"namespaces\"")) return;
+    if (!sql.includes('from "namespaces"')) return;
     other.control.after = () => {};
     await node.namespaces.delete("shop", alice, CONTEXT);
     await node.database.run(node.database.db.deleteFrom("namespaces"));

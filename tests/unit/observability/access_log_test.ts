@@ -18,8 +18,10 @@ const request: Observed = {
 };
 const success: Outcome = { status: 200, milliseconds: 1.2345, error: undefined };
 
+type Given = [Partial<Observed>, Partial<Outcome>];
+
 /** The lines of some requests. */
-async function linesOf(format: "json" | "text", ...observed: [Partial<Observed>, Partial<Outcome>][]): Promise<string[]> {
+async function linesOf(format: "json" | "text", ...observed: Given[]): Promise<string[]> {
   const lines: string[] = [];
   const writer = new LineWriter({
     write(bytes) {
@@ -56,15 +58,17 @@ Deno.test("it tells who called and which trace the request belongs to, where tha
 });
 
 Deno.test("the path is told of failures only, shortened, and without a key in it or half of one", async () => {
-  const [good, bad] = await linesOf("json", [{}, {}], [{ path: "/x".repeat(5_000) }, { status: 404, error: new Error() }]);
+  const [good, bad] = await linesOf("json", [{}, {}], [{ path: "/x".repeat(5_000) }, {
+    status: 404,
+    error: new Error(),
+  }]);
   equal("path" in JSON.parse(good!), false);
   equal(JSON.parse(bad!).path.length, 257);
   const key = `ak_${"s3cr3t".repeat(4)}:shop`;
-  for (let before = 0; before < 300; before++) {
-    const path = `/${"x".repeat(before)}/${key}`;
-    const [line] = await linesOf("json", [{ path }, { error: new Error() }]);
-    equal(line!.includes("s3cr3t"), false, `a key at ${before}`);
-  }
+  const paths = Array.from({ length: 300 }, (_, before) => `/${"x".repeat(before)}/${key}`);
+  const lines = await linesOf("json", ...paths.map((path): Given => [{ path }, { error: new Error() }]));
+  equal(lines.length, 300);
+  for (const [before, line] of lines.entries()) equal(line.includes("s3cr3t"), false, `a key at ${before}`);
 });
 
 const HOSTILE = [
@@ -86,12 +90,12 @@ const HOSTILE = [
 
 Deno.test("whatever a client puts into a path, a line stays one line of JSON with the same members", async () => {
   const chance = new Chance(4);
-  for (let i = 0; i < 300; i++) {
-    const path = "/" + Array.from({ length: 6 }, () => chance.pick(HOSTILE)).join("");
-    const lines = await linesOf("json", [{ path }, { status: 404, error: new Error() }]);
-    equal(lines.length, 1, JSON.stringify(path));
-    const parsed = JSON.parse(lines[0]!);
-    equal(parsed.path.isWellFormed() ? parsed.path : "", path.isWellFormed() ? path : "");
+  const paths = Array.from({ length: 300 }, () => "/" + Array.from({ length: 6 }, () => chance.pick(HOSTILE)).join(""));
+  const lines = await linesOf("json", ...paths.map((path): Given => [{ path }, { status: 404, error: new Error() }]));
+  equal(lines.length, 300);
+  for (const [i, line] of lines.entries()) {
+    const parsed = JSON.parse(line);
+    equal(parsed.path, paths[i]);
     equal("admin" in parsed, false);
   }
 });
@@ -109,9 +113,20 @@ Deno.test("hostile requests through the whole path give lines of JSON", async ()
   const { call } = appOf([route({ path: "/v1/things/:id", access: { kind: "authenticated" } })], {
     observe: (request, outcome) => void outcomes.push([request, outcome]),
   });
-  for (const target of ["/v1/things/%22%0A%0D%00", "/%E2%80%A8", "/%ff%fe", "//x\u00ff", "/a?api_key=ak_0123456789abcdefghijklmn:shop", "/%5C%22"]) {
+  for (
+    const target of [
+      "/v1/things/%22%0A%0D%00",
+      "/%E2%80%A8",
+      "/%ff%fe",
+      "//x\u00ff",
+      "/a?api_key=ak_0123456789abcdefghijklmn:shop",
+      "/%5C%22",
+    ]
+  ) {
     for (const method of ["GET", "PROPFIND", "M-SEARCH", "!#$%&'*+-.^_`|~"]) {
-      await call(`${method} ${target}`, { headers: { "x-request-id": 'a"b', traceparent: '"', "x-forwarded-for": '"' } });
+      await call(`${method} ${target}`, {
+        headers: { "x-request-id": 'a"b', traceparent: '"', "x-forwarded-for": '"' },
+      });
     }
   }
   ok(outcomes.length >= 20);
@@ -119,7 +134,17 @@ Deno.test("hostile requests through the whole path give lines of JSON", async ()
   equal(lines.length, outcomes.length);
   for (const line of lines) {
     const parsed = JSON.parse(line);
-    deepEqual(Object.keys(parsed).slice(0, 9), ["time", "level", "part", "request_id", "method", "route", "status", "us", "client"]);
+    deepEqual(Object.keys(parsed).slice(0, 9), [
+      "time",
+      "level",
+      "part",
+      "request_id",
+      "method",
+      "route",
+      "status",
+      "us",
+      "client",
+    ]);
     equal(line.includes("ak_0123"), false);
   }
 });

@@ -47,7 +47,9 @@ const NAME = "http_request_duration_seconds";
 
 Deno.test("figures are a histogram by route, method and status, cumulative, in seconds", async () => {
   const { observe, samples, registry } = metricsOf();
-  for (const milliseconds of [0, 0.5, 1, 1.0001, 2.5, 9, 10, 11, 29_000, 30_000, 31_000, 900_000]) observe({}, 200, milliseconds);
+  for (const milliseconds of [0, 0.5, 1, 1.0001, 2.5, 9, 10, 11, 29_000, 30_000, 31_000, 900_000]) {
+    observe({}, 200, milliseconds);
+  }
   ok((await registry.metrics()).includes(`# TYPE ${NAME} histogram`));
   const found = await samples();
   const buckets = found.filter(({ name }) => name === `${NAME}_bucket`);
@@ -72,13 +74,20 @@ Deno.test("figures are a histogram by route, method and status, cumulative, in s
   const one = (name: string) => found.find((sample) => sample.name === name)!.value;
   equal(one(`${NAME}_count`), 12);
   ok(Math.abs(one(`${NAME}_sum`) - 990.035_0001) < 1e-6, String(one(`${NAME}_sum`)));
-  for (const { labels } of buckets) deepEqual([labels.route, labels.method, labels.status], ["/v1/things/:id", "GET", "200"]);
+  for (const { labels } of buckets) {
+    deepEqual([labels.route, labels.method, labels.status], ["/v1/things/:id", "GET", "200"]);
+  }
 });
 
 Deno.test("a slower bucket never holds less than a quicker one, whatever is counted", async () => {
   const { observe, samples } = metricsOf();
-  for (let i = 0; i < 500; i++) observe({ method: i % 2 ? "GET" : "POST" }, [200, 404, 500][i % 3]!, (i * 7919) % 40_000);
-  const series = Map.groupBy((await samples()).filter(({ name }) => name.endsWith("_bucket")), ({ labels: { method, status } }) => `${method} ${status}`);
+  for (let i = 0; i < 500; i++) {
+    observe({ method: i % 2 ? "GET" : "POST" }, [200, 404, 500][i % 3]!, (i * 7919) % 40_000);
+  }
+  const series = Map.groupBy(
+    (await samples()).filter(({ name }) => name.endsWith("_bucket")),
+    ({ labels: { method, status } }) => `${method} ${status}`,
+  );
   equal(series.size, 6);
   for (const buckets of series.values()) {
     const values = buckets.map(({ value }) => value);

@@ -66,7 +66,9 @@ Deno.test("members that are named like secrets are hidden at any depth, whatever
 Deno.test("errors keep name, message, stack and causes, without secrets in any of them", () => {
   const root = new Error(`refused for ${KEY}`);
   const error = new GatewayError("UNAVAILABLE", `with ${TOKEN}`, { cause: new TypeError("between", { cause: root }) });
-  const redacted = redact({ error }) as { error: { name: string; message: string; stack: string; cause: { cause: { message: string } } } };
+  const redacted = redact({ error }) as {
+    error: { name: string; message: string; stack: string; cause: { cause: { message: string } } };
+  };
   equal(redacted.error.name, "GatewayError");
   equal(redacted.error.message, "with [secret]");
   ok(redacted.error.stack.includes("redact_test.ts"));
@@ -104,18 +106,29 @@ Deno.test("what is absurdly deep is cut, bytes and dates are told shortly, big i
   for (let i = 0; i < 10_000; i++) deep = { deep };
   deepEqual(leaks(redact(deep)), []);
   ok(JSON.stringify(redact(deep)).includes("[deep]"));
-  deepEqual(redact({ body: new Uint8Array(100_000), at: new Date(0).getTime(), n: 2n ** 70n, no: undefined, f: null }), {
-    body: "[100000 bytes]",
-    at: 0,
-    n: String(2n ** 70n),
-    no: undefined,
-    f: null,
-  });
+  deepEqual(
+    redact({ body: new Uint8Array(100_000), at: new Date(0).getTime(), n: 2n ** 70n, no: undefined, f: null }),
+    {
+      body: "[100000 bytes]",
+      at: 0,
+      n: String(2n ** 70n),
+      no: undefined,
+      f: null,
+    },
+  );
   equal(typeof redact(new Date(0)), "string");
 });
 
 Deno.test("looking for secrets takes no time even in a text that is made to take long", () => {
   const start = performance.now();
-  for (const text of ["ak_".repeat(2_000), "-ak_".repeat(2_000), "eyJ-".repeat(2_000), "eyJ.".repeat(2_000), "eyJa.b.".repeat(2_000)]) redactText(text);
+  for (
+    const text of [
+      "ak_".repeat(2_000),
+      "-ak_".repeat(2_000),
+      "eyJ-".repeat(2_000),
+      "eyJ.".repeat(2_000),
+      "eyJa.b.".repeat(2_000),
+    ]
+  ) redactText(text);
   ok(performance.now() - start < 500);
 });

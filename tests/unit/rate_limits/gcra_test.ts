@@ -103,7 +103,9 @@ Deno.test("a refused request costs nothing: hammering does not keep a client out
 
 Deno.test("what remains counts down, and says how long until all of it is back", () => {
   const { clock, take } = limitsOf({ key: { rate: 2, burst: 4 } });
-  const seen = Array.from({ length: 5 }, () => take()).map(({ allowed, remaining, reset }) => [allowed, remaining, reset]);
+  const seen = Array.from({ length: 5 }, () => take()).map((
+    { allowed, remaining, reset },
+  ) => [allowed, remaining, reset]);
   deepEqual(seen, [[true, 3, 1], [true, 2, 1], [true, 1, 2], [true, 0, 2], [false, 0, 2]]);
   clock.time += 2_000;
   equal(take().remaining, 3);

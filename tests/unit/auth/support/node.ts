@@ -12,7 +12,7 @@ import { type SignInSite, WalletProofs } from "../../../../services/auth/wallet_
 import { ControlAuditLog } from "../../../../services/control_plane/audit.ts";
 import { RevocationFeed } from "../../../../services/control_plane/revocations.ts";
 import { MemberRegistry } from "../../../../services/namespaces/members.ts";
-import { type NamespaceRules, NamespaceRegistry } from "../../../../services/namespaces/namespaces.ts";
+import { NamespaceRegistry, type NamespaceRules } from "../../../../services/namespaces/namespaces.ts";
 import type { Principal, Role } from "../../../../src/contracts/identity.ts";
 import { SCOPES } from "../../../../src/contracts/identity.ts";
 import { Chance } from "../../control_plane/support/chance.ts";

@@ -1,5 +1,9 @@
 import type { ServiceHealth } from "../../../../src/contracts/health.ts";
-import type { ControlDatabase, ControlQuery, ControlResult } from "../../../../services/control_plane/control_database.ts";
+import type {
+  ControlDatabase,
+  ControlQuery,
+  ControlResult,
+} from "../../../../services/control_plane/control_database.ts";
 
 /** Called before a query runs: may wait, and may refuse by throwing. `sql` holds the statements, one a line. */
 export type BeforeQuery = (sql: string) => void | Promise<void>;
