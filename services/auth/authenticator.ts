@@ -4,7 +4,7 @@ import type { Revocation, RevocationFeed } from "../control_plane/revocations.ts
 import { hashKey, isWellFormedKey, maskKey } from "./crypto/api_key.ts";
 import { type Identified, PrincipalCache, type PrincipalCacheOptions } from "./principal_cache.ts";
 import { DEFAULT_SCOPES, withinRole } from "./rights.ts";
-import type { TokenClaims, Tokens } from "./tokens.ts";
+import { isTokenSized, type TokenClaims, type Tokens } from "./tokens.ts";
 
 /** What telling credentials apart needs of the rest. */
 export interface AuthenticatorParts {
@@ -45,7 +45,7 @@ export class CredentialAuthenticator implements Authenticator {
   }
 
   identifyToken(token: string, beforeLookup?: () => void): Principal | undefined | Promise<Principal | undefined> {
-    return this.#identify(token, beforeLookup, () => true, () => this.#verifyToken(token));
+    return this.#identify(token, beforeLookup, () => isTokenSized(token), () => this.#verifyToken(token));
   }
 
   #identify(

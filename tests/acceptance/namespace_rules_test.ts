@@ -1,6 +1,8 @@
 import { deepEqual, equal, match } from "node:assert/strict";
 import { newOwner, signIn, tryToSignIn, uniqueName } from "../support/accounts.ts";
+import { until } from "../engines/support/wait.ts";
 import { TestGateway } from "../support/gateway.ts";
+import { SqlCaller } from "../support/sql.ts";
 import { gatewaySuite } from "../support/suite.ts";
 import { ethereumWallet } from "../support/wallet.ts";
 
@@ -49,4 +51,26 @@ test("where operators create namespaces, no wallet does, and a member of one sig
   equal(made.status, 403);
   equal((await gateway.call("GET", "/v1/auth/whoami", { key })).get("namespace"), namespace);
   equal((await tryToSignIn(gateway, wallet, namespace)).status, 403);
+});
+
+test("a deletion that a crash broke off goes on at the next start", async () => {
+  const folder = await Deno.makeTempDir({ prefix: "orama-deletion-" });
+  try {
+    const namespace = uniqueName();
+    await using before = await TestGateway.start({ driver: "sqlite", folder });
+    const owner = await signIn(before, ethereumWallet(), namespace);
+    const db = new SqlCaller(before, { key: owner.apiKey });
+    await db.run("CREATE TABLE left_behind (v TEXT)");
+    (await before.call("DELETE", `/v1/namespaces/${namespace}`, { token: owner.accessToken })).expect(200);
+    before.signal("SIGKILL");
+    await before.exitCode();
+    await using after = await TestGateway.start({ driver: "sqlite", folder });
+    equal((await after.call("GET", "/v1/auth/whoami", { key: owner.apiKey })).status, 401);
+    const heir = ethereumWallet();
+    await until("the name is free", async () => (await tryToSignIn(after, heir, namespace)).status === 200);
+    const { apiKey: key } = await signIn(after, heir, namespace);
+    equal((await new SqlCaller(after, { key }).schema()).expect(200).get("count"), 0);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
 });

@@ -203,3 +203,12 @@ test("a wallet gets one key for each namespace", async () => {
   notEqual(one.apiKey, two.apiKey);
   equal((await signIn(suite.gateway, wallet, one.namespace)).apiKey, one.apiKey);
 }, { namespaces: 2 });
+
+Deno.test({
+  name: "the key that these tests were given is good",
+  ignore: !Deno.env.has("TEST_API_KEY"),
+  async fn() {
+    const key = await suite.gateway.defaultKey();
+    equal((await suite.gateway.call("GET", "/v1/auth/whoami", { key })).expect(200).get("authenticated"), true);
+  },
+});

@@ -1,6 +1,6 @@
 import { equal, ok } from "node:assert/strict";
 import { newOwner } from "../support/accounts.ts";
-import { rawRequest } from "../support/raw_http.ts";
+import { RawConnection, rawRequest } from "../support/raw_http.ts";
 import { anyGatewaySuite } from "../support/suite.ts";
 import { ethereumWallet } from "../support/wallet.ts";
 
@@ -185,5 +185,22 @@ test("paths with odd bytes are paths that are not there", async () => {
     ]
   ) {
     equal((await ask(target)).status, 401, target);
+  }
+});
+
+test("a head without end is cut off", async () => {
+  for (
+    const [start, more] of [["GET /health HTTP/1.1\r\nHost: x\r\n", `X: ${"a".repeat(60_000)}\r\n`], [
+      "GET /",
+      "a".repeat(60_000),
+    ]] as const
+  ) {
+    const connection = await RawConnection.open(suite.gateway.url);
+    await connection.send(start);
+    let sent = 0;
+    while (sent < 32_000_000 && await connection.send(more)) sent += more.length;
+    await connection.closed();
+    await connection.close();
+    ok(sent < 32_000_000, `the gateway took ${sent} bytes`);
   }
 });

@@ -20,8 +20,8 @@ export interface TestDatabase extends AsyncDisposable {
   readonly driver: Driver;
   /** Sections of the configuration. */
   readonly config: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
-  /** Waits until all engines serve. */
-  ready(): Promise<void>;
+  /** The cluster of the control plane, to be hurt; none where everything is embedded. */
+  readonly control?: RqliteTestCluster;
 }
 
 /** Starts what a driver needs: nothing, or a control cluster and one cluster for each namespace. */
@@ -32,7 +32,6 @@ export async function startTestDatabase(driver: Driver): Promise<TestDatabase> {
 const embedded: TestDatabase = {
   driver: "sqlite",
   config: {},
-  ready: () => Promise.resolve(),
   [Symbol.asyncDispose]: () => Promise.resolve(),
 };
 
@@ -66,9 +65,7 @@ async function startRqlite(): Promise<TestDatabase> {
       auth: { root_key_file: keyFile },
       database: { driver: "rqlite", rqlite: { control: control.urls, pool } },
     },
-    async ready() {
-      await Promise.all(clusters.map((cluster) => cluster.ready()));
-    },
+    control,
     [Symbol.asyncDispose]: dispose,
   };
 }

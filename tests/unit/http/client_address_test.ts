@@ -90,7 +90,7 @@ Deno.test("a header of thousands of hops costs no time", () => {
   const start = performance.now();
   equal(of("10.0.0.1", "10.1.1.1, ".repeat(5_000) + "203.0.113.9"), "203.0.113.9");
   equal(of("10.0.0.1", "203.0.113.9, " + "10.1.1.1, ".repeat(5_000) + "10.1.1.1"), "203.0.113.9");
-  equal(performance.now() - start < 500, true);
+  equal(performance.now() - start < 2_000, true);
 });
 
 Deno.test("ranges that are none stop the start", () => {

@@ -93,5 +93,5 @@ Deno.test("absurd headers are looked through in no time", () => {
   ) {
     credentialsOf({ get: (name: string) => name === "authorization" ? text : null } as Headers, "http://x/");
   }
-  equal(performance.now() - start < 500, true);
+  equal(performance.now() - start < 2_000, true);
 });

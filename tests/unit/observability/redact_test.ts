@@ -93,7 +93,7 @@ Deno.test("what goes round in circles comes to an end, and soon", () => {
   for (const friend of friends) friend.friends = friends;
   const start = performance.now();
   ok(JSON.stringify(redact(friends)));
-  ok(performance.now() - start < 500);
+  ok(performance.now() - start < 2_000);
 });
 
 Deno.test("the same object twice is no circle", () => {
@@ -130,5 +130,5 @@ Deno.test("looking for secrets takes no time even in a text that is made to take
       "eyJa.b.".repeat(2_000),
     ]
   ) redactText(text);
-  ok(performance.now() - start < 500);
+  ok(performance.now() - start < 2_000);
 });

@@ -98,7 +98,7 @@ clientTest(
     const start = performance.now();
     for (const level of ["none", "weak", "strong"] as const) equal((await cluster.query(select, { level })).length, 1);
     equal((await cluster.execute(insert, alone)).length, 1);
-    ok(performance.now() - start < 500);
+    ok(performance.now() - start < 2_000);
   },
 );
 

@@ -1,0 +1,92 @@
+import { equal, ok } from "node:assert/strict";
+import { until } from "../engines/support/wait.ts";
+import { challenge, newOwner, proof } from "../support/accounts.ts";
+import { TestGateway } from "../support/gateway.ts";
+import { chosenDriver, startTestDatabase } from "../support/test_database.ts";
+import { ethereumWallet } from "../support/wallet.ts";
+
+/** These need a control plane that can be hurt; the embedded one lives and dies with the gateway. */
+function test(name: string, fn: () => Promise<void>): void {
+  Deno.test({ name, ignore: chosenDriver() !== "rqlite" || Deno.env.has("TEST_BASE_URL"), fn });
+}
+
+const MAX_STALE = 2_000;
+const config = {
+  auth: { principal_cache: { max_stale: `${MAX_STALE}ms` } },
+  database: { rqlite: { request_timeout: "500ms" } },
+};
+
+test("without its control plane a gateway says 503 and never 401, believes what it knows for a while, and recovers", async () => {
+  await using database = await startTestDatabase("rqlite");
+  const rqlite = { ...database.config.database!.rqlite as object, ...config.database.rqlite };
+  await using gateway = await TestGateway.start({
+    database,
+    config: { auth: { ...database.config.auth, ...config.auth }, database: { driver: "rqlite", rqlite } },
+  });
+  await using owner = await newOwner(gateway);
+  const { accessToken: token, apiKey: warm, refreshToken: refresh_token } = owner;
+  const made = await gateway.call("POST", "/v1/auth/keys", { token, body: { name: "cold" } });
+  const cold = made.expect(201).string("api_key");
+  const wallet = ethereumWallet();
+  const proved = await proof(gateway, wallet, owner.namespace);
+  const whoami = (credential: { key?: string; token?: string }) => gateway.call("GET", "/v1/auth/whoami", credential);
+  (await whoami({ key: warm })).expect(200);
+  (await whoami({ token })).expect(200);
+
+  for (const node of database.control!.nodes) node.pause();
+  const since = performance.now();
+  try {
+    (await whoami({ key: warm })).expect(200);
+    (await whoami({ token })).expect(200);
+    ok(performance.now() - since < MAX_STALE, "what is remembered needs no trip");
+    (await gateway.call("GET", "/health")).expect(200);
+    (await challenge(gateway, wallet, owner.namespace)).expect(200);
+    const answers = await Promise.all([
+      whoami({ key: cold }),
+      whoami({ key: `ak_AAAAAAAAAAAAAAAAAAAAAAAA:${owner.namespace}` }),
+      gateway.call("POST", "/v1/auth/refresh", { body: { refresh_token } }),
+      gateway.call("POST", "/v1/auth/verify", { body: proved }),
+    ]);
+    for (const answer of answers) {
+      ok([503, 409].includes(answer.status), answer.text);
+      if (answer.status === 503) ok(Number(answer.headers.get("retry-after")) >= 1);
+      ok(!/https?:\/\/127|rqlite/.test(answer.text), answer.text);
+    }
+    await until(
+      "what was remembered is believed no more",
+      async () => (await whoami({ key: warm })).status === 503,
+      10_000,
+    );
+    equal((await whoami({ token })).status, 503);
+    await until("status says so", async () => {
+      const status = await gateway.call("GET", "/v1/status");
+      return status.get("status") === "degraded" && status.get("services.control_plane.status") === "down";
+    });
+  } finally {
+    for (const node of database.control!.nodes) node.resume();
+  }
+  await until("keys are taken again", async () => (await whoami({ key: warm })).status === 200, 20_000);
+  for (const credential of [{ key: warm }, { key: cold }, { token }]) (await whoami(credential)).expect(200);
+  equal((await whoami({ key: `ak_AAAAAAAAAAAAAAAAAAAAAAAA:${owner.namespace}` })).status, 401);
+});
+
+test("a gateway that starts before its control plane serves what it can, and the rest once it is there", async () => {
+  await using database = await startTestDatabase("rqlite");
+  for (const node of database.control!.nodes) node.pause();
+  const started = TestGateway.start({ database });
+  let gateway: TestGateway;
+  try {
+    gateway = await started;
+    (await gateway.call("GET", "/health")).expect(200);
+    equal((await gateway.call("GET", "/v1/status")).get("status"), "degraded");
+    const key = "ak_AAAAAAAAAAAAAAAAAAAAAAAA:default";
+    equal((await gateway.call("GET", "/v1/auth/whoami", { key })).expect(503).get("code"), "UNAVAILABLE");
+    equal((await gateway.call("GET", "/v1/auth/whoami")).status, 401);
+  } finally {
+    for (const node of database.control!.nodes) node.resume();
+  }
+  await using running = gateway;
+  await until("it is whole", async () => (await running.call("GET", "/v1/status")).get("status") === "ok", 20_000);
+  await using owner = await newOwner(running);
+  (await running.call("GET", "/v1/auth/whoami", { key: owner.apiKey })).expect(200);
+});
