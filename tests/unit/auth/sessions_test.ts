@@ -1,4 +1,5 @@
 import { deepEqual, equal, match, notEqual, ok, rejects } from "node:assert/strict";
+import { hashKey } from "../../../services/auth/crypto/api_key.ts";
 import { WalletSessions } from "../../../services/auth/sessions.ts";
 import { ControlAuditLog } from "../../../services/control_plane/audit.ts";
 import { removeExpired } from "../../../services/control_plane/expiry.ts";
@@ -74,6 +75,27 @@ Deno.test("a token of a wallet that is no member any more is refused", async () 
   await rejects(t.refresh(t.first), refused);
   await t.node.members.set("shop", ALICE, "viewer", principal({ wallet: BOB, role: "owner" }), CONTEXT);
   await rejects(t.refresh(t.first), refused, "it comes back with a new sign-in only");
+});
+
+Deno.test("a session that was opened while its member was removed is worth nothing", async () => {
+  await using t = await signedIn();
+  await t.node.database.run(t.node.database.db.deleteFrom("members"));
+  ok(await t.isAlive());
+  await rejects(t.refresh(t.first), refused);
+});
+
+Deno.test("many who exchange one token at once all get an answer, and one token lives", async () => {
+  await using t = await signedIn();
+  const tokens = await Promise.all(Array.from({ length: 10 }, () => t.refresh(t.first)));
+  equal(new Set(tokens).size, 10);
+  equal(await unusedTokens(t.node), 1);
+});
+
+Deno.test("a token whose successor is nowhere to be found is refused in the end, and no loop", async () => {
+  await using t = await signedIn();
+  await t.refresh(t.first);
+  await t.node.database.run(t.node.database.db.updateTable("refresh_tokens").set({ replaced_by: "nothing" }));
+  await rejects(t.refresh(t.first), code("UNAVAILABLE"));
 });
 
 Deno.test("a refresh gives the role of now", async () => {
@@ -298,6 +320,9 @@ Deno.test("two exchanges of one token at once leave one live token, in whatever 
     const tokens = results.map((result) => result.status === "fulfilled" ? result.value.refreshToken : "");
     equal(tokens.every((token) => token !== ""), true, "both may be the same client, which lost an answer");
     equal(await unused(), 1);
+    const { rows } = await database.run<{ hash: string }>(database.db.selectFrom("refresh_tokens").select("hash"));
+    const known = new Set(rows.map(({ hash }) => hash));
+    ok(tokens.every((token) => known.has(hashKey(token))), "nobody got a token that was never stored");
     const uses = await Promise.allSettled(tokens.map((token) => calm.refresh(token, undefined, CONTEXT)));
     equal(uses.every(({ status }) => status === "fulfilled"), false, "both cannot go on");
   });
