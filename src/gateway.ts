@@ -76,7 +76,7 @@ function observer({ log }: Config, { registry }: Container, writer: LineWriter):
     if (!(error instanceof GatewayError)) errors.error("unexpected failure", { request_id: requestId, route, error });
     else if (error.cause !== undefined) {
       const level = error.status >= 500 ? "warn" : "debug";
-      errors[level]("request failed", { request_id: requestId, route, code: error.code, cause: error.cause });
+      errors[level]("request failed", { request_id: requestId, route, error_code: error.code, cause: error.cause });
     }
   };
 }

@@ -50,7 +50,7 @@ export class TestGateway extends Client implements AsyncDisposable {
     readonly database: TestDatabase,
     private readonly process: TiedProcess,
     private readonly files: { readonly config: string; readonly stdout: string; readonly stderr: string },
-    private readonly owned: readonly AsyncDisposable[],
+    private readonly owned: AsyncDisposable,
   ) {
     super(url, secrets);
   }
@@ -59,48 +59,27 @@ export class TestGateway extends Client implements AsyncDisposable {
   static async start(options: GatewayStart = {}): Promise<TestGateway> {
     const { command = "serve", config = {}, flags = [], secrets = new SecretBook() } = options;
     const driver = options.driver ?? (command === "dev" ? "sqlite" : chosenDriver());
-    const owned: AsyncDisposable[] = [];
+    await using owned = new AsyncDisposableStack();
     const folder = options.folder ?? await temporaryFolder(owned);
-    const database = options.database ?? await startTestDatabase(driver);
-    if (options.database === undefined) owned.push(database);
+    const database = options.database ?? owned.use(await startTestDatabase(driver));
+    const name = crypto.randomUUID();
     const files = {
-      config: `${folder}/gateway-${crypto.randomUUID()}.yaml`,
-      stdout: `${folder}/${crypto.randomUUID()}.out`,
-      stderr: `${folder}/${crypto.randomUUID()}.err`,
+      config: `${folder}/${name}.yaml`,
+      stdout: `${folder}/${name}.out`,
+      stderr: `${folder}/${name}.err`,
     };
-    await Deno.writeTextFile(
-      files.config,
-      JSON.stringify(merged(options.asShipped ? {} : TEST_CONFIG, database.config, config)),
-    );
-    const program = programOf([
-      command,
-      "--config",
-      files.config,
-      "--data",
-      dataOf(folder),
-      "--listen",
-      "127.0.0.1:0",
-      ...flags,
-    ]);
+    const settings = merged(options.asShipped ? {} : TEST_CONFIG, database.config, config);
+    await Deno.writeTextFile(files.config, JSON.stringify(settings));
+    const places = ["--config", files.config, "--data", dataOf(folder), "--listen", "127.0.0.1:0"];
+    const program = programOf([command, ...places, ...flags]);
     const redirected = ["sh", "-c", 'err=$1; shift; exec "$@" 2>>"$err"', "gateway", files.stderr, ...program];
     const process = await TiedProcess.start(redirected, files.stdout);
-    const read = (path: string) => Deno.readTextFile(path).catch(() => "");
-    const gave = async () => {
-      const text = await read(files.stderr);
-      return command === "dev"
-        ? /^\{"url":"([^"]+)"/.exec(await read(files.stdout))?.[1]
-        : /listening.*?url"?[=:]"?(http:[^\s",]+)/.exec(text)?.[1];
-    };
-    let url: string | undefined;
-    await until("the gateway serves", async () => (url = await gave()) !== undefined || process.ended, START_DEADLINE)
-      .catch(() => {});
+    const url = await urlOf(command, process, files);
     if (url === undefined) {
       await process.kill();
-      const said = await read(files.stderr);
-      for (const item of owned.reverse()) await item[Symbol.asyncDispose]();
-      throw new Error(`the gateway did not start:\n${said}`);
+      throw new Error(`the gateway did not start:\n${await textOf(files.stderr)}`);
     }
-    return new TestGateway(url, secrets, folder, database, process, files, owned);
+    return new TestGateway(url, secrets, folder, database, process, files, owned.move());
   }
 
   get pid(): number {
@@ -178,7 +157,7 @@ export class TestGateway extends Client implements AsyncDisposable {
     try {
       await this.stop();
     } finally {
-      for (const item of this.owned.toReversed()) await item[Symbol.asyncDispose]();
+      await this.owned[Symbol.asyncDispose]();
     }
   }
 }
@@ -207,10 +186,30 @@ const TEST_CONFIG: Sections = {
 
 const dataOf = (folder: string) => `${folder}/data`;
 
-async function temporaryFolder(owned: AsyncDisposable[]): Promise<string> {
+async function temporaryFolder(owned: AsyncDisposableStack): Promise<string> {
   const folder = await Deno.makeTempDir({ prefix: "orama-gateway-" });
-  owned.push({ [Symbol.asyncDispose]: () => Deno.remove(folder, { recursive: true }) });
+  owned.defer(() => Deno.remove(folder, { recursive: true }));
   return folder;
+}
+
+/** The text of a file that may not be there yet. */
+const textOf = (path: string) => Deno.readTextFile(path).catch(() => "");
+
+/** Where a gateway that was just started listens, as it says itself; `undefined` when it ends instead. */
+async function urlOf(
+  command: "serve" | "dev",
+  process: TiedProcess,
+  { stdout, stderr }: { readonly stdout: string; readonly stderr: string },
+): Promise<string | undefined> {
+  // `dev` prints its line once the key is there as well, which is after it listens.
+  const look = async () =>
+    command === "dev"
+      ? /^\{"url":"([^"]+)"/.exec(await textOf(stdout))?.[1]
+      : /listening.*?url"?[=:]"?(http:[^\s",]+)/.exec(await textOf(stderr))?.[1];
+  let url: string | undefined;
+  const settled = async () => (url = await look()) !== undefined || process.ended;
+  await until("the gateway serves", settled, START_DEADLINE).catch(() => {});
+  return url;
 }
 
 /** Sections over sections: a later setting replaces an earlier one. */

@@ -45,7 +45,7 @@ export function anyGatewaySuite(): Suite<AnyGateway> {
 
 /**
  * Tests that need the gateway's process or a configuration of their own. When the file is done, what the gateway logged is
- * searched for every secret that the tests saw.
+ * searched for every secret that the tests saw, and for failures of its own.
  */
 export function gatewaySuite(options: GatewayStart = {}): Suite<TestGateway> {
   if (base !== undefined) {
@@ -55,15 +55,23 @@ export function gatewaySuite(options: GatewayStart = {}): Suite<TestGateway> {
     };
   }
   return suiteOf("", () => TestGateway.start(options), async (gateway) => {
-    let log = "";
+    let log = "", code;
     try {
-      await gateway.stop();
+      code = await gateway.stop();
       log = gateway.log();
     } finally {
       await gateway[Symbol.asyncDispose]();
     }
+    if (code !== 0) throw new Error(`the gateway ended with ${code}:\n${log.slice(-2_000)}`);
     assertNoSecrets(gateway.secrets, log);
+    assertNoFailures(log);
   });
+}
+
+/** @throws Error with the lines that tell of a failure of the gateway's own: nothing that a client sends may cause one */
+function assertNoFailures(log: string): void {
+  const lines = log.split("\n").filter((line) => /"level":"(error|fatal)"/.test(line));
+  if (lines.length > 0) throw new Error(`failures in the log:\n${lines.slice(0, 5).join("\n")}`);
 }
 
 /** @throws Error with the lines of a log that hold a secret */
