@@ -1,11 +1,10 @@
 import { z } from "zod";
 import { GatewayError } from "../../src/contracts/errors.ts";
-import { NAMESPACE_PATTERN } from "../../src/contracts/namespaces.ts";
+import { DEFAULT_NAMESPACE, NAMESPACE_PATTERN } from "../../src/contracts/namespaces.ts";
 import { fillIn, lazily, pageHeaders, pagePart } from "../../src/http/assets.ts";
 import { NO_STORE } from "../../src/http/reply.ts";
 import { defineRoute } from "../../src/http/route.ts";
 import { callbackField, codeChallenge } from "./login_code.ts";
-import { DEFAULT_NAMESPACE } from "./schemas.ts";
 
 const script = pagePart(
   "/v1/auth/login/page.js",

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import type { ChainType, KeyGrant, TokenGrant, WalletProof } from "../../src/contracts/wallet_auth.ts";
 import { GatewayError } from "../../src/contracts/errors.ts";
+import { DEFAULT_NAMESPACE } from "../../src/contracts/namespaces.ts";
 
 const text = (max: number) => z.string().max(max);
 
@@ -9,8 +10,6 @@ export const namespaceField = z.string().regex(
   /^\s*([a-zA-Z0-9][a-zA-Z0-9_-]{0,63})?\s*$/,
   "1 to 64 letters, digits, - and _, beginning with a letter or digit",
 ).max(80).describe("Namespace; blank or absent: `default`.");
-/** The namespace of those who name none. */
-export const DEFAULT_NAMESPACE = "default";
 /** The namespace that is meant: `default` when nothing was given, or blanks. */
 export const namespaceOf = (given: string | undefined): string => given?.trim() || DEFAULT_NAMESPACE;
 

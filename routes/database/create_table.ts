@@ -2,6 +2,7 @@ import { z } from "zod";
 import { GatewayError } from "../../src/contracts/errors.ts";
 import { json } from "../../src/http/reply.ts";
 import { defineRoute } from "../../src/http/route.ts";
+import { WRITE_ERRORS } from "./errors.ts";
 
 export const createTable = defineRoute({
   method: "POST",
@@ -13,14 +14,7 @@ export const createTable = defineRoute({
   body: z.object({ schema: z.string().trim().min(1) }),
   status: 201,
   output: z.object({ status: z.literal("ok") }),
-  errors: [
-    "SQL_INVALID",
-    "SQL_NOT_ALLOWED",
-    "CONSTRAINT_FAILED",
-    "STATEMENT_TIMEOUT",
-    "OUTCOME_UNKNOWN",
-    "UNAVAILABLE",
-  ],
+  errors: WRITE_ERRORS,
   async handle(call, { database }) {
     const { schema: sql } = call.body;
     if (database.classify(sql).access !== "definition") {

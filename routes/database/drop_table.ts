@@ -2,6 +2,7 @@ import { z } from "zod";
 import { GatewayError } from "../../src/contracts/errors.ts";
 import { ok } from "../../src/http/reply.ts";
 import { defineRoute } from "../../src/http/route.ts";
+import { WRITE_ERRORS } from "./errors.ts";
 
 export const dropTable = defineRoute({
   method: "POST",
@@ -12,15 +13,7 @@ export const dropTable = defineRoute({
   bodyHint: "{table}",
   body: z.object({ table: z.string().trim().min(1) }),
   output: z.object({ status: z.literal("ok") }),
-  errors: [
-    "NOT_FOUND",
-    "SQL_INVALID",
-    "SQL_NOT_ALLOWED",
-    "CONSTRAINT_FAILED",
-    "STATEMENT_TIMEOUT",
-    "OUTCOME_UNKNOWN",
-    "UNAVAILABLE",
-  ],
+  errors: ["NOT_FOUND", ...WRITE_ERRORS],
   async handle(call, { database }) {
     const { table } = call.body;
     if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(table)) {

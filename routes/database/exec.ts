@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { defineRoute } from "../../src/http/route.ts";
 import { args } from "./arguments.ts";
+import { WRITE_ERRORS } from "./errors.ts";
 import { execFields, execMembers, integers } from "./result_json.ts";
 import { requireScopes } from "./scopes.ts";
 
@@ -16,15 +17,7 @@ export const exec = defineRoute({
   bodyHint: "{sql, args?}",
   body: z.object({ sql: z.string().trim().min(1), args, integers }),
   output: z.object({ ...execFields, execution_state: z.literal("ok") }),
-  errors: [
-    "SQL_INVALID",
-    "SQL_NOT_ALLOWED",
-    "CONSTRAINT_FAILED",
-    "STATEMENT_TIMEOUT",
-    "OUTCOME_UNKNOWN",
-    "RESULT_TOO_LARGE",
-    "UNAVAILABLE",
-  ],
+  errors: ["RESULT_TOO_LARGE", ...WRITE_ERRORS],
   async handle(call, { database }) {
     const { sql, args, integers } = call.body;
     requireScopes(call.principal, database.classify(sql));

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import type { SelectSpec } from "../../src/contracts/database.ts";
 import { defineRoute } from "../../src/http/route.ts";
+import { READ_ERRORS } from "./errors.ts";
 import { criteria, parts, table, toSpec, underPrefix } from "./parts.ts";
 import { integers, rowList, rowListText } from "./result_json.ts";
 
@@ -31,7 +32,7 @@ export const find = defineRoute({
   bodyHint: "{table, criteria, options?}",
   body: findBody,
   output: rowList,
-  errors: ["SQL_INVALID", "SQL_NOT_ALLOWED", "STATEMENT_TIMEOUT", "RESULT_TOO_LARGE", "UNAVAILABLE"],
+  errors: READ_ERRORS,
   async handle(call, { database }) {
     const { spec, prefix } = findSpec(call.body);
     const result = await underPrefix(prefix, database.select(call.principal.namespace, spec, call));

@@ -1,5 +1,6 @@
 import { GatewayError } from "../../src/contracts/errors.ts";
 import { defineRoute } from "../../src/http/route.ts";
+import { READ_ERRORS } from "./errors.ts";
 import { findBody, findSpec } from "./find.ts";
 import { atMostOne, underPrefix } from "./parts.ts";
 import { row, rowTexts } from "./result_json.ts";
@@ -14,7 +15,7 @@ export const findOne = defineRoute({
   bodyHint: "{table, criteria, options?}",
   body: findBody,
   output: row,
-  errors: ["NOT_FOUND", "SQL_INVALID", "SQL_NOT_ALLOWED", "STATEMENT_TIMEOUT", "RESULT_TOO_LARGE", "UNAVAILABLE"],
+  errors: ["NOT_FOUND", ...READ_ERRORS],
   async handle(call, { database }) {
     const { spec, prefix } = findSpec(call.body);
     const one = { ...spec, limit: atMostOne(spec.limit) };

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { defineRoute } from "../../src/http/route.ts";
 import { args } from "./arguments.ts";
+import { READ_ERRORS } from "./errors.ts";
 import { integers, rowList, rowListText } from "./result_json.ts";
 
 export const query = defineRoute({
@@ -14,7 +15,7 @@ export const query = defineRoute({
   bodyHint: "{sql, args?}",
   body: z.object({ sql: z.string().trim().min(1), args, integers }),
   output: rowList,
-  errors: ["SQL_INVALID", "SQL_NOT_ALLOWED", "STATEMENT_TIMEOUT", "RESULT_TOO_LARGE", "UNAVAILABLE"],
+  errors: READ_ERRORS,
   async handle(call, { database }) {
     const { sql, args, integers } = call.body;
     const result = await database.query(call.principal.namespace, { sql, args }, call);

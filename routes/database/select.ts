@@ -3,6 +3,7 @@ import type { ResultSet, SelectSpec } from "../../src/contracts/database.ts";
 import { GatewayError } from "../../src/contracts/errors.ts";
 import { defineRoute } from "../../src/http/route.ts";
 import { args } from "./arguments.ts";
+import { READ_ERRORS } from "./errors.ts";
 import { atMostOne, parts, table, toSpec } from "./parts.ts";
 import { type Integers, integers, row, rowList, rowListText, rowTexts } from "./result_json.ts";
 
@@ -32,7 +33,7 @@ export const select = defineRoute({
   bodyHint: "{table, select?, where?, joins?, order_by?, group_by?, limit?, offset?, one?}",
   body,
   output: z.union([rowList, row]),
-  errors: ["NOT_FOUND", "SQL_INVALID", "SQL_NOT_ALLOWED", "STATEMENT_TIMEOUT", "RESULT_TOO_LARGE", "UNAVAILABLE"],
+  errors: ["NOT_FOUND", ...READ_ERRORS],
   async handle(call, { database }) {
     const { table, alias, where, one, integers, ...rest } = call.body;
     const spec: SelectSpec = { table, alias, where, ...toSpec(rest) };

@@ -4,6 +4,7 @@ import { GatewayError } from "../../src/contracts/errors.ts";
 import { ok } from "../../src/http/reply.ts";
 import { defineRoute } from "../../src/http/route.ts";
 import { args } from "./arguments.ts";
+import { WRITE_ERRORS } from "./errors.ts";
 import { execFields, execMembers, type Integers, integers, row, rowTexts } from "./result_json.ts";
 import { requireScopes } from "./scopes.ts";
 
@@ -45,15 +46,7 @@ export const transaction = defineRoute({
       z.array(row),
     ])).optional(),
   }),
-  errors: [
-    "SQL_INVALID",
-    "SQL_NOT_ALLOWED",
-    "CONSTRAINT_FAILED",
-    "STATEMENT_TIMEOUT",
-    "OUTCOME_UNKNOWN",
-    "RESULT_TOO_LARGE",
-    "UNAVAILABLE",
-  ],
+  errors: ["RESULT_TOO_LARGE", ...WRITE_ERRORS],
   async handle(call, { database }) {
     const { ops, statements, return_results, integers } = call.body;
     const [list, steps]: [string, TransactionStep[]] = ops?.length

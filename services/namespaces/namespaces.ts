@@ -2,7 +2,7 @@ import { type RawBuilder, sql } from "kysely";
 import { LRUCache } from "lru-cache";
 import { GatewayError } from "../../src/contracts/errors.ts";
 import type { Principal, Role } from "../../src/contracts/identity.ts";
-import { NAMESPACE_PATTERN, type NamespaceView } from "../../src/contracts/namespaces.ts";
+import { DEFAULT_NAMESPACE, NAMESPACE_PATTERN, type NamespaceView } from "../../src/contracts/namespaces.ts";
 import type { RequestContext } from "../../src/contracts/request.ts";
 import type { AuditContext, ControlAuditLog } from "../control_plane/audit.ts";
 import { ConstraintViolation, type ControlDatabase, type ControlQuery } from "../control_plane/control_database.ts";
@@ -34,9 +34,6 @@ export interface NamespaceParts {
   /** Called when a namespace was marked for deletion. */
   readonly deletionWanted: () => void;
 }
-
-/** The namespace of those who name none. */
-export const DEFAULT_NAMESPACE = "default";
 
 /** Namespaces: who owns them, where their SQL lives, and their beginning and end. */
 export class NamespaceRegistry {

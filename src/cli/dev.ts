@@ -1,7 +1,7 @@
 import { Command } from "commander";
 import { SCOPES } from "../contracts/identity.ts";
+import { DEFAULT_NAMESPACE } from "../contracts/namespaces.ts";
 import type { Gateway } from "../gateway.ts";
-import { DEFAULT_NAMESPACE } from "../../services/namespaces/namespaces.ts";
 import { type ConfigFlags, loadFrom, withConfigFlags } from "./load.ts";
 import { out } from "./output.ts";
 import { runGateway } from "./run.ts";

@@ -4,6 +4,9 @@ import type { RequestContext } from "./request.ts";
 /** What a namespace may be called: it stands in keys, file names and URLs. */
 export const NAMESPACE_PATTERN = /^[a-zA-Z0-9][a-zA-Z0-9_-]{0,63}$/;
 
+/** The namespace of those who name none. */
+export const DEFAULT_NAMESPACE = "default";
+
 /** A namespace as its members see it. Times are Unix milliseconds. */
 export interface NamespaceView {
   readonly name: string;
