@@ -2,6 +2,8 @@ import type { ZodType } from "zod";
 import { type FieldProblem, GatewayError } from "../src/contracts/errors.ts";
 import { type BodyLimits, parseJson, readBody } from "../src/http/body.ts";
 import type { Call, Middleware } from "../src/http/call.ts";
+import { unknownMember } from "../src/http/names.ts";
+import { streamBody } from "../src/http/streaming_body.ts";
 
 /**
  * Milliseconds for a body after which its sender is looked at again. A client decides how long it takes, and must not keep a
@@ -9,17 +11,24 @@ import type { Call, Middleware } from "../src/http/call.ts";
  */
 const PATIENCE = 500;
 
+/** How many problems of one request are told. */
+const TOLD = 20;
+
 /**
  * Reads and checks what the client sent against the route's schemas. Runs last: a stranger's body is never read.
  * @param admit finds out anew whether the call may pass; run when a body was long in coming
  */
 export function validate(limits: BodyLimits, admit: Middleware): Middleware {
   return function validate(call) {
-    const { params, query, body } = call.route;
+    const { params, query, body, rawBody } = call.route;
     if (params) call.params = check(params, call.http.req.param(), "");
     if (query) call.query = check(query, queryOf(call.http.req.raw.url), "");
     // The content type is not asked for: older clients send JSON without it.
     if (body) return checkBody(call, body, limits, admit);
+    if (rawBody) {
+      const around = { admit: () => admit(call), isStopped: () => call.signal.aborted };
+      call.upload = streamBody(call.http.req.raw, rawBody, limits, around);
+    }
   };
 }
 
@@ -41,10 +50,11 @@ function queryOf(url: string): Record<string, string> {
 function check(schema: ZodType, value: unknown, prefix: string): unknown {
   const result = schema.safeParse(value);
   if (result.success) return result.data;
-  const details: FieldProblem[] = result.error.issues.slice(0, 20).map(({ path, message }) => ({
-    field: path.join(".") || "body",
-    problem: message,
-  }));
+  const details = result.error.issues.slice(0, TOLD).flatMap((issue): FieldProblem[] => {
+    const { path, message } = issue;
+    if (issue.code !== "unrecognized_keys") return [{ field: path.join(".") || "body", problem: message }];
+    return issue.keys.slice(0, TOLD).map((name) => unknownMember(schema, path, name));
+  }).slice(0, TOLD);
   const [first] = details;
   throw new GatewayError("INVALID_REQUEST", `${prefix}${first?.field}: ${first?.problem}`, { details });
 }

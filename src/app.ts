@@ -6,7 +6,7 @@ import { validate } from "../middleware/validate.ts";
 import type { Observe } from "./contracts/observation.ts";
 import type { Services } from "./contracts/services.ts";
 import type { BodyLimits } from "./http/body.ts";
-import type { ServerFacts } from "./http/call.ts";
+import type { Call, ServerFacts } from "./http/call.ts";
 import { corsHeaders, type CorsOptions, preflight } from "./http/cors.ts";
 import { requestIds } from "./http/request_id.ts";
 import type { Route } from "./http/route.ts";
@@ -32,15 +32,12 @@ export function createApp({ routes, services, body, cors, facts, observe, random
   const { authenticator, rateLimits } = services;
   const originHeaders = corsHeaders(cors);
   const identify = authenticate({ authenticator, beforeLookup: limitLookups(rateLimits) });
-  const chain = [
-    identify,
-    limit(rateLimits),
-    authorize,
-    validate(body, async (call) => {
-      await identify(call);
-      await authorize(call);
-    }),
-  ];
-  mount(app, routes, { chain, services, facts, observe, random, newRequestId: requestIds(random), originHeaders });
+  const admit = async (call: Call) => {
+    await identify(call);
+    await authorize(call);
+  };
+  const chain = [identify, limit(rateLimits), authorize, validate(body, admit)];
+  const newRequestId = requestIds(random);
+  mount(app, routes, { chain, services, facts: { ...facts, admit }, observe, random, newRequestId, originHeaders });
   return (request, info) => request.method === "OPTIONS" ? preflight(originHeaders, request) : app.fetch(request, info);
 }

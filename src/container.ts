@@ -1,12 +1,12 @@
 import { collectDefaultMetrics, Gauge, Registry } from "prom-client";
 import type { Config } from "../config/index.ts";
 import { CredentialAuthenticator } from "../services/auth/authenticator.ts";
-import { ControlApiKeys, OPERATOR_NAMESPACE } from "../services/auth/api_keys.ts";
+import { type ControlApiKeys, OPERATOR_NAMESPACE } from "../services/auth/api_keys.ts";
 import { ContractWallets } from "../services/auth/crypto/contract_wallet.ts";
 import { Nonces } from "../services/auth/crypto/nonce.ts";
 import type { RootKey } from "../services/auth/crypto/root_key.ts";
 import { open, seal } from "../services/auth/crypto/seal.ts";
-import { canonicalWallet, hasSoundChecksum } from "../services/auth/crypto/wallet.ts";
+import { trustedWallet } from "../services/auth/crypto/wallet.ts";
 import { KeyUsage } from "../services/auth/key_usage.ts";
 import { LoginCodes } from "../services/auth/login_codes.ts";
 import { WalletSessions } from "../services/auth/sessions.ts";
@@ -14,19 +14,22 @@ import { SigningKeys } from "../services/auth/signing_keys.ts";
 import { Tokens } from "../services/auth/tokens.ts";
 import { WalletSignIn } from "../services/auth/wallet_auth.ts";
 import { type SignInSite, WalletProofs } from "../services/auth/wallet_proof.ts";
-import { ControlAuditLog } from "../services/control_plane/audit.ts";
-import { RevocationFeed } from "../services/control_plane/revocations.ts";
 import { StartingControlDatabase } from "../services/control_plane/starting.ts";
 import { NamespaceDeletion } from "../services/namespaces/deletion.ts";
-import { MemberRegistry } from "../services/namespaces/members.ts";
-import { NamespaceRegistry } from "../services/namespaces/namespaces.ts";
+import type { MemberRegistry } from "../services/namespaces/members.ts";
+import type { NamespaceRegistry } from "../services/namespaces/namespaces.ts";
+import { ControlSettings } from "../services/namespaces/settings.ts";
 import { GcraLimits } from "../services/rate_limits/gcra.ts";
 import { SystemStatus } from "../services/system/system_info.ts";
 import { BUILD } from "./build.ts";
+import { controlServices } from "./control_services.ts";
 import { GatewayError } from "./contracts/errors.ts";
 import type { Namespaces } from "./contracts/namespaces.ts";
 import type { Services } from "./contracts/services.ts";
-import { type DatabaseOf, openDrivers } from "./drivers.ts";
+import type { NamespaceRules, Settings } from "./contracts/settings.ts";
+import { openDrivers } from "./drivers.ts";
+import { changeMetrics } from "./observability/change_metrics.ts";
+import { driverMetrics } from "./observability/driver_metrics.ts";
 import { logger } from "./observability/log.ts";
 import { instrument, serviceTimings } from "./observability/instrument.ts";
 import { Upkeep } from "./upkeep.ts";
@@ -55,30 +58,38 @@ export interface Container {
   close(): Promise<void>;
 }
 
-/** Milliseconds in which a revocation reaches the other gateways. */
-const REVOCATION_INTERVAL = 500;
-
 /** Builds every service from the configuration. @throws what an embedded driver cannot open */
 export async function createContainer({ config, rootKey, now, random, url }: ContainerOptions): Promise<Container> {
   const log = logger("container");
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
 
-  const databaseOf: DatabaseOf = (namespace, request) => namespaces.databaseOf(namespace, request);
-  const drivers = await openDrivers(config, databaseOf, "gateway");
+  const drivers = await openDrivers(config, {
+    databaseOf: (namespace, request) => namespaces.databaseOf(namespace, request),
+    sqlRulesOf: (namespace, request) => sqlOf(settings.rulesOf(namespace, request)),
+    observe: driverMetrics(registry),
+    changesFailed: (namespace, error) => log.warn("a change feed is behind", { namespace, error }),
+  }, "gateway");
   const control = new StartingControlDatabase(drivers.control);
-  const audit = new ControlAuditLog(control, now);
-  const revocations = new RevocationFeed(control, {
+  const core = controlServices({
+    config,
+    control,
+    databases: drivers.databaseNames,
     now,
-    interval: REVOCATION_INTERVAL,
-    maxSilence: config.auth.principal_cache.max_stale,
-    onState: (error) =>
+    random,
+    onRevocations: (error) =>
       error ? log.warn("revocations cannot be read", { error }) : log.info("revocations can be read again"),
+    deletionWanted: () => deletion.wake(),
   });
+  const { audit, revocations, members } = core;
+  const namespaces: NamespaceRegistry = core.namespaces;
+  const apiKeys = core.apiKeysOf(rootKey);
 
   const signingSeal = rootKey.subkey("signing-keys");
-  const signingKeys = new SigningKeys(control, {
+  // Not through what waits for the start: they are read before it is over.
+  const signingKeys = new SigningKeys(drivers.control, {
     now,
+    monotonic: () => performance.now(),
     seal: {
       seal: (text, label) => seal(signingSeal, text, label, random),
       open: (text, label) => open(signingSeal, text, label),
@@ -97,37 +108,24 @@ export async function createContainer({ config, rootKey, now, random, url }: Con
     cache: { size: config.auth.principal_cache.size, life: 60_000, now },
   });
 
-  const apiKeys = new ControlApiKeys({
-    control,
-    revocations,
-    audit,
-    derivation: rootKey.subkey("api-key"),
-    now,
-    random,
-  });
   const sessions = new WalletSessions({
     control,
     revocations,
     audit,
     now,
     random,
+    derivation: rootKey.subkey("refresh-token"),
     refreshTtl: config.auth.refresh_token_ttl,
     grace: config.auth.refresh_grace,
   });
-  const namespaces: NamespaceRegistry = new NamespaceRegistry({
+  const settings: Settings = new ControlSettings({
     control,
     revocations,
     audit,
-    now,
-    rules: {
-      sharedDefault: config.namespaces.shared_default,
-      maxPerWallet: config.namespaces.max_per_wallet,
-      creation: config.namespaces.creation,
-      databases: drivers.databaseNames,
-    },
-    deletionWanted: () => deletion.wake(),
+    monotonic: () => performance.now(),
+    defaults: { sql: { limits: config.limits.sql, statement_timeout: config.database.statement_timeout } },
+    onError: (namespace, error) => log.warn("the rules of a namespace could not be read", { namespace, error }),
   });
-  const members = new MemberRegistry({ control, revocations, audit, now, canonical: invited });
   const deletion = new NamespaceDeletion({
     control,
     audit,
@@ -166,11 +164,12 @@ export async function createContainer({ config, rootKey, now, random, url }: Con
     registry,
     metrics: config.metrics.enabled,
     probes: {
-      control_plane: (signal) => control.health(signal),
+      control_plane: (signal) => upkeep.health(signal),
       database: (signal) => drivers.database.health(signal),
     },
   });
   serviceStates(registry, system);
+  changeMetrics(registry, drivers.databaseChanges);
   const observe = serviceTimings(registry);
   const timed = <Service extends object>(name: string, service: Service) =>
     instrument(name, service, observe, outcomeOf);
@@ -180,8 +179,12 @@ export async function createContainer({ config, rootKey, now, random, url }: Con
     sessions: timed("sessions", sessions),
     apiKeys: timed("api_keys", apiKeys),
     namespaces: timed("namespaces", registryOf(namespaces, members)),
+    settings: timed("settings", settings),
     audit: timed("audit", audit),
     database: timed("database", drivers.database),
+    databaseChanges: timed("database_changes", drivers.databaseChanges),
+    databaseFiles: timed("database_files", drivers.databaseFiles),
+    bulkLoads: drivers.bulkLoads,
     rateLimits: new GcraLimits(config.limits, () => performance.now()),
     system,
   };
@@ -193,7 +196,8 @@ export async function createContainer({ config, rootKey, now, random, url }: Con
     migrate: drivers.migrate,
     mayComeLater: !drivers.embedded,
     now,
-    onError: (error) => log.warn("the control plane is not in order", { error }),
+    onError: (error) =>
+      log[error instanceof GatewayError ? "warn" : "error"]("the control plane is not in order", { error }),
   });
   return {
     services,
@@ -215,16 +219,6 @@ export async function createContainer({ config, rootKey, now, random, url }: Con
       await drivers.close();
     },
   };
-}
-
-/** The one spelling of a wallet that is written down on trust: a mistyped address must not become somebody's right. */
-function invited(wallet: string): string {
-  if (!hasSoundChecksum(wallet)) {
-    throw new GatewayError("INVALID_REQUEST", "wallet: its checksum (EIP-55) is wrong; check the address", {
-      details: [{ field: "wallet", problem: "wrong EIP-55 checksum" }],
-    });
-  }
-  return canonicalWallet(wallet).canonical;
 }
 
 /** How a call's end counts: the caller's mistakes apart from ours. */
@@ -249,10 +243,15 @@ function serviceStates(registry: Registry, system: SystemStatus): void {
   });
 }
 
+/** The part of a namespace's rules that is about SQL, without a promise where they are known. */
+const sqlOf = (rules: NamespaceRules | Promise<NamespaceRules>) =>
+  rules instanceof Promise ? rules.then(({ sql }) => sql) : rules.sql;
+
 /** The two halves of the contract of namespaces as one. */
 const registryOf = (namespaces: NamespaceRegistry, members: MemberRegistry): Namespaces => ({
   admit: (...args) => namespaces.admit(...args),
-  create: (...args) => namespaces.create(...args),
+  create: (namespace, caller, context, owner) =>
+    namespaces.create(namespace, caller, context, owner && trustedWallet(owner, "owner")),
   list: (...args) => namespaces.list(...args),
   get: (...args) => namespaces.get(...args),
   delete: (...args) => namespaces.delete(...args),

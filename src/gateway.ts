@@ -36,6 +36,7 @@ export interface Gateway {
  */
 export async function startGateway({ config, rootKey, writer }: GatewayOptions): Promise<Gateway> {
   const abort = new AbortController();
+  const stopping = new AbortController();
   const random = (n: number) => crypto.getRandomValues(new Uint8Array(n));
   let url = "";
   const container = await createContainer({ config, rootKey, now: Date.now, random, url: () => url });
@@ -47,13 +48,13 @@ export async function startGateway({ config, rootKey, writer }: GatewayOptions):
       services: container.services,
       body: { maxBytes: body.max_bytes, stallTimeout: body.stall_timeout, timeout: body.timeout, maxDepth },
       cors,
-      facts: { shutdown: abort.signal, addressOf: clientAddresses(trusted_proxies) },
+      facts: { shutdown: abort.signal, stopping: stopping.signal, addressOf: clientAddresses(trusted_proxies) },
       observe: observer(config, container, writer),
       random,
     });
     const server = listen(app, address, abort);
     url = server.url;
-    return { url, container, stop: () => stop(container, server, shutdown, abort) };
+    return { url, container, stop: () => stop(container, server, shutdown, { abort, stopping }) };
   } catch (error) {
     await container.close();
     throw error;
@@ -99,12 +100,13 @@ async function stop(
   container: Container,
   server: Stoppable,
   { grace, delay }: Config["http"]["shutdown"],
-  abort: AbortController,
+  { abort, stopping }: Readonly<Record<"abort" | "stopping", AbortController>>,
 ): Promise<void> {
   const log = logger("gateway");
   container.system.stopping();
   log.info("stopping", { grace_ms: grace, delay_ms: delay });
   await new Promise((resolve) => setTimeout(resolve, delay));
+  stopping.abort(new DOMException("the gateway is stopping", "AbortError"));
   await server.stop(grace);
   abort.abort(new DOMException("the gateway has stopped", "AbortError"));
   await container.close();

@@ -38,7 +38,7 @@ export const auth = section({
     refresh_grace: field(duration({ max: "5m" }), {
       default: "30s",
       description:
-        "How long a used refresh token may be repeated by a client that lost the answer. Later repetition counts as theft and ends the session.",
+        "How long the same use of a refresh token has the same answer: for a client that lost it, or tabs that share it. Later repetition counts as theft and ends the session.",
     }),
     nonce_ttl: field(duration({ min: "1s", max: "1h" }), {
       default: "5m",

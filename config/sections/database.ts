@@ -1,4 +1,5 @@
 import { field, group, type RuleProblem, section } from "../field.ts";
+import { byteSize } from "../kinds/byte_size.ts";
 import { list, record } from "../kinds/collections.ts";
 import { duration, LONGEST_TIMER } from "../kinds/duration.ts";
 import { choice, integer, text } from "../kinds/plain.ts";
@@ -19,18 +20,41 @@ export const database = section({
       description:
         "`sqlite`: files in the data folder, one for each namespace; for one gateway. `rqlite`: RQLite clusters, for any number of gateways.",
     }),
+    statement_timeout: field(duration({ min: "1ms", max: LONGEST_TIMER }), {
+      default: "10s",
+      description:
+        "How long a statement may run where neither it nor its namespace says otherwise. Never longer than `limits.sql.statement_timeout`.",
+    }),
     sqlite: group({
       synchronous: field(choice(["FULL", "NORMAL"]), {
         default: "FULL",
         description:
           "`FULL`: an acknowledged write survives a power cut. `NORMAL`: faster; the last writes may be lost then, but nothing is damaged.",
       }),
-      max_open: field(integer({ min: 1, max: 10_000 }), {
-        default: 64,
-        unit: "databases",
-        description:
-          "How many databases of namespaces are open at once. The one used least recently is closed for another.",
+      hosts: group({
+        max: field(integer({ min: 1, max: 1_000 }), {
+          default: 16,
+          unit: "processes",
+          description:
+            "How many child processes run SQL at once, one for each namespace in use. The one unused for longest ends for another namespace.",
+        }),
+        spares: field(integer({ min: 0, max: 16 }), {
+          default: 1,
+          unit: "processes",
+          description:
+            "How many more are started ahead, so that a namespace need not wait for one. Each takes about 50 MB of memory.",
+        }),
+        memory: field(byteSize({ min: "16MiB", max: "16GiB" }), {
+          default: "256MiB",
+          description:
+            "What SQLite may take in one process. A statement that needs more is refused, and the process goes on.",
+        }),
+        idle: field(duration({ min: "1s", max: "24h" }), {
+          default: "5m",
+          description: "After how long without a statement a process ends.",
+        }),
       }),
+      max_open: field(integer(), { description: "No more: it is `database.sqlite.hosts.max` now, and refused here." }),
       busy_timeout: field(duration({ max: "5m" }), {
         default: "5s",
         description: "How long a statement waits for another one's lock.",
@@ -65,8 +89,16 @@ export const database = section({
       }),
     }),
   },
-  check: ({ driver, rqlite }) => driver === "rqlite" ? checkRqlite(rqlite) : [],
+  check: ({ driver, sqlite, rqlite }) => [
+    ...sqlite.max_open === undefined ? [] : [REPLACED],
+    ...driver === "rqlite" ? checkRqlite(rqlite) : [],
+  ],
 });
+
+const REPLACED: RuleProblem = {
+  key: "sqlite.max_open",
+  expected: "no such setting: write database.sqlite.hosts.max, which counts processes",
+};
 
 interface RqliteClusters {
   readonly control: readonly string[];

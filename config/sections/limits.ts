@@ -1,4 +1,6 @@
 import { field, group, section } from "../field.ts";
+import { byteSize } from "../kinds/byte_size.ts";
+import { duration, LONGEST_TIMER } from "../kinds/duration.ts";
 import { integer, number } from "../kinds/plain.ts";
 
 const limit = (whom: string, { rate, burst }: { readonly rate: number; readonly burst: number }) =>
@@ -15,17 +17,50 @@ const limit = (whom: string, { rate, burst }: { readonly rate: number; readonly 
     }),
   });
 
-/** How often clients may call. */
+/** What operators may set for one namespace by `/v1/namespaces/{ns}/limits`, under the same names; here for all the others. */
+const sql = group({
+  statement_timeout: field(duration({ min: "1ms", max: LONGEST_TIMER }), {
+    default: "30s",
+    description: "The longest time that a statement may ask for, or that an owner may give to all of them.",
+  }),
+  database_bytes: field(byteSize({ max: "1024TiB" }), {
+    default: 0,
+    description: "How large a namespace's database may grow. 0: as large as it will.",
+  }),
+  rows_per_answer: field(integer({ min: 1 }), {
+    default: 100_000,
+    unit: "rows",
+    description: "Rows in one answer.",
+  }),
+  bytes_per_answer: field(byteSize({ min: "1B" }), {
+    default: "16MiB",
+    description: "Size of one answer.",
+  }),
+  statements_in_flight: field(integer({ min: 1 }), {
+    default: 256,
+    unit: "statements",
+    description: "Statements of one namespace that run or wait at once, on each gateway.",
+  }),
+  bulk_rows: field(integer({ min: 1 }), {
+    default: 1_000_000,
+    unit: "rows",
+    description: "Rows in one bulk load.",
+  }),
+});
+
+/** How often clients may call, and what one namespace may use. */
 export const limits = section({
   description:
-    "How often clients may call. Each gateway counts for itself. A request beyond its limit is 429 with `Retry-After`.",
+    "How often clients may call, and what one namespace may use of each service. Each gateway counts requests for itself; " +
+    "one beyond its limit is 429 with `Retry-After`.",
   fields: {
     key: limit("of one credential", { rate: 200, burst: 2000 }),
     address: limit("of one client address without a credential", { rate: 50, burst: 500 }),
     credentials: limit("of one client address on the routes that give or take credentials", { rate: 1, burst: 60 }),
+    sql,
   },
-  check: (limits) =>
-    Object.entries(limits)
+  check: ({ key, address, credentials }) =>
+    Object.entries({ key, address, credentials })
       .filter(([, { rate, burst }]) => rate > 0 && burst < 1)
       .map(([name]) => ({ key: `${name}.burst`, because: `${name}.rate`, expected: "at least 1, or a rate of 0" })),
 });

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { json, NO_STORE } from "../../src/http/reply.ts";
 import { defineRoute } from "../../src/http/route.ts";
-import { keyGrantMembers, keyGrantOutput, proofFields, proofOf } from "./schemas.ts";
+import { keyGrantMembers, keyGrantOutput, optional, proofFields, proofOf } from "./schemas.ts";
 
 export const apiKey = defineRoute({
   method: "POST",
@@ -11,7 +11,7 @@ export const apiKey = defineRoute({
   tag: "Sign-in",
   access: { kind: "public" },
   limit: "credentials",
-  body: z.object({ ...proofFields, plan: z.string().max(64).optional() }),
+  body: z.object({ ...proofFields, plan: optional(z.string().max(64)) }),
   output: keyGrantOutput.extend({ plan: z.string() }),
   errors: ["SIGNATURE_INVALID", "FORBIDDEN", "CONFLICT", "OUTCOME_UNKNOWN", "UNAVAILABLE", "NO_CAPACITY"],
   async handle(call, { walletAuth }) {

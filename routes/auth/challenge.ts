@@ -2,7 +2,7 @@ import { z } from "zod";
 import { rfc3339 } from "../../src/http/formats.ts";
 import { json, NO_STORE } from "../../src/http/reply.ts";
 import { defineRoute } from "../../src/http/route.ts";
-import { chainType, namespaceField, namespaceOf, walletField } from "./schemas.ts";
+import { chainType, namespaceField, namespaceOf, optional, walletField } from "./schemas.ts";
 
 export const challenge = defineRoute({
   method: "POST",
@@ -16,12 +16,12 @@ export const challenge = defineRoute({
   limit: "credentials",
   body: z.object({
     wallet: walletField,
-    purpose: z.string().max(64).optional().describe(
+    purpose: optional(z.string().max(64)).describe(
       "`authentication` (default), `api_key_generation`, `registration`, or your own.",
     ),
-    namespace: namespaceField.optional(),
-    chain_type: chainType.optional(),
-    chain_id: z.int().positive().optional().describe("EIP-155 chain id to stand in the message."),
+    namespace: optional(namespaceField),
+    chain_type: optional(chainType),
+    chain_id: optional(z.int().positive()).describe("EIP-155 chain id to stand in the message."),
   }),
   output: z.object({
     wallet: z.string(),

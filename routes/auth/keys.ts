@@ -4,6 +4,7 @@ import type { KeyView } from "../../src/contracts/wallet_auth.ts";
 import { rfc3339, rfc3339OrNull } from "../../src/http/formats.ts";
 import { json, NO_STORE, ok } from "../../src/http/reply.ts";
 import { defineRoute } from "../../src/http/route.ts";
+import { optional } from "./schemas.ts";
 
 const scope = z.enum(SCOPES);
 const key = z.object({
@@ -44,8 +45,8 @@ export const createKey = defineRoute({
   access,
   body: z.object({
     name: z.string().trim().min(1).max(128),
-    scopes: z.array(scope).min(1).max(SCOPES.length).optional().describe("Absent: all but `namespace:admin`."),
-    expires_at: z.iso.datetime({ offset: true }).optional().describe("RFC 3339. Absent: never."),
+    scopes: optional(z.array(scope).min(1).max(SCOPES.length)).describe("Absent: all but `namespace:admin`."),
+    expires_at: optional(z.iso.datetime({ offset: true })).describe("RFC 3339. Absent: never."),
   }).refine(({ expires_at }) => expires_at === undefined || Date.parse(expires_at) > Date.now(), {
     path: ["expires_at"],
     error: "must lie in the future",

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { json } from "../../src/http/reply.ts";
 import { defineRoute } from "../../src/http/route.ts";
-import { proofFields, proofOf } from "./schemas.ts";
+import { optional, proofFields, proofOf } from "./schemas.ts";
 
 export const register = defineRoute({
   method: "POST",
@@ -10,7 +10,7 @@ export const register = defineRoute({
   tag: "Sign-in",
   access: { kind: "public" },
   limit: "credentials",
-  body: z.object({ ...proofFields, name: z.string().max(256).optional() }),
+  body: z.object({ ...proofFields, name: optional(z.string().max(256)) }),
   status: 201,
   output: z.object({
     client_id: z.string(),

@@ -1,9 +1,15 @@
-import { z } from "zod";
+import { z, type ZodType } from "zod";
 import type { ChainType, KeyGrant, TokenGrant, WalletProof } from "../../src/contracts/wallet_auth.ts";
 import { GatewayError } from "../../src/contracts/errors.ts";
 import { DEFAULT_NAMESPACE } from "../../src/contracts/namespaces.ts";
 
 const text = (max: number) => z.string().max(max);
+
+/** A member that may be left out; `null` says the same. */
+export function optional<Schema extends ZodType>(schema: Schema) {
+  const made = schema.nullish().transform((value) => value ?? undefined);
+  return schema.description === undefined ? made : made.describe(schema.description);
+}
 
 /** A namespace as clients send it: blank means `default`. */
 export const namespaceField = z.string().regex(
@@ -23,18 +29,18 @@ export const walletField = z.string({ error: "wallet is required" }).trim().min(
 
 /** Members of a proof: a signed bare nonce, or a signed message. */
 export const proofFields = {
-  wallet: text(128).optional().describe("Wallet that signed. Not needed with `message`."),
-  nonce: text(128).optional().describe("The nonce of the challenge, when it was signed bare."),
+  wallet: optional(text(128)).describe("Wallet that signed. Not needed with `message`."),
+  nonce: optional(text(128)).describe("The nonce of the challenge, when it was signed bare."),
   signature: z.string({ error: "wallet, nonce and signature are required" }).min(
     1,
     "wallet, nonce and signature are required",
   )
     .max(20_000)
     .describe("ETH: hex of `personal_sign`. SOL: base64 of Ed25519."),
-  message: text(8192).optional().describe("The whole signed EIP-4361 message, in place of `wallet` and `nonce`."),
-  namespace: namespaceField.optional(),
-  chain_type: chainType.optional(),
-  purpose: text(64).optional().describe("Only for a purpose of your own: the one that the challenge was made for."),
+  message: optional(text(8192)).describe("The whole signed EIP-4361 message, in place of `wallet` and `nonce`."),
+  namespace: optional(namespaceField),
+  chain_type: optional(chainType),
+  purpose: optional(text(64)).describe("Only for a purpose of your own: the one that the challenge was made for."),
 };
 
 interface ProofBody {

@@ -2,7 +2,7 @@ import { z } from "zod";
 import { rfc3339 } from "../../src/http/formats.ts";
 import { json, NO_STORE } from "../../src/http/reply.ts";
 import { defineRoute } from "../../src/http/route.ts";
-import { keyGrantMembers, keyGrantOutput, namespaceField, namespaceOf, walletField } from "./schemas.ts";
+import { keyGrantMembers, keyGrantOutput, namespaceField, namespaceOf, optional, walletField } from "./schemas.ts";
 
 export const simpleKey = defineRoute({
   method: "POST",
@@ -12,7 +12,7 @@ export const simpleKey = defineRoute({
   tag: "Sign-in",
   access: { kind: "public" },
   limit: "credentials",
-  body: z.object({ wallet: walletField, namespace: namespaceField.optional() }),
+  body: z.object({ wallet: walletField, namespace: optional(namespaceField) }),
   output: keyGrantOutput.extend({ created: z.string() }),
   errors: ["NOT_FOUND", "FORBIDDEN", "CONFLICT", "OUTCOME_UNKNOWN", "UNAVAILABLE", "NO_CAPACITY"],
   async handle(call, { walletAuth }) {

@@ -3,6 +3,9 @@ import { GatewayError } from "../../src/contracts/errors.ts";
 import { json } from "../../src/http/reply.ts";
 import { defineRoute } from "../../src/http/route.ts";
 import { WRITE_ERRORS } from "./errors.ts";
+import { idempotencyKeyOf } from "./idempotency.ts";
+import { statementOptions } from "./options.ts";
+import { replayed } from "./result_json.ts";
 
 export const createTable = defineRoute({
   method: "POST",
@@ -11,19 +14,21 @@ export const createTable = defineRoute({
   tag: "Database",
   access: { kind: "namespace", scope: "sql:admin" },
   bodyHint: "{schema}",
-  body: z.object({ schema: z.string().trim().min(1) }),
+  body: z.object({ schema: z.string().trim().min(1), ...statementOptions }),
   status: 201,
-  output: z.object({ status: z.literal("ok") }),
+  idempotent: true,
+  output: z.object({ status: z.literal("ok"), replayed }),
   errors: WRITE_ERRORS,
   async handle(call, { database }) {
-    const { schema: sql } = call.body;
+    const { schema: sql, timeout } = call.body;
     if (database.classify(sql).access !== "definition") {
       throw new GatewayError(
         "SQL_NOT_ALLOWED",
         "this is no definition: send it to /v1/rqlite/exec or /v1/rqlite/query",
       );
     }
-    await database.execute(call.principal.namespace, { sql, args: [] }, call);
-    return json(201, { status: "ok" });
+    const options = { timeout, idempotencyKey: idempotencyKeyOf(call.incoming) };
+    const { replayed } = await database.execute(call.principal.namespace, { sql, args: [] }, call, options);
+    return json(201, { status: "ok", replayed });
   },
 });

@@ -6,6 +6,8 @@ export const WRITE_ERRORS: readonly ErrorCode[] = [
   "SQL_NOT_ALLOWED",
   "CONSTRAINT_FAILED",
   "STATEMENT_TIMEOUT",
+  "QUOTA_EXCEEDED",
+  "TOO_MANY_STATEMENTS",
   "OUTCOME_UNKNOWN",
   "UNAVAILABLE",
 ];
@@ -15,6 +17,7 @@ export const READ_ERRORS: readonly ErrorCode[] = [
   "SQL_INVALID",
   "SQL_NOT_ALLOWED",
   "STATEMENT_TIMEOUT",
+  "TOO_MANY_STATEMENTS",
   "RESULT_TOO_LARGE",
   "UNAVAILABLE",
 ];

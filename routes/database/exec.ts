@@ -2,7 +2,9 @@ import { z } from "zod";
 import { defineRoute } from "../../src/http/route.ts";
 import { args } from "./arguments.ts";
 import { WRITE_ERRORS } from "./errors.ts";
-import { execFields, execMembers, integers } from "./result_json.ts";
+import { idempotencyKeyOf } from "./idempotency.ts";
+import { statementOptions } from "./options.ts";
+import { execFields, execMembers, integers, replayed, replayedMember } from "./result_json.ts";
 import { requireScopes } from "./scopes.ts";
 
 export const exec = defineRoute({
@@ -11,17 +13,20 @@ export const exec = defineRoute({
   summary: "Run one SQL statement of any kind",
   description:
     "Definitions (`CREATE`, `DROP`, `ALTER` …) also need the scope `sql:admin`, rows of a `RETURNING` clause `sql:read`. " +
-    "`last_insert_id` is 0 where nothing was inserted; definitions have 0 and 0.",
+    "`last_insert_id` is 0 where nothing was inserted; definitions have 0 and 0. Repeated with its `Idempotency-Key`, the " +
+    "statement is not run again: the figures are the same, `replayed` says so, and the rows of a `RETURNING` clause are lost.",
   tag: "Database",
   access: { kind: "namespace", scope: "sql:write" },
   bodyHint: "{sql, args?}",
-  body: z.object({ sql: z.string().trim().min(1), args, integers }),
-  output: z.object({ ...execFields, execution_state: z.literal("ok") }),
+  body: z.object({ sql: z.string().trim().min(1), args, integers, ...statementOptions }),
+  idempotent: true,
+  output: z.object({ ...execFields, execution_state: z.literal("ok"), replayed }),
   errors: ["RESULT_TOO_LARGE", ...WRITE_ERRORS],
   async handle(call, { database }) {
-    const { sql, args, integers } = call.body;
+    const { sql, args, integers, timeout } = call.body;
     requireScopes(call.principal, database.classify(sql));
-    const result = await database.execute(call.principal.namespace, { sql, args }, call);
-    return { status: 200, body: `{${execMembers(result, integers)},"execution_state":"ok"}` };
+    const options = { timeout, idempotencyKey: idempotencyKeyOf(call.incoming) };
+    const result = await database.execute(call.principal.namespace, { sql, args }, call, options);
+    return { status: 200, body: `{${execMembers(result, integers)},"execution_state":"ok"${replayedMember(result)}}` };
   },
 });

@@ -2,6 +2,7 @@ import { GatewayError } from "../../src/contracts/errors.ts";
 import { defineRoute } from "../../src/http/route.ts";
 import { READ_ERRORS } from "./errors.ts";
 import { findBody, findSpec } from "./find.ts";
+import { LEVEL_HEADERS, READ_LEVEL_HEADER, readOptionsOf } from "./options.ts";
 import { atMostOne, underPrefix } from "./parts.ts";
 import { row, rowTexts } from "./result_json.ts";
 
@@ -15,13 +16,17 @@ export const findOne = defineRoute({
   bodyHint: "{table, criteria, options?}",
   body: findBody,
   output: row,
+  headers: [READ_LEVEL_HEADER],
   errors: ["NOT_FOUND", ...READ_ERRORS],
   async handle(call, { database }) {
     const { spec, prefix } = findSpec(call.body);
     const one = { ...spec, limit: atMostOne(spec.limit) };
-    const result = await underPrefix(prefix, database.select(call.principal.namespace, one, call));
+    const result = await underPrefix(
+      prefix,
+      database.select(call.principal.namespace, one, call, readOptionsOf(call.body)),
+    );
     const [first] = rowTexts(result, call.body.integers);
     if (first === undefined) throw new GatewayError("NOT_FOUND", "not found");
-    return { status: 200, body: first };
+    return { status: 200, body: first, headers: LEVEL_HEADERS[result.level] };
   },
 });

@@ -45,11 +45,9 @@ export interface Parts {
 }
 
 /** From the words of the wire to those of the contract. */
-export const toSpec = ({ group_by: groupBy, order_by: orderBy, ...same }: Parts): Omit<SelectSpec, "table"> => ({
-  ...same,
-  groupBy,
-  orderBy,
-});
+export const toSpec = (
+  { select, joins, group_by: groupBy, order_by: orderBy, limit, offset }: Parts,
+): Omit<SelectSpec, "table"> => ({ select, joins, groupBy, orderBy, limit, offset });
 
 /** At most the one row that is asked for. */
 export const atMostOne = (limit: number | undefined): number => Math.min(limit ?? 1, 1);

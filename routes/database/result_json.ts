@@ -22,7 +22,7 @@ export function rowTexts({ columns, types, rows }: ResultSet, integers: Integers
   const members = [...last].map(([name, at]) => ({
     key: `${JSON.stringify(name)}:`,
     at,
-    quoted: integers === "string" && !isRealType(types[at] ?? ""),
+    quoted: quotesIntegers(types[at] ?? "", integers),
   }));
   return rows.map((values) => {
     let text = "";
@@ -46,6 +46,15 @@ export const execFields = {
   count: z.int().optional(),
 };
 
+/** Says that an answer repeats what an earlier request did. */
+export const replayed = z.literal(true).optional().describe(
+  "The `Idempotency-Key` was known: nothing was run now. Figures are those of the first time; rows were not kept.",
+);
+
+/** The member {@link replayed} as JSON, with the comma before it. */
+export const replayedMember = ({ replayed }: { readonly replayed?: true }): string =>
+  replayed ? `,"replayed":true` : "";
+
 /** The members of {@link execFields} as JSON, without the braces. */
 export function execMembers({ rowsAffected, lastInsertId, returning }: ExecResult, integers: Integers): string {
   const text = (value: number | bigint) => integers === "string" ? `"${value}"` : String(value);
@@ -53,7 +62,8 @@ export function execMembers({ rowsAffected, lastInsertId, returning }: ExecResul
   return `"rows_affected":${text(rowsAffected)},"last_insert_id":${text(lastInsertId)}${rows}`;
 }
 
-function valueText(value: SqlOutput, quoted: boolean): string {
+/** One value as JSON. @param quoted whether an integer becomes a text */
+export function valueText(value: SqlOutput, quoted: boolean): string {
   switch (typeof value) {
     case "string":
       return JSON.stringify(value);
@@ -68,6 +78,9 @@ function valueText(value: SqlOutput, quoted: boolean): string {
       return value === null ? "null" : `"${value.toBase64()}"`;
   }
 }
+
+/** Whether the integers of a column become texts, by its type. */
+export const quotesIntegers = (type: string, integers: Integers): boolean => integers === "string" && !isRealType(type);
 
 /** Whether a column is REAL by its declared type (sqlite.org/datatype3.html, 3.1): its whole numbers are then no integers. */
 const isRealType = (type: string) => !/int|char|clob|text|blob/.test(type) && /real|floa|doub/.test(type);

@@ -14,7 +14,8 @@ export function requireScopes({ scopes }: Principal, { access, returnsRows }: St
   if (returnsRows) requireScope(scopes, "sql:read");
 }
 
-function requireScope(scopes: ReadonlySet<Scope>, scope: Scope): void {
+/** @throws GatewayError `INSUFFICIENT_SCOPE` without this one */
+export function requireScope(scopes: ReadonlySet<Scope>, scope: Scope): void {
   if (scopes.has(scope)) return;
   throw new GatewayError("INSUFFICIENT_SCOPE", `this statement needs the scope ${scope}, which the credential lacks`, {
     details: { required_scope: scope },

@@ -4,6 +4,8 @@ import { GatewayError } from "../../src/contracts/errors.ts";
 import { defineRoute } from "../../src/http/route.ts";
 import { args } from "./arguments.ts";
 import { READ_ERRORS } from "./errors.ts";
+import { LINES, NDJSON, rowLines, rowsReply, wantsLines } from "./ndjson.ts";
+import { LEVEL_HEADERS, READ_LEVEL_HEADER, readOptions, readOptionsOf } from "./options.ts";
 import { atMostOne, parts, table, toSpec } from "./parts.ts";
 import { type Integers, integers, row, rowList, rowListText, rowTexts } from "./result_json.ts";
 
@@ -21,25 +23,34 @@ const body = z.object({
   })).max(1_000).nullish().transform((where) => where ?? undefined),
   one: z.boolean().nullish().describe("Answer the first row alone."),
   integers,
+  ...readOptions,
 });
 
 export const select = defineRoute({
   method: "POST",
   path: "/v1/rqlite/select",
   summary: "Run a SELECT given in parts",
-  description: "With `one` the answer is the row itself with `items`, the list of this one row, beside its columns.",
+  description: "With `one` the answer is the row itself with `items`, the list of this one row, beside its columns. " + LINES,
   tag: "Database",
   access: { kind: "namespace", scope: "sql:read" },
   bodyHint: "{table, select?, where?, joins?, order_by?, group_by?, limit?, offset?, one?}",
   body,
   output: z.union([rowList, row]),
+  alsoProduces: { [NDJSON]: rowLines },
+  headers: [READ_LEVEL_HEADER],
   errors: ["NOT_FOUND", ...READ_ERRORS],
   async handle(call, { database }) {
-    const { table, alias, where, one, integers, ...rest } = call.body;
-    const spec: SelectSpec = { table, alias, where, ...toSpec(rest) };
+    const { table, alias, where, one, integers } = call.body;
+    const spec: SelectSpec = { table, alias, where, ...toSpec(call.body) };
     const limited = one ? { ...spec, limit: atMostOne(spec.limit) } : spec;
-    const result = await database.select(call.principal.namespace, limited, call);
-    return { status: 200, body: one ? oneText(result, integers) : rowListText(result, integers) };
+    const { namespace } = call.principal;
+    const options = readOptionsOf(call.body);
+    if (!one && wantsLines(call)) {
+      return await rowsReply(call, integers, (context) => database.streamSelect(namespace, spec, context, options));
+    }
+    const result = await database.select(namespace, limited, call, options);
+    const body = one ? oneText(result, integers) : rowListText(result, integers);
+    return { status: 200, body, headers: LEVEL_HEADERS[result.level] };
   },
 });
 

@@ -1,27 +1,56 @@
 import { z } from "zod";
-import type { StepResult, TransactionStep } from "../../src/contracts/database.ts";
+import type { Expectation, StepResult, TransactionStep } from "../../src/contracts/database.ts";
 import { GatewayError } from "../../src/contracts/errors.ts";
-import { ok } from "../../src/http/reply.ts";
 import { defineRoute } from "../../src/http/route.ts";
-import { args } from "./arguments.ts";
+import { args, argument } from "./arguments.ts";
 import { WRITE_ERRORS } from "./errors.ts";
-import { execFields, execMembers, type Integers, integers, row, rowTexts } from "./result_json.ts";
+import { idempotencyKeyOf } from "./idempotency.ts";
+import { LEVEL_HEADERS, READ_LEVEL_HEADER, transactionOptions } from "./options.ts";
+import {
+  execFields,
+  execMembers,
+  type Integers,
+  integers,
+  replayed,
+  replayedMember,
+  row,
+  rowTexts,
+} from "./result_json.ts";
 import { requireScopes } from "./scopes.ts";
 
 const MAX_STEPS = 1_000;
+const MAX_EXPECTED_ROWS = 1_000;
+const MAX_EXPECTED_COLUMNS = 1_000;
 const sql = z.string().trim().min(1);
+
+const expect = z.strictObject({
+  rows: z.int().min(0).nullish().describe("How many rows."),
+  values: z.array(z.array(argument).min(1).max(MAX_EXPECTED_COLUMNS)).max(MAX_EXPECTED_ROWS).nullish().describe(
+    "The rows, in order, each with a value for every column. They are compared with what is stored, as SQL's `IS` does.",
+  ),
+}).nullish().transform((expect, context): Expectation | undefined => {
+  const rows = expect?.rows ?? undefined, values = expect?.values ?? undefined;
+  if (rows !== undefined && values === undefined) return { rows };
+  if (values !== undefined && rows === undefined) return { values };
+  if (expect) context.addIssue({ code: "custom", message: "must be either {rows: n} or {values: [[…], …]}" });
+  return undefined;
+});
 
 const body = z.object({
   ops: z.array(z.object({
     kind: z.string().trim().toLowerCase().pipe(z.enum(["exec", "query"], "invalid op kind: it must be exec or query")),
     sql,
     args,
+    expect: expect.describe(
+      "Of a `query`: what it must give. Otherwise nothing of the transaction happens, and the answer is `PRECONDITION_FAILED`.",
+    ),
   })).max(MAX_STEPS).nullish(),
   statements: z.array(sql).max(MAX_STEPS).nullish().describe(
     "Each an `exec` without values. Counts where `ops` is missing or empty.",
   ),
   return_results: z.boolean().nullish(),
   integers,
+  ...transactionOptions,
 }).refine(({ ops, statements }) => (ops?.length ?? 0) + (statements?.length ?? 0) > 0, {
   path: ["ops"],
   error: "there must be at least one op or statement",
@@ -34,38 +63,49 @@ export const transaction = defineRoute({
   description:
     "In order, each seeing what those before it did; the first error rolls everything back and is answered with the place " +
     "of its statement in `details.step`. Each statement " +
-    "also needs the scope of its kind: `sql:read`, `sql:write`, `sql:admin` for definitions.",
+    "also needs the scope of its kind: `sql:read`, `sql:write`, `sql:admin` for definitions.\n\n" +
+    "A `query` with `expect` is a precondition: what it reads cannot change before the steps behind it are done. Repeated " +
+    "with its `Idempotency-Key`, a transaction that writes is not run again: `replayed` says so, figures are the same, the " +
+    "results of queries are `null`.",
   tag: "Database",
   access: { kind: "namespace", scope: "sql:write" },
   bodyHint: "{ops:[{kind,sql,args?}], return_results?} or {statements:[sql...]}",
   body,
+  idempotent: true,
   output: z.object({
     status: z.literal("ok"),
     results: z.array(z.union([
       z.object(execFields),
       z.array(row),
+      z.null(),
     ])).optional(),
+    replayed,
   }),
-  errors: ["RESULT_TOO_LARGE", ...WRITE_ERRORS],
+  headers: [READ_LEVEL_HEADER],
+  errors: ["RESULT_TOO_LARGE", "PRECONDITION_FAILED", ...WRITE_ERRORS],
   async handle(call, { database }) {
-    const { ops, statements, return_results, integers } = call.body;
+    const { ops, statements, return_results, integers, level, timeout } = call.body;
     const [list, steps]: [string, TransactionStep[]] = ops?.length
       ? ["ops", ops]
       : ["statements", (statements ?? []).map((sql) => ({ kind: "exec", sql, args: [] }))];
     steps.forEach((step, at) => inPlace(list, at, () => requireScopes(call.principal, database.classify(step.sql))));
-    const results = await database.transaction(call.principal.namespace, steps, call).catch((error) => {
+    const options = { level, timeout, idempotencyKey: idempotencyKeyOf(call.incoming) };
+    const result = await database.transaction(call.principal.namespace, steps, call, options).catch((error) => {
       throw error instanceof GatewayError ? placed(list, error) : error;
     });
-    if (!return_results) return ok({ status: "ok" });
+    const results = return_results
+      ? `,"results":[${result.steps.map((step) => resultText(step, integers)).join(",")}]`
+      : "";
     return {
       status: 200,
-      body: `{"status":"ok","results":[${results.map((result) => resultText(result, integers)).join(",")}]}`,
+      body: `{"status":"ok"${results}${replayedMember(result)}}`,
+      ...(result.level && { headers: LEVEL_HEADERS[result.level] }),
     };
   },
 });
 
 function resultText(step: StepResult, integers: Integers): string {
-  if (step.kind === "query") return `[${rowTexts(step.result, integers).join(",")}]`;
+  if (step.kind === "query") return step.result ? `[${rowTexts(step.result, integers).join(",")}]` : "null";
   return `{${execMembers(step.result, integers)}}`;
 }
 

@@ -1,8 +1,10 @@
 import { listAuditEvents } from "./audit.ts";
+import { changeLimits, getLimits, replaceLimits } from "./limits.ts";
 import { listMembers, removeMember, setMember } from "./members.ts";
 import { createNamespace, deleteNamespace, getNamespace, listNamespaces } from "./namespaces.ts";
+import { changeSettings, getSettings } from "./settings.ts";
 
-/** Namespaces, their members and their audit log. */
+/** Namespaces, their members, settings and limits, and their audit log. */
 export const namespaceRoutes = [
   createNamespace,
   listNamespaces,
@@ -11,5 +13,10 @@ export const namespaceRoutes = [
   listMembers,
   setMember,
   removeMember,
+  getSettings,
+  changeSettings,
+  getLimits,
+  changeLimits,
+  replaceLimits,
   listAuditEvents,
 ];

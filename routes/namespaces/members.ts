@@ -4,6 +4,7 @@ import type { Member } from "../../src/contracts/namespaces.ts";
 import { rfc3339 } from "../../src/http/formats.ts";
 import { ok } from "../../src/http/reply.ts";
 import { defineRoute } from "../../src/http/route.ts";
+import { pageQuery } from "./paging.ts";
 
 const role = z.enum(ROLES).describe(
   "`owner` and `admin`: everything, and only owners make owners or delete the namespace; `member`: all data; `viewer`: reading.",
@@ -23,14 +24,16 @@ export const listMembers = defineRoute({
   method: "GET",
   path: "/v1/namespaces/:ns/members",
   summary: "List the wallets of a namespace",
+  description: "In the order in which they were added.",
   tag: "Namespaces",
   access,
   params: z.object({ ns: z.string().max(64) }),
-  output: z.object({ members: z.array(member), count: z.number() }),
+  query: pageQuery,
+  output: z.object({ members: z.array(member), count: z.number(), next_cursor: z.string().nullable() }),
   errors: ["UNAVAILABLE"],
   async handle(call, { namespaces }) {
-    const members = (await namespaces.members(call.params.ns, call)).map(membersOf);
-    return ok({ members, count: members.length });
+    const { items, next = null } = await namespaces.members(call.params.ns, call.query, call);
+    return ok({ members: items.map(membersOf), count: items.length, next_cursor: next });
   },
 });
 

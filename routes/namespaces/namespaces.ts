@@ -4,6 +4,7 @@ import { NAMESPACE_PATTERN } from "../../src/contracts/namespaces.ts";
 import { rfc3339 } from "../../src/http/formats.ts";
 import { json, ok } from "../../src/http/reply.ts";
 import { defineRoute } from "../../src/http/route.ts";
+import { pageQuery } from "./paging.ts";
 
 const namespace = z.object({
   name: z.string(),
@@ -24,18 +25,22 @@ export const createNamespace = defineRoute({
   method: "POST",
   path: "/v1/namespaces",
   summary: "Create a namespace that the caller's wallet owns",
-  description: "The credential stays in its own namespace: sign in again, naming the new one.",
+  description:
+    "The credential stays in its own namespace: sign in again, naming the new one. An operator names the `owner`, and may " +
+    "create where wallets may not.",
   tag: "Namespaces",
   access: { kind: "authenticated" },
   limit: "credentials",
   body: z.object({
     name: z.string().regex(NAMESPACE_PATTERN, "1 to 64 letters, digits, - and _, beginning with a letter or digit"),
+    owner: z.string().min(1).max(128).optional().describe("The wallet that owns it. For operators alone."),
   }),
   status: 201,
   output: namespace,
   errors: ["FORBIDDEN", "CONFLICT", "OUTCOME_UNKNOWN", "UNAVAILABLE", "NO_CAPACITY"],
   async handle(call, { namespaces }) {
-    return json(201, membersOf(await namespaces.create(call.body.name, call.principal, call)));
+    const { name, owner } = call.body;
+    return json(201, membersOf(await namespaces.create(name, call.principal, call, owner)));
   },
 });
 
@@ -46,11 +51,12 @@ export const listNamespaces = defineRoute({
   description: "A key without a wallet sees its own alone.",
   tag: "Namespaces",
   access: { kind: "authenticated" },
-  output: z.object({ namespaces: z.array(namespace), count: z.number() }),
+  query: pageQuery,
+  output: z.object({ namespaces: z.array(namespace), count: z.number(), next_cursor: z.string().nullable() }),
   errors: ["UNAVAILABLE"],
   async handle(call, { namespaces }) {
-    const found = (await namespaces.list(call.principal, call)).map(membersOf);
-    return ok({ namespaces: found, count: found.length });
+    const { items, next = null } = await namespaces.list(call.principal, call.query, call);
+    return ok({ namespaces: items.map(membersOf), count: items.length, next_cursor: next });
   },
 });
 

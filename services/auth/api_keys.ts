@@ -75,16 +75,6 @@ export class ControlApiKeys implements ApiKeys {
     return (await this.parts.control.run<KeyRow>(query, signal)).rows.map(viewOf);
   }
 
-  /** Whether a key is neither revoked nor expired. */
-  async lives(id: string): Promise<boolean> {
-    const { control, now } = this.parts;
-    const { rows } = await control.run(
-      control.db.selectFrom("api_keys").select("id").where("id", "=", id).where("revoked_at", "is", null)
-        .where((where) => where.or([where("expires_at", "is", null), where("expires_at", ">", now())])),
-    );
-    return rows.length > 0;
-  }
-
   async revoke(namespace: string, id: string, actor: Actor, context: RequestContext): Promise<void> {
     const row = await this.#find(namespace, id, context);
     if (row.revoked_at === null) {
@@ -150,7 +140,8 @@ export class ControlApiKeys implements ApiKeys {
   #prepare(namespace: string, key: NewKey, actor: Actor, context: AuditContext, operator: boolean) {
     const { control, now, random, audit } = this.parts;
     const secret = randomKey(namespace, random);
-    const row = rowOf({ id: newId("key", random), namespace, secret, key, actor, now: now(), operator });
+    const id = newId("key", random);
+    const row = rowOf({ id, namespace, secret, key, createdBy: actor.subject, now: now(), operator });
     const queries = [
       control.db.insertInto("api_keys").values(operator ? row : { ...row, namespace: ifActive(namespace) }),
       audit.entry({
@@ -170,22 +161,18 @@ export class ControlApiKeys implements ApiKeys {
   ): Promise<CreatedKey> {
     const { control, now, random, audit, derivation } = this.parts;
     // The serial is a time, so that a namespace that is deleted and made again never derives its old keys.
-    const serial = Math.max(now(), (after ?? 0) + 1);
+    const at = now();
+    const serial = Math.max(at, (after ?? 0) + 1);
     const secret = deriveWalletKey(derivation, { namespace, wallet, serial });
-    const actor = { subject: wallet };
-    const row: KeyRow = {
-      ...rowOf({
-        id: newId("key", random),
-        namespace,
-        secret,
-        key: { name, scopes },
-        actor,
-        now: now(),
-        operator: false,
-      }),
-      wallet,
-      serial,
-    };
+    const row = rowOf({
+      id: newId("key", random),
+      namespace,
+      secret,
+      key: { name, scopes },
+      createdBy: wallet,
+      now: at,
+      owner: { wallet, serial },
+    });
     await control.atomically([
       control.db.insertInto("api_keys").values({ ...row, hash: unlessNewer(row, after) }),
       audit.entry({ namespace, actor: wallet, action: "key.created", resource: row.id, details: { name } }, context),

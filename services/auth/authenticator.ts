@@ -1,5 +1,5 @@
 import type { Authenticator, Principal, Role, Scope } from "../../src/contracts/identity.ts";
-import type { ControlDatabase } from "../control_plane/control_database.ts";
+import { type ControlDatabase, lookUpDeadline } from "../control_plane/control_database.ts";
 import type { Revocation, RevocationFeed } from "../control_plane/revocations.ts";
 import { hashKey, isWellFormedKey, maskKey } from "./crypto/api_key.ts";
 import { type Identified, PrincipalCache, type PrincipalCacheOptions } from "./principal_cache.ts";
@@ -39,16 +39,23 @@ export class CredentialAuthenticator implements Authenticator {
   }
 
   identifyKey(key: string, beforeLookup?: () => void): Principal | undefined | Promise<Principal | undefined> {
-    const found = this.#identify(key, beforeLookup, () => isWellFormedKey(key), (seq) => this.#lookUpKey(key, seq));
+    const found = this.#identify(
+      "api_key",
+      key,
+      beforeLookup,
+      () => isWellFormedKey(key),
+      (seq) => this.#lookUpKey(key, seq),
+    );
     if (found && !(found instanceof Promise)) this.parts.used(found.id);
     return found;
   }
 
   identifyToken(token: string, beforeLookup?: () => void): Principal | undefined | Promise<Principal | undefined> {
-    return this.#identify(token, beforeLookup, () => isTokenSized(token), () => this.#verifyToken(token));
+    return this.#identify("jwt", token, beforeLookup, () => isTokenSized(token), () => this.#verifyToken(token));
   }
 
   #identify(
+    kind: Principal["kind"],
     credential: string,
     beforeLookup: (() => void) | undefined,
     wellFormed: () => boolean,
@@ -58,6 +65,8 @@ export class CredentialAuthenticator implements Authenticator {
     const known = this.#cache.peek(credential);
     if (known === null) return undefined;
     if (known !== undefined) {
+      // A token that somebody sends as a key is none, though it is known: what a key may be exchanged for, it may not.
+      if (known.kind !== kind) return undefined;
       revocations.assertFresh();
       return known;
     }
@@ -80,13 +89,13 @@ export class CredentialAuthenticator implements Authenticator {
         .select(["k.id", "k.namespace", "k.name", "k.wallet", "k.scopes", "k.operator", "k.expires_at", "k.revoked_at"])
         .select(["n.state", "m.role"])
         .where("k.hash", "=", hashKey(key)),
+      lookUpDeadline(),
     );
     const principal = row && principalOfKey(row, key, asOf);
     if (!principal) return undefined;
     this.parts.used(row.id);
     return {
       principal,
-      expiresAt: row.expires_at ?? Infinity,
       bonds: [
         `key:${row.id}`,
         `namespace:${row.namespace}`,
@@ -110,7 +119,6 @@ export class CredentialAuthenticator implements Authenticator {
     ) return undefined;
     return {
       principal: principalOfToken(claims),
-      expiresAt: claims.exp * 1000,
       bonds: bonds.map(([kind, id]) => `${kind}:${id}`),
     };
   }
@@ -134,6 +142,7 @@ function principalOfKey(row: KeyRow, key: string, asOf: number): Principal | und
     namespace: operator ? "" : row.namespace,
     scopes: new Set(scopes),
     operator,
+    ...(row.expires_at !== null && { expiresAt: row.expires_at }),
     asOf,
     describe: {
       authenticated: true,
@@ -160,6 +169,8 @@ function principalOfToken(claims: TokenClaims): Principal {
     namespace,
     scopes: new Set(scopes),
     operator: false,
+    expiresAt: claims.exp * 1000,
+    tokenId: claims.jti,
     asOf: claims.rev,
     describe: {
       authenticated: true,

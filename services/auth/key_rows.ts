@@ -1,33 +1,35 @@
-import type { Principal, Scope } from "../../src/contracts/identity.ts";
+import type { Scope } from "../../src/contracts/identity.ts";
 import type { KeyView, NewKey } from "../../src/contracts/wallet_auth.ts";
 import type { ApiKeyTable } from "../control_plane/schema.ts";
 import { hashKey } from "./crypto/api_key.ts";
 
-/** What a row is made of. */
+/** What a key's row is made of. */
 export interface RowParts {
   readonly id: string;
   readonly namespace: string;
   /** The key itself, of which the row keeps a hash. */
   readonly secret: string;
   readonly key: NewKey;
-  readonly actor: Pick<Principal, "subject">;
+  readonly createdBy: string;
   /** Unix milliseconds. */
   readonly now: number;
-  readonly operator: boolean;
+  readonly operator?: boolean;
+  /** Whose own key it is, and which one of that wallet's; absent for a named key. */
+  readonly owner?: { readonly wallet: string; readonly serial: number };
 }
 
-/** The row of a new named key. */
-export const rowOf = ({ id, namespace, secret, key, actor, now, operator }: RowParts): ApiKeyTable => ({
+/** The row of a new key. */
+export const rowOf = ({ id, namespace, secret, key, createdBy, now, operator, owner }: RowParts): ApiKeyTable => ({
   id,
   namespace,
   hash: hashKey(secret),
   name: key.name,
-  wallet: null,
-  serial: 0,
+  wallet: owner?.wallet ?? null,
+  serial: owner?.serial ?? 0,
   scopes: key.scopes ? JSON.stringify(key.scopes) : null,
   operator: operator ? 1 : 0,
   created_at: now,
-  created_by: actor.subject,
+  created_by: createdBy,
   expires_at: key.expiresAt ?? null,
   revoked_at: null,
   last_used_at: null,

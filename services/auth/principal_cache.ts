@@ -4,8 +4,6 @@ import type { Principal } from "../../src/contracts/identity.ts";
 /** What a credential was found to be. */
 export interface Identified {
   readonly principal: Principal;
-  /** Unix milliseconds after which the credential is dead by itself; `Infinity` if never. */
-  readonly expiresAt: number;
   /** What kills it when revoked, as `<kind>:<id>` of the revocation. */
   readonly bonds: readonly string[];
 }
@@ -44,7 +42,7 @@ export class PrincipalCache {
     const now = this.options.now();
     const hit = this.#known.get(credential);
     if (hit) {
-      if (now >= hit.expiresAt) return null;
+      if (isDead(hit.principal, now)) return null;
       return now < hit.until ? hit.principal : undefined;
     }
     const unknownUntil = this.#unknown.get(credential);
@@ -72,7 +70,7 @@ export class PrincipalCache {
       this.#underWay.set(credential, current = { found, valid });
     }
     const found = await current.found;
-    return found && this.options.now() < found.expiresAt ? found.principal : undefined;
+    return found && !isDead(found.principal, this.options.now()) ? found.principal : undefined;
   }
 
   /** Forgets what a revocation may have killed. Walks the whole cache: revocations are rare and requests are not. */
@@ -92,3 +90,5 @@ export class PrincipalCache {
     this.#known.set(credential, { ...found, until: now + this.options.life });
   }
 }
+
+const isDead = ({ expiresAt }: Principal, now: number) => expiresAt !== undefined && now >= expiresAt;

@@ -8,7 +8,8 @@ import type { RevocationFeed } from "../control_plane/revocations.ts";
 import type { SessionTable } from "../control_plane/schema.ts";
 import { hashKey } from "./crypto/api_key.ts";
 import { newId, type Random } from "./ids.ts";
-import { newRefreshToken, type RefreshRow, RefreshTokens } from "./refresh_tokens.ts";
+import { newRefreshToken, type RefreshRow, RefreshTokens, successorOf } from "./refresh_tokens.ts";
+import { selectSessions, type SessionRow } from "./session_rows.ts";
 
 /** What sessions need of the rest, and how long they live. */
 export interface SessionsParts {
@@ -17,9 +18,11 @@ export interface SessionsParts {
   readonly audit: ControlAuditLog;
   readonly now: () => number;
   readonly random: Random;
+  /** 32 bytes that refresh tokens are derived with, each from the one before it; from the root key. */
+  readonly derivation: Uint8Array;
   /** Milliseconds that a session lives without being refreshed. */
   readonly refreshTtl: number;
-  /** Milliseconds in which a used refresh token is taken again, because the answer to its first use may have been lost. */
+  /** Milliseconds in which a used refresh token is taken again: an answer was lost, or two tabs of a browser share it. */
   readonly grace: number;
 }
 
@@ -32,15 +35,21 @@ export interface SessionOwner {
   readonly subject: string;
 }
 
-/** A session that was opened or refreshed. Holds a secret. */
+/** A session that has neither ended nor expired. */
 export interface LiveSession extends SessionOwner {
   readonly id: string;
   readonly role: Role;
+  /** Unix milliseconds; a refresh moves it on. */
+  readonly expiresAt: number;
+}
+
+/** A session that was opened or refreshed. Holds a secret. */
+export interface RefreshedSession extends LiveSession {
   readonly refreshToken: string;
 }
 
-/** Each try that fails is one that another caller won, so this many of them at once are served. */
-const REFRESH_TRIES = 20;
+/** A look that finds a token unused, and is then too late to use it, finds it used the next time. */
+const LOOKS = 3;
 
 /**
  * Sessions and their refresh tokens, each of which is good once (RFC 9700, 4.14.2). All tokens of a session are one
@@ -53,12 +62,18 @@ export class WalletSessions implements Sessions {
     this.#tokens = new RefreshTokens(parts.control, parts.refreshTtl);
   }
 
-  async open(owner: SessionOwner, role: Role, origin: SessionOrigin, context: RequestContext): Promise<LiveSession> {
+  async open(
+    owner: SessionOwner,
+    role: Role,
+    origin: SessionOrigin,
+    context: RequestContext,
+  ): Promise<RefreshedSession> {
     const { control, now, random, audit, refreshTtl } = this.parts;
     const { namespace, wallet, subject } = owner;
     const id = newId("ses", random);
     const at = now();
-    const token = newRefreshToken(random);
+    const refreshToken = newRefreshToken(random);
+    const expiresAt = at + refreshTtl;
     await control.atomically([
       control.db.insertInto("sessions").values({
         id,
@@ -67,58 +82,51 @@ export class WalletSessions implements Sessions {
         subject,
         created_at: at,
         last_used_at: at,
-        expires_at: at + refreshTtl,
+        expires_at: expiresAt,
         revoked_at: null,
         address: context.clientAddress,
         user_agent: origin.userAgent.slice(0, 256),
       }),
-      this.#tokens.first(hashKey(token), id, at),
+      this.#tokens.first(hashKey(refreshToken), id, at),
       audit.entry({ namespace, actor: wallet, action: "session.opened", resource: id }, context),
     ], context.signal);
-    return { ...owner, id, role, refreshToken: token };
+    return { ...owner, id, role, expiresAt, refreshToken };
   }
 
-  /** @throws GatewayError `INVALID_CREDENTIAL` for a token that is unknown, expired, revoked, of another namespace or reused */
-  async refresh(token: string, namespace: string | undefined, context: RequestContext): Promise<LiveSession> {
-    for (let tries = 0; tries < REFRESH_TRIES; tries++) {
-      const session = await this.#refresh(token, namespace, context);
-      if (session) return session;
+  /**
+   * Exchanges a refresh token. The same use repeated within the grace has the same answer.
+   * @throws GatewayError `INVALID_CREDENTIAL` for a token that is unknown, expired, revoked, of another namespace or reused
+   */
+  async refresh(token: string, namespace: string | undefined, context: RequestContext): Promise<RefreshedSession> {
+    const { now, derivation, refreshTtl } = this.parts;
+    const hash = hashKey(token);
+    const refreshToken = successorOf(token, derivation);
+    const next = hashKey(refreshToken);
+    for (let look = 0; look < LOOKS; look++) {
+      const at = now();
+      const row = await this.#tokens.find(hash, context.signal);
+      const session = row && liveSession(row);
+      if (!row || !session || row.token_expires_at <= at || (namespace ?? row.namespace) !== row.namespace) {
+        throw refused();
+      }
+      if (row.used_at !== null) {
+        if (this.#isRepetition(row, next, at)) return { ...session, refreshToken };
+        await this.#reused(row, context);
+        throw refused();
+      }
+      if (await this.#apply(this.#tokens.exchange(hash, row.id, next, at), context)) {
+        return { ...session, expiresAt: at + refreshTtl, refreshToken };
+      }
     }
     throw new GatewayError("UNAVAILABLE", "this session is being refreshed elsewhere; repeat the request");
   }
 
-  /** @returns `undefined` when somebody else exchanged the same token in between; looked at again, it is a used one */
-  async #refresh(
-    token: string,
-    namespace: string | undefined,
-    context: RequestContext,
-  ): Promise<LiveSession | undefined> {
-    const hash = hashKey(token);
-    const now = this.parts.now();
-    const row = await this.#tokens.find(hash, context.signal);
-    if (
-      !row || row.expires_at <= now || row.revoked_at !== null || row.role === null ||
-      (namespace !== undefined && namespace !== row.namespace)
-    ) throw refused();
-    const next = newRefreshToken(this.parts.random);
-    const exchange = row.used_at === null
-      ? this.#tokens.exchange(hash, row, hashKey(next), now)
-      : this.#isLostAnswer(row, now)
-      ? this.#tokens.supersede(hash, row, hashKey(next), now)
-      : undefined;
-    if (!exchange) {
-      await this.#reused(row, context);
-      throw refused();
-    }
-    if (!await this.#apply(exchange, context)) return undefined;
-    return {
-      id: row.session_id,
-      namespace: row.namespace,
-      wallet: row.wallet,
-      subject: row.subject,
-      role: row.role,
-      refreshToken: next,
-    };
+  /** A session as it is now; `undefined` when it has ended, or its wallet is no member any more. */
+  async find(id: string): Promise<LiveSession | undefined> {
+    const { control, now } = this.parts;
+    const query = selectSessions(control).where("s.id", "=", id).where("s.expires_at", ">", now());
+    const { rows: [row] } = await control.run<SessionRow>(query);
+    return row && liveSession(row);
   }
 
   async list(namespace: string, wallet: string, { signal }: RequestContext): Promise<SessionView[]> {
@@ -150,16 +158,6 @@ export class WalletSessions implements Sessions {
     await this.end([id], { namespace, actor: wallet, action: "session.revoked" }, context);
   }
 
-  /** Whether a session has neither ended nor expired. */
-  async lives(id: string): Promise<boolean> {
-    const { control, now } = this.parts;
-    const { rows } = await control.run(
-      control.db.selectFrom("sessions").select("id").where("id", "=", id).where("revoked_at", "is", null)
-        .where("expires_at", ">", now()),
-    );
-    return rows.length > 0;
-  }
-
   /** Ends every session of a wallet in a namespace. */
   async revokeAll(namespace: string, wallet: string, context: RequestContext): Promise<void> {
     for (;;) {
@@ -173,8 +171,8 @@ export class WalletSessions implements Sessions {
   async revokeByToken(token: string, context: RequestContext): Promise<void> {
     const row = await this.#tokens.find(hashKey(token), context.signal);
     if (!row || row.revoked_at !== null) return;
-    const { namespace, wallet, session_id } = row;
-    await this.end([session_id], { namespace, actor: wallet, action: "session.revoked" }, context);
+    const { id, namespace, wallet } = row;
+    await this.end([id], { namespace, actor: wallet, action: "session.revoked" }, context);
   }
 
   /** Ends sessions by their ids, on every gateway. */
@@ -197,8 +195,9 @@ export class WalletSessions implements Sessions {
     await revocations.pull();
   }
 
-  #isLostAnswer({ used_at, successor_used_at }: RefreshRow, now: number): boolean {
-    return used_at !== null && now - used_at <= this.parts.grace && successor_used_at === null;
+  /** Whether the use of a used token may be its first use once more, by a client that did not go on yet. */
+  #isRepetition({ used_at, replaced_by, successor_used_at }: RefreshRow, next: string, now: number): boolean {
+    return now - used_at! <= this.parts.grace && replaced_by === next && successor_used_at === null;
   }
 
   /** @returns whether this exchange was the one that happened */
@@ -217,9 +216,15 @@ export class WalletSessions implements Sessions {
     }
   }
 
-  async #reused({ namespace, wallet, session_id }: RefreshRow, context: RequestContext): Promise<void> {
-    await this.end([session_id], { namespace, actor: wallet, action: "session.reuse_detected" }, context);
+  async #reused({ id, namespace, wallet }: RefreshRow, context: RequestContext): Promise<void> {
+    await this.end([id], { namespace, actor: wallet, action: "session.reuse_detected" }, context);
   }
+}
+
+/** @returns `undefined` for a session that was ended, or whose wallet is no member any more */
+function liveSession(row: SessionRow): LiveSession | undefined {
+  const { id, namespace, wallet, subject, role, expires_at: expiresAt, revoked_at } = row;
+  return revoked_at === null && role !== null ? { id, namespace, wallet, subject, role, expiresAt } : undefined;
 }
 
 const refused = () => new GatewayError("INVALID_CREDENTIAL", "invalid or expired refresh token");

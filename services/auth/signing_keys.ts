@@ -1,7 +1,7 @@
 import { calculateJwkThumbprint, exportJWK, generateKeyPair, importJWK, type JWK } from "jose";
 import { GatewayError } from "../../src/contracts/errors.ts";
 import type { PublicJwk } from "../../src/contracts/wallet_auth.ts";
-import type { ControlDatabase } from "../control_plane/control_database.ts";
+import { type ControlDatabase, lookUpDeadline } from "../control_plane/control_database.ts";
 import type { SigningKeyTable } from "../control_plane/schema.ts";
 import { RootKeyError } from "./crypto/root_key.ts";
 
@@ -15,6 +15,8 @@ export interface Seal {
 /** How signing keys are kept, and when they change. */
 export interface SigningKeysOptions {
   readonly now: () => number;
+  /** Milliseconds that never run backwards or jump: how often unknown keys are looked up goes by them. */
+  readonly monotonic: () => number;
   readonly seal: Seal;
   /** Milliseconds after which a newer key takes over. */
   readonly rotation: number;
@@ -35,10 +37,16 @@ interface Loaded {
   readonly privateKey: CryptoKey;
 }
 
+/** A look for unknown keys: while it is under way and for a moment after, its end answers whoever asks. */
+interface LookUp {
+  readonly done: Promise<void>;
+  until: number;
+}
+
 /** A new key is published this long before it signs, so that every gateway has read it by then. */
 const PUBLISHED_BEFORE_USE = 5 * 60 * 1000;
-/** Unknown key ids are looked up at most this often: anyone can invent one. */
-const RELOAD_PAUSE = 1000;
+/** Unknown key ids are looked up at most this often, whether that succeeds or not: anyone can invent one. */
+const LOOK_UP_PAUSE = 1000;
 const CLOCK_SKEW = 60 * 1000;
 
 /**
@@ -47,8 +55,8 @@ const CLOCK_SKEW = 60 * 1000;
  */
 export class SigningKeys {
   #keys: Loaded[] = [];
-  #loadedAt = -Infinity;
-  #loading: Promise<void> | undefined;
+  #loaded = false;
+  #lookUp: LookUp | undefined;
 
   constructor(private readonly control: ControlDatabase, private readonly options: SigningKeysOptions) {}
 
@@ -70,15 +78,29 @@ export class SigningKeys {
   current(): SigningKey {
     const now = this.options.now();
     const key = this.#keys.find(({ row }) => row.active_from <= now) ?? this.#keys.at(-1);
-    if (!key) throw new GatewayError("UNAVAILABLE", "no signing key could be read yet");
+    if (!key) throw notReadYet();
     return { kid: key.row.kid, privateKey: key.privateKey };
   }
 
-  /** The public key of an id; looks again in the control plane for one that is not known yet. */
+  /**
+   * The public key of an id; looks again in the control plane for one that is not known yet.
+   * @throws GatewayError `UNAVAILABLE` when it is not known and cannot be looked up
+   */
   async publicKey(kid: string): Promise<CryptoKey | undefined> {
     const known = this.#find(kid);
-    if (known || this.options.now() - this.#loadedAt < RELOAD_PAUSE) return known;
-    await (this.#loading ??= this.#load().finally(() => this.#loading = undefined));
+    if (known) return known;
+    // Whoever starts this gateway is about to read them.
+    if (!this.#loaded) throw notReadYet();
+    const { monotonic } = this.options;
+    if (!this.#lookUp || monotonic() >= this.#lookUp.until) {
+      const lookUp: LookUp = this.#lookUp = {
+        until: Infinity,
+        done: this.#load(lookUpDeadline()).catch(cannotLookUp).finally(() =>
+          lookUp.until = monotonic() + LOOK_UP_PAUSE
+        ),
+      };
+    }
+    await this.#lookUp.done;
     return this.#find(kid);
   }
 
@@ -95,19 +117,20 @@ export class SigningKeys {
     return row.retired_at === null || row.retired_at > this.options.now();
   }
 
-  async #load(): Promise<void> {
+  async #load(signal?: AbortSignal): Promise<void> {
     const now = this.options.now();
     const { rows } = await this.control.run<SigningKeyTable>(
       this.control.db.selectFrom("signing_keys").selectAll()
         .where((where) => where.or([where("retired_at", "is", null), where("retired_at", ">", now)]))
         .orderBy("active_from", "desc").orderBy("kid"),
+      signal,
     );
     const known = new Map(this.#keys.map((key) => [key.row.kid, key]));
     this.#keys = await Promise.all(rows.map(async (row) => {
       const before = known.get(row.kid);
       return before ? { ...before, row } : await this.#open(row);
     }));
-    this.#loadedAt = now;
+    this.#loaded = true;
   }
 
   async #open(row: SigningKeyTable): Promise<Loaded> {
@@ -160,4 +183,10 @@ export class SigningKeys {
     ];
     await this.control.atomically([insert, ...retire]);
   }
+}
+
+const notReadYet = () => new GatewayError("UNAVAILABLE", "no signing key could be read yet");
+
+function cannotLookUp(cause: unknown): never {
+  throw new GatewayError("UNAVAILABLE", "the key of this token cannot be looked up at the moment", { cause });
 }

@@ -42,26 +42,38 @@ export interface TokenClaims extends TokenSubject {
   readonly exp: number;
 }
 
+/** A new access token. Holds a secret. */
+export interface IssuedToken {
+  readonly accessToken: string;
+  /** Seconds. */
+  readonly expiresIn: number;
+}
+
 /** A longer token is none of ours, and is refused before it costs anything. */
 const MAX_LENGTH = 4096;
 
 /** Whether a text can be one of our tokens. Cheap, so that nothing else is ever looked at, or remembered as unknown. */
 export const isTokenSized = (text: string): boolean => text.length <= MAX_LENGTH;
-/** Seconds that clocks of gateways may differ. */
-const CLOCK_TOLERANCE = 60;
+/** Seconds that clocks of gateways may differ: a token is good so long before its issue. */
+const CLOCK_DIFFERENCE = 60;
 
-/** Makes and checks access tokens: JWT (RFC 7519) signed with EdDSA (RFC 8037). */
+/**
+ * Makes and checks access tokens: JWT (RFC 7519) signed with EdDSA (RFC 8037). A token is good from its `nbf` to its `exp`,
+ * both exactly, by the clock of whoever checks. That clocks differ is allowed for in `nbf` alone, which lies before the
+ * issue: a new token works everywhere at once, and none lives longer than it says, wherever it is checked.
+ */
 export class Tokens {
   constructor(private readonly keys: SigningKeys, private readonly options: TokensOptions) {}
 
-  /** Seconds that a new token lives. */
-  get lifetime(): number {
-    return Math.floor(this.options.ttl / 1000);
-  }
-
-  async issue({ sub, wallet, namespace, scopes, role, sid, key, rev }: TokenSubject): Promise<string> {
+  /** @param notAfter Unix milliseconds at which what the token is made from ends; it ends then too, or before */
+  async issue(
+    { sub, wallet, namespace, scopes, role, sid, key, rev }: TokenSubject,
+    notAfter = Infinity,
+  ): Promise<IssuedToken> {
     const { kid, privateKey } = this.keys.current();
-    const iat = Math.floor(this.options.now() / 1000);
+    const { issuer, audience, ttl, now, random } = this.options;
+    const iat = Math.floor(now() / 1000);
+    const exp = Math.min(iat + Math.floor(ttl / 1000), Math.floor(notAfter / 1000));
     const claims = {
       namespace,
       scope: scopes.join(" "),
@@ -71,12 +83,12 @@ export class Tokens {
       ...(sid && { sid }),
       ...(key && { key }),
     };
-    return await new SignJWT(claims)
+    const accessToken = await new SignJWT(claims)
       .setProtectedHeader({ alg: "EdDSA", kid, typ: "JWT" })
-      .setIssuer(this.options.issuer).setAudience(this.options.audience).setSubject(sub)
-      .setJti(this.options.random(16).toHex())
-      .setIssuedAt(iat).setNotBefore(iat).setExpirationTime(iat + this.lifetime)
+      .setIssuer(issuer).setAudience(audience).setSubject(sub).setJti(random(16).toHex())
+      .setIssuedAt(iat).setNotBefore(iat - CLOCK_DIFFERENCE).setExpirationTime(exp)
       .sign(privateKey);
+    return { accessToken, expiresIn: Math.max(0, exp - iat) };
   }
 
   /**
@@ -94,7 +106,6 @@ export class Tokens {
         issuer: this.options.issuer,
         audience: this.options.audience,
         typ: "JWT",
-        clockTolerance: CLOCK_TOLERANCE,
         currentDate: new Date(this.options.now()),
         requiredClaims: ["exp", "iat", "nbf", "jti", "sub", "namespace", "rev"],
       });

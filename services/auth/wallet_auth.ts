@@ -24,7 +24,7 @@ import type { LoginCodes } from "./login_codes.ts";
 import { SCOPES_OF_ROLE } from "./rights.ts";
 import type { LiveSession, WalletSessions } from "./sessions.ts";
 import type { SigningKeys } from "./signing_keys.ts";
-import type { Tokens } from "./tokens.ts";
+import type { Tokens, TokenSubject } from "./tokens.ts";
 import { type ProvenWallet, PURPOSES, type WalletProofs } from "./wallet_proof.ts";
 
 /** What sign-in is put together from. */
@@ -65,7 +65,8 @@ export class WalletSignIn implements WalletAuth {
       origin,
       context,
     );
-    return { ...await this.#grant(session, rev), apiKey, nonce, wallet: wallet.canonical, role };
+    const { refreshToken } = session;
+    return { ...await this.#tokenOf(session, rev), refreshToken, apiKey, nonce, wallet: wallet.canonical, role };
   }
 
   async apiKey(proof: WalletProof, context: RequestContext): Promise<KeyGrant> {
@@ -103,34 +104,30 @@ export class WalletSignIn implements WalletAuth {
     return { apiKey: key, namespace, wallet: displayed(canonical) };
   }
 
-  async tokenForKey({ id, wallet, role, namespace, scopes, operator, asOf: rev }: Principal): Promise<TokenGrant> {
+  async tokenForKey(key: Principal): Promise<TokenGrant> {
+    const { id, wallet, role, namespace, scopes, operator, asOf: rev, expiresAt } = key;
     if (operator) throw new GatewayError("FORBIDDEN", "an operator's key cannot be exchanged for a token");
-    const subject = `key:${id}`;
-    const rights = { wallet, namespace, scopes: [...scopes], role, rev };
-    const accessToken = await this.parts.tokens.issue({ sub: subject, ...rights, key: id });
-    return { accessToken, expiresIn: this.parts.tokens.lifetime, subject, namespace };
+    return await this.#token(
+      { sub: `key:${id}`, wallet, namespace, scopes: [...scopes], role, key: id, rev },
+      expiresAt,
+    );
   }
 
-  async renew(caller: Principal): Promise<TokenGrant> {
-    if (caller.kind === "api_key") return await this.tokenForKey(caller);
-    const { id, wallet, subject, role, namespace, scopes, asOf: rev } = caller;
-    const { sessions, apiKeys, tokens } = this.parts;
-    const ofSession = id.startsWith("ses_");
-    // A token may outlive what it hangs on by its own short life; renewed again and again it would do so for ever.
-    if (!await (ofSession ? sessions : apiKeys).lives(id)) {
-      throw new GatewayError(
-        "INVALID_CREDENTIAL",
-        `the ${ofSession ? "session" : "key"} of this token has ended; sign in again`,
-      );
+  async renew(caller: Principal, key: Principal): Promise<TokenGrant> {
+    if (caller.namespace !== key.namespace || caller.wallet !== key.wallet) {
+      throw new GatewayError("FORBIDDEN", "the access token and the API key have different owners; send one of them");
     }
-    const rights = { wallet, namespace, scopes: [...scopes], role, rev };
-    const accessToken = await tokens.issue({ sub: subject, ...rights, ...(ofSession ? { sid: id } : { key: id }) });
-    return { accessToken, expiresIn: this.parts.tokens.lifetime, subject, namespace };
+    if (!isOfSession(caller)) return await this.tokenForKey(key);
+    const rev = await this.#heard();
+    const session = await this.parts.sessions.find(caller.id);
+    if (!session) throw new GatewayError("INVALID_CREDENTIAL", "the session of this token has ended; sign in again");
+    return await this.#tokenOf(session, rev);
   }
 
   async refresh(refreshToken: string, namespace: string | undefined, context: RequestContext): Promise<TokenGrant> {
     const rev = await this.#heard();
-    return await this.#grant(await this.parts.sessions.refresh(refreshToken, namespace, context), rev);
+    const session = await this.parts.sessions.refresh(refreshToken, namespace, context);
+    return { ...await this.#tokenOf(session, rev), refreshToken: session.refreshToken };
   }
 
   async logout(refreshToken: string, context: RequestContext): Promise<void> {
@@ -138,10 +135,17 @@ export class WalletSignIn implements WalletAuth {
   }
 
   async logoutCaller(caller: Principal, all: boolean, context: RequestContext): Promise<void> {
-    const { namespace, wallet, id } = caller;
-    if (all && wallet !== undefined) return await this.parts.sessions.revokeAll(namespace, wallet, context);
-    const act = { namespace, actor: caller.subject, action: "session.revoked" };
-    if (id.startsWith("ses_")) await this.parts.sessions.end([id], act, context);
+    const { sessions } = this.parts;
+    const { id, namespace, wallet, subject: actor, tokenId } = caller;
+    if (all && wallet !== undefined) await sessions.revokeAll(namespace, wallet, context);
+    else if (isOfSession(caller)) await sessions.end([id], { namespace, actor, action: "session.revoked" }, context);
+    if (tokenId === undefined || isOfSession(caller)) return;
+    const { control, revocations, audit } = this.parts;
+    await control.atomically([
+      revocations.entry("token", tokenId),
+      audit.entry({ namespace, actor, action: "token.revoked", resource: tokenId, details: { key: id } }, context),
+    ]);
+    await revocations.pull();
   }
 
   publicKeys(): readonly PublicJwk[] {
@@ -193,13 +197,19 @@ export class WalletSignIn implements WalletAuth {
     return revocations.seq;
   }
 
-  async #grant(session: LiveSession, rev: number): Promise<TokenGrant> {
-    const { id, subject, wallet, namespace, role, refreshToken } = session;
-    const scopes = SCOPES_OF_ROLE[role];
-    const accessToken = await this.parts.tokens.issue({ sub: subject, wallet, namespace, scopes, role, sid: id, rev });
-    return { accessToken, expiresIn: this.parts.tokens.lifetime, refreshToken, subject, namespace };
+  async #tokenOf({ id, subject, wallet, namespace, role, expiresAt }: LiveSession, rev: number): Promise<TokenGrant> {
+    const rights = { wallet, namespace, scopes: SCOPES_OF_ROLE[role], role, rev };
+    return await this.#token({ sub: subject, ...rights, sid: id }, expiresAt);
+  }
+
+  async #token(subject: TokenSubject, notAfter: number | undefined): Promise<TokenGrant> {
+    const { sub, namespace } = subject;
+    return { ...await this.parts.tokens.issue(subject, notAfter), subject: sub, namespace };
   }
 }
+
+/** Whether a caller's access token hangs on a session, and not on a key. */
+const isOfSession = ({ id }: Principal) => id.startsWith("ses_");
 
 /** A wallet as older clients know it: without `0x`. */
 const displayed = (canonical: string) => canonical.startsWith("0x") ? canonical.slice(2) : canonical;

@@ -27,6 +27,12 @@ export interface ControlDatabase extends Lifecycle {
   atomically(queries: readonly ControlQuery[], signal?: AbortSignal): Promise<ControlResult[]>;
 }
 
+/** Milliseconds that a caller waits for the control plane to say who it is. */
+const LOOK_UP_PATIENCE = 3_000;
+
+/** For looking up a credential that nobody here knows: when it fires, the caller gets 503 and may come again. */
+export const lookUpDeadline = (): AbortSignal => AbortSignal.timeout(LOOK_UP_PATIENCE);
+
 /** A write that a constraint of the schema refused: the loser of a race learns it by this. Nothing was applied. */
 export class ConstraintViolation extends Error {
   override readonly name = "ConstraintViolation";

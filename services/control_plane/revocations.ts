@@ -3,9 +3,9 @@ import type { ControlDatabase, ControlQuery } from "./control_database.ts";
 
 /**
  * What is revoked: one key, one session (and every token with it), one token, a member's credentials in a namespace
- * (`<namespace>/<wallet>`), or all credentials of a namespace.
+ * (`<namespace>/<wallet>`), all credentials of a namespace; or what gateways remember of its settings and limits.
  */
-export type RevocationKind = "key" | "session" | "token" | "member" | "namespace";
+export type RevocationKind = "key" | "session" | "token" | "member" | "namespace" | "settings";
 
 /** One revocation, as every gateway hears of it. */
 export interface Revocation {
@@ -21,6 +21,8 @@ export interface Revocation {
 /** How often gateways look, and for how long silence is borne. */
 export interface RevocationFeedOptions {
   readonly now: () => number;
+  /** Milliseconds that never run backwards or jump: silence is measured by them, whatever is done to the clock. */
+  readonly monotonic: () => number;
   /** Milliseconds between two looks; the bound on how long a revoked credential lives on other gateways. */
   readonly interval: number;
   /** Milliseconds after the last successful look for which cached credentials are still believed. */
@@ -72,7 +74,7 @@ export class RevocationFeed {
 
   /** @throws GatewayError `UNAVAILABLE` when nothing has been heard for so long that memory proves nothing. */
   assertFresh(): void {
-    if (this.options.now() - this.#lastSuccess <= this.options.maxSilence) return;
+    if (this.options.monotonic() - this.#lastSuccess <= this.options.maxSilence) return;
     throw new GatewayError("UNAVAILABLE", "credentials cannot be checked at the moment");
   }
 
@@ -103,11 +105,12 @@ export class RevocationFeed {
   }
 
   async #read(): Promise<void> {
-    const started = this.options.now();
+    const now = this.options.now();
+    const started = this.options.monotonic();
     try {
       for (;;) {
         const query = this.control.db.selectFrom("revocations").selectAll()
-          .where("seq", ">", this.#seq).where("expires_at", ">", started).orderBy("seq").limit(PAGE);
+          .where("seq", ">", this.#seq).where("expires_at", ">", now).orderBy("seq").limit(PAGE);
         const { rows } = await this.control.run<Revocation>(query, AbortSignal.timeout(5_000));
         for (const row of rows) this.#apply(row);
         if (rows.length < PAGE) break;
@@ -115,7 +118,7 @@ export class RevocationFeed {
       this.#lastSuccess = started;
       if (this.#failing) this.options.onState?.(undefined);
       this.#failing = false;
-      this.#forget(started);
+      this.#forget(now);
     } catch (error) {
       if (!this.#failing) this.options.onState?.(error);
       this.#failing = true;

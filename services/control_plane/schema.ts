@@ -7,6 +7,7 @@ import type { Generated } from "kysely";
 export interface Schema {
   schema_migrations: { version: number; applied_at: number };
   namespaces: NamespaceTable;
+  namespace_settings: NamespaceSettingsTable;
   members: { namespace: string; wallet: string; role: string; added_at: number; added_by: string };
   api_keys: ApiKeyTable;
   consumed_nonces: { nonce: string; expires_at: number };
@@ -29,6 +30,17 @@ export interface NamespaceTable {
   state: string;
   created_at: number;
   created_by: string;
+}
+
+/** What owner and operator set for a namespace; no row where neither set anything. */
+export interface NamespaceSettingsTable {
+  namespace: string;
+  /** JSON object of objects: values by domain and name. What is not in it is the gateway's default. */
+  settings: string;
+  /** The same for limits. */
+  limits: string;
+  /** Rises by 1 with each change, from 1. */
+  version: number;
 }
 
 /** An API key, revoked ones included. */
@@ -83,7 +95,7 @@ export interface RefreshTokenTable {
 /** A revocation, kept while something it concerns can be alive. */
 export interface RevocationTable {
   seq: Generated<number>;
-  /** `key`, `session`, `member` (id `<namespace>/<wallet>`), `namespace`, `token` (id = `jti`). */
+  /** `key`, `session`, `member` (id `<namespace>/<wallet>`), `namespace`, `token` (id = `jti`), `settings` (id = namespace). */
   kind: string;
   id: string;
   /** Credentials issued before this moment are dead. */

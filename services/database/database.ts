@@ -1,88 +1,169 @@
-import { LRUCache } from "lru-cache";
 import type {
   ClientStatement,
   Database,
   ExecResult,
-  ResultSet,
+  ReadOptions,
+  ReadResult,
+  RowStream,
   SchemaObject,
   SelectSpec,
-  SqlArgument,
   StatementClass,
-  StepResult,
+  TransactionOptions,
+  TransactionResult,
   TransactionStep,
+  WriteOptions,
 } from "../../src/contracts/database.ts";
+import type {
+  AppliedMigration,
+  Migration,
+  MigrationOptions,
+  MigrationReport,
+} from "../../src/contracts/database_migrations.ts";
 import { GatewayError } from "../../src/contracts/errors.ts";
 import type { ServiceHealth, Usage } from "../../src/contracts/health.ts";
 import type { RequestContext } from "../../src/contracts/request.ts";
-import type { GatedStatement, SqlDriver, StatementResult } from "./driver.ts";
+import type { GatedStatement, SqlDriver } from "./driver.ts";
 import { errorOf, WRITES_IN_QUERY } from "./faults.ts";
-import { judge, type JudgedStatement } from "./gate.ts";
+import { fingerprintOf, IdempotentWrites, type OnceReply } from "./idempotency.ts";
+import { Migrations } from "./migrations.ts";
+import { own } from "./own.ts";
+import { Preconditions } from "./preconditions.ts";
+import {
+  atStep,
+  execResult,
+  figuresOf,
+  NO_ROWS,
+  onlyResult,
+  replayedStep,
+  resultOf,
+  stepResult,
+  withStep,
+} from "./results.ts";
+import { Runner, type RunnerOptions } from "./runner.ts";
 import { buildSelect } from "./select_builder.ts";
 import { quoteName } from "./select_parts.ts";
+import { Statements } from "./statements.ts";
+import { runUnits, type Unit } from "./units.ts";
 
-const SCHEMA: JudgedStatement = {
-  sql: `SELECT name, type, sql FROM sqlite_schema
+const SCHEMA = own(
+  `SELECT name, type, sql FROM sqlite_schema
 WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' AND name NOT LIKE '\\_orama\\_%' ESCAPE '\\' ORDER BY name`,
-  facts: {
-    access: "read",
-    verb: "SELECT",
-    placeholders: 0,
-    returning: false,
-    upserts: false,
-    wildcard: false,
-    asksConnection: false,
-  },
-};
+);
+
+/** What the service is told beside its driver. */
+export interface SqlDatabaseOptions extends RunnerOptions {
+  /** Unix milliseconds. Default `Date.now`. */
+  readonly now?: () => number;
+  /** Bytes that cannot be guessed. Default `crypto.getRandomValues`. */
+  readonly random?: (n: number) => Uint8Array;
+}
 
 /** SQL of the namespaces over one driver: the gate before it, the client's errors behind it. */
 export class SqlDatabase implements Database {
   readonly #driver: SqlDriver;
-  /** Judgements by text: what an application sends, it sends again. Bounded by the characters of the texts. */
-  readonly #judged = new LRUCache<string, JudgedStatement>({
-    maxSize: 4_000_000,
-    sizeCalculation: (_judged, sql) => sql.length + 100,
-    maxEntrySize: 20_000,
-  });
+  readonly #runner: Runner;
+  readonly #statements = new Statements();
+  readonly #idempotent: IdempotentWrites;
+  readonly #preconditions: Preconditions;
+  readonly #migrations: Migrations;
 
-  constructor(driver: SqlDriver) {
+  constructor(driver: SqlDriver, options: SqlDatabaseOptions = {}) {
+    const { now = Date.now, random = (n) => crypto.getRandomValues(new Uint8Array(n)) } = options;
     this.#driver = driver;
+    this.#runner = new Runner(driver, options);
+    this.#idempotent = new IdempotentWrites(this.#runner, now);
+    this.#preconditions = new Preconditions(random);
+    this.#migrations = new Migrations({ runner: this.#runner, statements: this.#statements, now, random });
   }
 
   classify(sql: string): StatementClass {
-    const { facts: { access, returning } } = this.#judge(sql);
-    return { access, returnsRows: returning || access === "read" };
+    return this.#statements.classify(sql);
   }
 
-  async query(namespace: string, statement: ClientStatement, request: RequestContext): Promise<ResultSet> {
-    return await this.#read(namespace, this.#gate(statement), request);
+  async query(
+    namespace: string,
+    statement: ClientStatement,
+    request: RequestContext,
+    options: ReadOptions = {},
+  ): Promise<ReadResult> {
+    return await this.#read(namespace, this.#statements.gate(statement), request, options);
   }
 
-  async execute(namespace: string, statement: ClientStatement, request: RequestContext): Promise<ExecResult> {
-    const gated = this.#gate(statement);
-    const mode = gated.facts.access === "read" ? "read" : "write";
-    return execResult(gated, await this.#one(namespace, mode, gated, request));
+  async execute(
+    namespace: string,
+    statement: ClientStatement,
+    request: RequestContext,
+    options: WriteOptions = {},
+  ): Promise<ExecResult> {
+    const gated = this.#statements.gate(statement);
+    const { idempotencyKey: key } = options;
+    if (key !== undefined && writes(gated)) {
+      const fingerprint = fingerprintOf("execute", [gated]);
+      const reply = await this.#idempotent.run(
+        { namespace, key, fingerprint, units: [{ statement: gated }] },
+        request,
+        options,
+      );
+      if (reply.kind === "replayed") return { ...figuresOf(reply.results[0]!), replayed: true };
+      return execResult(gated, onlyResult(reply));
+    }
+    const mode = writes(gated) ? "write" : "read";
+    const { reply } = await this.#runner.run({ namespace, mode, statements: [gated] }, request, options);
+    return execResult(gated, onlyResult(reply));
   }
 
-  async select(namespace: string, spec: SelectSpec, request: RequestContext): Promise<ResultSet> {
-    return await this.query(namespace, buildSelect(spec), request);
+  async select(
+    namespace: string,
+    spec: SelectSpec,
+    request: RequestContext,
+    options?: ReadOptions,
+  ): Promise<ReadResult> {
+    return await this.query(namespace, buildSelect(spec), request, options);
+  }
+
+  async stream(
+    namespace: string,
+    statement: ClientStatement,
+    request: RequestContext,
+    options: ReadOptions = {},
+  ): Promise<RowStream> {
+    const gated = readingOnly(this.#statements.gate(statement));
+    return await this.#runner.stream(namespace, gated, request, options);
+  }
+
+  async streamSelect(
+    namespace: string,
+    spec: SelectSpec,
+    request: RequestContext,
+    options?: ReadOptions,
+  ): Promise<RowStream> {
+    return await this.stream(namespace, buildSelect(spec), request, options);
   }
 
   async transaction(
     namespace: string,
     steps: readonly TransactionStep[],
     request: RequestContext,
-  ): Promise<StepResult[]> {
-    if (steps.length === 0) return [];
-    const statements = steps.map((step, at) => atStep(at, () => this.#gateStep(step)));
-    const reply = await this.#driver.run({ namespace, mode: "atomic", statements }, request);
-    if (reply.kind === "rolled_back") throw withStep(errorOf(reply.fault), reply.step);
-    return steps.map(({ kind }, at) =>
-      atStep(at, () => stepResult(kind, statements[at]!, resultOf(reply.outcomes[at])))
+    options: TransactionOptions = {},
+  ): Promise<TransactionResult> {
+    if (steps.length === 0) return { steps: [] };
+    const units = steps.map((step, at) => atStep(at, () => this.#unitOf(step)));
+    const reply = await this.#runTransaction(namespace, steps, units, request, options);
+    if (reply.kind === "replayed") {
+      return { steps: steps.map(({ kind }, at) => replayedStep(kind, reply.results[at]!)), replayed: true };
+    }
+    if (reply.kind === "rolled_back") {
+      const { fault, step } = reply;
+      throw withStep(this.#preconditions.errorOf(fault, steps[step]?.expect) ?? errorOf(fault), step);
+    }
+    const results = steps.map(({ kind }, at) =>
+      atStep(at, () => stepResult(kind, units[at]!.statement, resultOf(reply.outcomes[at])))
     );
+    return { steps: results, ...(!units.some(({ statement }) => writes(statement)) && { level: reply.level }) };
   }
 
   async schema(namespace: string, request: RequestContext): Promise<SchemaObject[]> {
-    const { rows } = await this.#read(namespace, { ...SCHEMA, args: [] }, request);
+    const { rows } = await this.#read(namespace, SCHEMA, request, {});
     return rows.map(([name, type, sql]) => ({
       name: String(name),
       type: type === "view" ? "view" : "table",
@@ -90,13 +171,31 @@ export class SqlDatabase implements Database {
     }));
   }
 
-  async dropTable(namespace: string, table: string, request: RequestContext): Promise<void> {
+  async dropTable(
+    namespace: string,
+    table: string,
+    request: RequestContext,
+    options?: WriteOptions,
+  ): Promise<ExecResult> {
     try {
-      await this.execute(namespace, { sql: `DROP TABLE ${quoteName(table)}`, args: [] }, request);
+      return await this.execute(namespace, { sql: `DROP TABLE ${quoteName(table)}`, args: [] }, request, options);
     } catch (error) {
       if (!(error instanceof GatewayError) || !error.message.startsWith("no such table")) throw error;
       throw new GatewayError("NOT_FOUND", `no such table: ${table}`);
     }
+  }
+
+  async migrate(
+    namespace: string,
+    migrations: readonly Migration[],
+    request: RequestContext,
+    options: MigrationOptions = {},
+  ): Promise<MigrationReport> {
+    return await this.#migrations.run(namespace, migrations, request, options);
+  }
+
+  async migrations(namespace: string, request: RequestContext): Promise<readonly AppliedMigration[]> {
+    return await this.#migrations.applied(namespace, request, {});
   }
 
   purge(namespace: string, signal: AbortSignal): Promise<void> {
@@ -115,106 +214,69 @@ export class SqlDatabase implements Database {
     return this.#driver.close();
   }
 
-  async #read(namespace: string, gated: GatedStatement, request: RequestContext): Promise<ResultSet> {
-    if (gated.facts.access !== "read") throw new GatewayError("SQL_NOT_ALLOWED", WRITES_IN_QUERY);
-    const { rows } = await this.#one(namespace, "read", gated, request);
-    return rows ?? { columns: [], types: [], rows: [] };
-  }
-
-  async #one(
+  async #read(
     namespace: string,
-    mode: "read" | "write",
     gated: GatedStatement,
     request: RequestContext,
-  ): Promise<StatementResult> {
-    const reply = await this.#driver.run({ namespace, mode, statements: [gated] }, request);
-    if (reply.kind === "rolled_back") throw errorOf(reply.fault);
-    return resultOf(reply.outcomes[0]);
+    options: ReadOptions,
+  ): Promise<ReadResult> {
+    const statements = [readingOnly(gated)];
+    const { reply, level } = await this.#runner.run({ namespace, mode: "read", statements }, request, options);
+    const { columns, types, rows } = onlyResult(reply).rows ?? NO_ROWS;
+    return { columns, types, rows, level };
   }
 
-  #gateStep(step: TransactionStep): GatedStatement {
-    const gated = this.#gate(step);
-    if (step.kind === "query" && gated.facts.access !== "read") {
-      throw new GatewayError("SQL_NOT_ALLOWED", "this step writes: its kind must be exec");
-    }
-    return gated;
-  }
-
-  #gate({ sql, args }: ClientStatement): GatedStatement {
-    const judged = this.#judge(sql);
-    const { placeholders } = judged.facts;
-    if (placeholders !== args.length) {
-      throw new GatewayError(
-        "SQL_INVALID",
-        `the statement has ${placeholders} placeholders, and args has ${args.length} values`,
+  #runTransaction(
+    namespace: string,
+    steps: readonly TransactionStep[],
+    units: readonly Unit[],
+    request: RequestContext,
+    options: TransactionOptions,
+  ): Promise<OnceReply> {
+    const { idempotencyKey: key, level } = options;
+    if (!units.some(({ statement }) => writes(statement))) {
+      return runUnits(
+        [],
+        units,
+        (statements) => this.#runner.run({ namespace, mode: "atomic", statements }, request, options),
       );
     }
-    args.forEach(checkArgument);
-    return { ...judged, args };
+    if (level !== undefined) throw levelOfWrites();
+    if (key === undefined) {
+      return runUnits(
+        [],
+        units,
+        (statements) => this.#runner.run({ namespace, mode: "atomic", statements }, request, options),
+      );
+    }
+    const named = steps.map(({ kind, expect }, at) => ({ ...units[at]!.statement, kind, expect }));
+    return this.#idempotent.run(
+      { namespace, key, units, fingerprint: fingerprintOf("transaction", named) },
+      request,
+      options,
+    );
   }
 
-  #judge(sql: string): JudgedStatement {
-    const known = this.#judged.get(sql);
-    if (known) return known;
-    const judged = judge(sql);
-    this.#judged.set(sql, judged);
-    return judged;
-  }
-}
-
-const MAX_INTEGER = 2n ** 63n - 1n, MIN_INTEGER = -(2n ** 63n);
-
-function checkArgument(arg: SqlArgument, at: number): void {
-  const problem = problemOf(arg);
-  if (problem) {
-    throw new GatewayError("INVALID_REQUEST", `args.${at}: ${problem}`, {
-      details: [{ field: `args.${at}`, problem }],
-    });
-  }
-}
-
-function problemOf(arg: SqlArgument): string | undefined {
-  if (typeof arg === "string") {
-    return arg.includes("\0") ? "text cannot hold U+0000; send it as a blob" : undefined;
-  }
-  if (typeof arg === "bigint") {
-    return arg > MAX_INTEGER || arg < MIN_INTEGER ? "the integer does not fit into 64 bits" : undefined;
-  }
-  const number = typeof arg === "number"
-    ? arg
-    : arg !== null && typeof arg === "object" && "real" in arg
-    ? arg.real
-    : 0;
-  return Number.isFinite(number) ? undefined : "the number is not finite";
-}
-
-function resultOf(
-  outcome: { ok: true; result: StatementResult } | { ok: false; fault: Parameters<typeof errorOf>[0] } | undefined,
-) {
-  if (outcome === undefined) throw new Error("the driver gave no outcome for a statement");
-  if (!outcome.ok) throw errorOf(outcome.fault);
-  return outcome.result;
-}
-
-function execResult({ facts }: GatedStatement, { rows, rowsAffected, lastInsertId }: StatementResult): ExecResult {
-  return { rowsAffected, lastInsertId, ...(facts.returning && rows && { returning: rows }) };
-}
-
-function stepResult(kind: TransactionStep["kind"], gated: GatedStatement, result: StatementResult): StepResult {
-  return kind === "exec"
-    ? { kind, result: execResult(gated, result) }
-    : { kind, result: result.rows ?? { columns: [], types: [], rows: [] } };
-}
-
-function atStep<T>(step: number, run: () => T): T {
-  try {
-    return run();
-  } catch (error) {
-    throw error instanceof GatewayError ? withStep(error, step) : error;
+  #unitOf(step: TransactionStep): Unit {
+    const { kind, expect } = step;
+    const statement = this.#statements.gate(step);
+    if (kind === "query" && statement.facts.access !== "read") {
+      throw new GatewayError("SQL_NOT_ALLOWED", "this step writes: its kind must be exec");
+    }
+    if (expect === undefined) return { statement };
+    if (kind === "exec") throw new GatewayError("INVALID_REQUEST", "expect belongs to a query; this step is an exec");
+    return { statement, behind: [this.#preconditions.check(statement, expect)] };
   }
 }
 
-/** The same error, with the step it belongs to. */
-function withStep({ code, message, extra }: GatewayError, step: number): GatewayError {
-  return new GatewayError(code, message, { ...extra, details: { step } });
+const writes = ({ facts }: GatedStatement) => facts.access !== "read";
+
+function levelOfWrites(): GatewayError {
+  const problem = "a transaction that writes goes through the log as a whole, and its reads with it: leave it out";
+  return new GatewayError("INVALID_REQUEST", `level: ${problem}`, { details: [{ field: "level", problem }] });
+}
+
+function readingOnly(gated: GatedStatement): GatedStatement {
+  if (writes(gated)) throw new GatewayError("SQL_NOT_ALLOWED", WRITES_IN_QUERY);
+  return gated;
 }

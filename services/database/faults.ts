@@ -36,6 +36,7 @@ const CODES = {
   not_allowed: "SQL_NOT_ALLOWED",
   too_big: "RESULT_TOO_LARGE",
   timeout: "STATEMENT_TIMEOUT",
+  quota: "QUOTA_EXCEEDED",
 } as const;
 
 /** A fault as the client gets it. */

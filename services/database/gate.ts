@@ -43,12 +43,11 @@ const CONNECTION_FUNCTIONS = new Set(["LAST_INSERT_ROWID", "CHANGES", "TOTAL_CHA
 /**
  * Lets one statement through or throws: the only way of client SQL to a database, on every driver. It is lexical, so it decides
  * by what SQLite's grammar makes certain and leaves every other mistake to SQLite.
+ * @param most characters that it may have
  * @throws GatewayError `SQL_INVALID` for text that is no statement, `SQL_NOT_ALLOWED` with the alternative for one that may not run
  */
-export function judge(sql: string): JudgedStatement {
-  if (sql.length > MAX_SQL_LENGTH) {
-    throw invalid(`the statement has more than ${MAX_SQL_LENGTH} characters: values belong into args`);
-  }
+export function judge(sql: string, most: number = MAX_SQL_LENGTH): JudgedStatement {
+  if (sql.length > most) throw invalid(`the statement has more than ${most} characters: values belong into args`);
   if (sql.includes("\0")) throw invalid("the statement holds U+0000, where SQLite would stop reading");
   const all = tokenize(sql).filter(({ kind }) => kind !== "comment");
   checkPieces(all);
@@ -92,6 +91,18 @@ function onlyStatement(tokens: readonly Token[]): readonly Token[] {
     );
   }
   return tokens.slice(first, end);
+}
+
+/** Splits a script into its statements, without what stands around each. Judges none of them. */
+export function splitScript(sql: string): string[] {
+  const tokens = tokenize(sql).filter(({ kind }) => kind !== "comment");
+  const statements: string[] = [];
+  for (let at = 0; at < tokens.length;) {
+    const end = endOfStatement(tokens, at);
+    if (end > at) statements.push(sql.slice(tokens[at]!.start, tokens[end - 1]!.end));
+    at = Math.max(end, at + 1);
+  }
+  return statements;
 }
 
 /** A trigger goes on to the first `END` behind a semicolon, every other statement to the first semicolon. */

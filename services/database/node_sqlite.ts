@@ -36,14 +36,41 @@ export interface SqliteOptions {
   readonly enableDoubleQuotedStringLiterals: boolean;
   /** Milliseconds to wait for a lock; the thread waits with it. */
   readonly timeout: number;
-  /** sqlite.org/c3ref/limit.html */
-  readonly limits: Readonly<Record<"attach" | "length" | "sqlLength" | "triggerDepth", number>>;
+  readonly limits: SqliteLimits;
+  /** Default false. */
+  readonly readOnly?: boolean;
 }
+
+/** sqlite.org/c3ref/limit.html */
+export type SqliteLimits =
+  & Readonly<Record<"attach" | "length" | "sqlLength" | "triggerDepth", number>>
+  & Readonly<
+    Partial<
+      Record<
+        | "column"
+        | "exprDepth"
+        | "compoundSelect"
+        | "vdbeOp"
+        | "functionArg"
+        | "likePatternLength"
+        | "variableNumber",
+        number
+      >
+    >
+  >;
 
 /** An open database with what the library's types lack. */
 export interface SqliteDatabase extends DatabaseSync {
   readonly isTransaction: boolean;
-  setAuthorizer(decide: (action: number, first: string | null, second: string | null) => number): void;
+  setAuthorizer(
+    decide: (
+      action: number,
+      first: string | null,
+      second: string | null,
+      schema: string | null,
+      trigger: string | null,
+    ) => number,
+  ): void;
 }
 
 /** Opens a file, or makes it. */
@@ -57,6 +84,24 @@ export function prepareExact(db: SqliteDatabase, sql: string): StatementSync {
   statement.setReturnArrays(true);
   return statement;
 }
+
+/**
+ * Why the iteration that has just ended did so, in SQLite's words; `undefined` when there were no more rows. `iterate()` of Deno
+ * ends silently where a step fails. A function whose name is too long is refused without a change of the connection's last
+ * error, and Deno tells that error in its place.
+ */
+export function endOfIteration(db: SqliteDatabase): string | undefined {
+  try {
+    db.function(IMPOSSIBLE_NAME, () => null);
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error);
+    return message === "not an error" ? undefined : message;
+  }
+  throw new Error("a function with an impossible name was taken: an error of an iteration cannot be told");
+}
+
+/** SQLite takes 255 bytes. */
+const IMPOSSIBLE_NAME = "x".repeat(256);
 
 /** The bytes of a database file without anything in it. */
 export function emptyDatabaseFile(): Uint8Array {

@@ -1,4 +1,5 @@
 import type { SqlArgument, SqlInput, Statement } from "../../src/contracts/database.ts";
+import { encodeText } from "../rqlite/client.ts";
 import type { GatedStatement } from "./driver.ts";
 import { isName, isOperator, tokenize } from "./lexer.ts";
 
@@ -30,6 +31,25 @@ export function rqliteStatement(statement: GatedStatement): Statement {
   const sql = statement.facts.access === "read" ? given : withClosedCalls(given);
   // SQLite calls EXPLAIN of a write a write, so rqlite would refuse it or drop its rows; but it judges a text by what leads it.
   return statement.facts.verb === "EXPLAIN" ? { sql: `SELECT 1; ${sql}`, args } : { sql, args };
+}
+
+/**
+ * The text of a short statement with which it may share a request, if it may: it gives no rows where it writes, needs nothing
+ * before it or behind it, and asks nothing of the connection, which others have used meanwhile.
+ */
+export function sharedText(statement: GatedStatement): string | undefined {
+  const { sql, facts: { access, returning, upserts, asksConnection } } = statement;
+  const reads = access === "read" && /^(?:SELECT|VALUES|WITH)\b/i.test(sql);
+  const writes = access === "write" && /^(?:INSERT|REPLACE|UPDATE|DELETE)\b/i.test(sql) && !returning && !upserts &&
+    !/\breturning\b/i.test(sql);
+  if (asksConnection || !(reads || writes)) return undefined;
+  return encodeText(access === "read" ? sql : withClosedCalls(sql));
+}
+
+/** Arguments as they are sent; `undefined` when one of them needs another text. */
+export function plainArgs(args: readonly SqlArgument[]): readonly SqlInput[] | undefined {
+  if (args.some(needsCast)) return undefined;
+  return args.some(isReal) ? args.map(plain) : args as readonly SqlInput[];
 }
 
 /**

@@ -1,249 +1,268 @@
 import type { StatementSync } from "node:sqlite";
-import { LRUCache } from "lru-cache";
-import type { SqlArgument } from "../../src/contracts/database.ts";
-import type {
-  DriverReply,
-  DriverRequest,
-  GatedStatement,
-  SqlFault,
-  StatementOutcome,
-  StatementResult,
-} from "./driver.ts";
-import { faultOf } from "./faults.ts";
-import { openSqlite, prepareExact, type SqliteDatabase } from "./node_sqlite.ts";
-import { type Authority, authorize } from "./sqlite_authorizer.ts";
-import { fromInteger, present, type StoredValue, UnpresentableValue } from "./values.ts";
-
-/** The database itself, not a statement, is the matter: full, locked, damaged, no database at all. */
-export class DatabaseTrouble extends Error {
-  override readonly name = "DatabaseTrouble";
-  /**
-   * @param mayHaveApplied the write could come back after a crash of the machine
-   * @param reopen the connection is of no more use
-   */
-  constructor(message: string, readonly mayHaveApplied: boolean, readonly reopen: boolean, cause: unknown) {
-    super(message, { cause });
-  }
-}
-
-/** SQLite's primary result codes that speak of the surroundings (sqlite.org/rescode.html). */
-const LOCKED = new Set([5, 6]);
-const SPOILT = new Set([7, 8, 10, 11, 14, 15, 26]);
-const FULL = 13, IO_ERROR = 10;
+import type { DriverReply, GatedStatement, SqlFault, StatementOutcome, StatementResult } from "./driver.ts";
+import { prepareExact } from "./node_sqlite.ts";
+import type { Authority } from "./sqlite_authorizer.ts";
+import { Commits, type Committed, committed, mayWrite } from "./sqlite_commits.ts";
+import { bind, type RunOrder, type SqliteSettings } from "./sqlite_messages.ts";
+import { PreparedStatements } from "./sqlite_prepared.ts";
+import { type Circumstances, DatabaseTrouble, faultOrTrouble, troubleOf } from "./sqlite_trouble.ts";
+import { fromInteger } from "./values.ts";
 
 /** Row id that no insert leaves behind: while it is the last one, nothing was inserted. */
 const NO_ROW = -(2n ** 63n);
+/** The largest file that SQLite can have, in pages. */
+const MAX_PAGES = 4_294_967_294;
+/** Bytes of the log that stay when it is empty: a large transaction must not keep the disk for ever. */
+const KEPT_LOG = 64 * 2 ** 20;
+/** Pages that are given back in one go, while nobody waits. */
+const UPKEEP_PAGES = 1_000;
 
-/** How a database is opened. */
-export interface SqliteSettings {
-  /** `FULL`: an acknowledged write survives a power cut. `NORMAL`: the last ones may be lost then. */
-  readonly synchronous: "FULL" | "NORMAL";
-  /** Milliseconds to wait for a lock that another process holds; the thread waits with it. */
-  readonly busyTimeout: number;
-}
-
-const settingsOf = ({ synchronous }: SqliteSettings) => [
+const settingsOf = ({ synchronous, memory }: SqliteSettings) => [
+  `PRAGMA hard_heap_limit = ${memory}`,
   // Before the first table, or never: free pages can be given back without VACUUM, which the gate refuses.
   "PRAGMA auto_vacuum = INCREMENTAL",
   "PRAGMA journal_mode = WAL",
+  `PRAGMA journal_size_limit = ${KEPT_LOG}`,
   `PRAGMA synchronous = ${synchronous}`,
   "PRAGMA foreign_keys = ON",
   "PRAGMA temp_store = MEMORY",
   "CREATE TEMP TABLE _orama_mark (id INTEGER PRIMARY KEY)",
 ];
 
-type Control = "BEGIN" | "BEGIN IMMEDIATE" | "COMMIT" | "ROLLBACK";
+const CONTROLS = [
+  "BEGIN",
+  "BEGIN IMMEDIATE",
+  "COMMIT",
+  "ROLLBACK",
+  "SAVEPOINT one",
+  "RELEASE one",
+  "ROLLBACK TO one",
+] as const;
+type Control = typeof CONTROLS[number];
 
-interface Prepared {
-  readonly statement: StatementSync;
-  readonly hasRows: boolean;
-}
+/** A request within a group: one statement that writes. */
+export type GroupMember = Required<Pick<RunOrder, "write">> & RunOrder;
 
 /**
- * One open database of one namespace. Every call runs to its end before it returns, so no two can meet on one connection.
- * Knows nothing of namespaces, requests and HTTP: it can stand in a process of its own.
+ * The one connection of a namespace's file that writes. Every call runs to its end before it returns, so no two can meet. Knows
+ * nothing of namespaces, requests and HTTP.
  */
 export class SqliteConnection {
-  readonly #db: SqliteDatabase;
-  readonly #prepared = new LRUCache<string, Prepared>({ max: 200 });
+  /** Who asked last before the file was opened. */
+  readonly commits: Commits;
+  readonly #statements: PreparedStatements;
   readonly #controls: Readonly<Record<Control, StatementSync>>;
   readonly #mark: StatementSync;
   readonly #lastInsertId: StatementSync;
-  #authority: Authority = "own";
+  readonly #pageSize: number;
+  #maxBytes = 0;
+  /** Whether a constraint may wait for the end of a transaction; unknown after a definition. */
+  #defers: boolean | undefined;
 
   /**
    * Opens the file, or makes it.
+   * @param instance stands for this gateway
    * @throws DatabaseTrouble when it is no database or cannot be opened
    */
-  constructor(path: string, settings: SqliteSettings) {
-    try {
-      this.#db = openSqlite(path, {
-        allowExtension: false,
-        defensive: true,
-        // As in rqlite: text in double quotes is a name, and text where there is none.
-        enableDoubleQuotedStringLiterals: true,
-        timeout: settings.busyTimeout,
-        limits: { attach: 0, length: 256 * 1024 * 1024, sqlLength: 2_000_000, triggerDepth: 100 },
-      });
-    } catch (cause) {
-      throw troubleOf(cause, false) ?? cause;
-    }
+  constructor(path: string, settings: SqliteSettings, instance: string) {
+    this.#statements = new PreparedStatements(path, settings);
+    const { db } = this.#statements;
     try {
       // Not by `exec`, whose errors have no result code.
-      for (const setting of settingsOf(settings)) this.#db.prepare(setting).all();
-      this.#db.setAuthorizer((action, first, second) => authorize(this.#authority, action, first, second));
-      this.#mark = this.#db.prepare(`INSERT OR REPLACE INTO temp._orama_mark VALUES (${NO_ROW})`);
-      this.#controls = {
-        BEGIN: this.#db.prepare("BEGIN"),
-        "BEGIN IMMEDIATE": this.#db.prepare("BEGIN IMMEDIATE"),
-        COMMIT: this.#db.prepare("COMMIT"),
-        ROLLBACK: this.#db.prepare("ROLLBACK"),
-      };
-      this.#lastInsertId = prepareExact(this.#db, "SELECT last_insert_rowid()");
+      for (const setting of settingsOf(settings)) db.prepare(setting).all();
+      this.#mark = db.prepare(`INSERT OR REPLACE INTO temp._orama_mark VALUES (${NO_ROW})`);
+      this.#controls = Object.fromEntries(CONTROLS.map((sql) => [sql, db.prepare(sql)])) as Record<
+        Control,
+        StatementSync
+      >;
+      this.#lastInsertId = prepareExact(db, "SELECT last_insert_rowid()");
+      this.#pageSize = Number(db.prepare("PRAGMA page_size").get()!["page_size"]);
+      this.commits = new Commits(this.#statements, instance);
     } catch (cause) {
-      this.#db.close();
+      this.close();
       throw troubleOf(cause, false) ?? cause;
     }
   }
 
   /** @throws DatabaseTrouble */
-  run({ mode, statements }: Pick<DriverRequest, "mode" | "statements">): DriverReply {
-    if (mode === "atomic") return this.#atomically(statements);
-    return { kind: "done", outcomes: statements.map((statement) => this.#alone(statement)) };
+  run(order: RunOrder): DriverReply {
+    this.#limit(order.maxDatabaseBytes);
+    const { mode, statements } = order;
+    if (mode === "atomic") return this.#atomically(order);
+    if (!mayWrite(statements)) {
+      return { kind: "done", outcomes: statements.map((statement) => this.#outcome(statement, order, true)) };
+    }
+    const reply = this.#atomically(order);
+    return reply.kind === "done" ? reply : { kind: "done", outcomes: [{ ok: false, fault: reply.fault }] };
+  }
+
+  /** Whether a request takes no time worth speaking of. */
+  isShort({ statements }: RunOrder, atOnce: boolean): boolean {
+    return statements.every((statement) => this.#statements.isShort(statement.sql, authorityOf(statement), atOnce));
+  }
+
+  /** Whether a request may share a transaction with others: nobody must notice. */
+  mayShare(order: RunOrder): order is GroupMember {
+    const [statement] = order.statements;
+    return order.mode === "write" && order.write !== undefined && order.statements.length === 1 &&
+      statement!.facts.access === "write" && !statement!.facts.asksConnection &&
+      // A violation would show only at the end, as everybody's, or be healed by somebody else's statement.
+      !(this.#defers ??= this.#hasDeferred()) &&
+      this.isShort(order, true);
+  }
+
+  /**
+   * Runs requests that each write in one transaction.
+   * @returns their outcomes; `undefined` when nothing was applied, because one of them spoilt it for all: run each alone
+   * @throws DatabaseTrouble when none can run now, or nobody knows whether they were applied
+   */
+  together(members: readonly GroupMember[]): StatementOutcome[] | undefined {
+    this.#limit(members[0]!.maxDatabaseBytes);
+    const { db } = this.#statements;
+    const outcomes: StatementOutcome[] = [];
+    if (this.#control("BEGIN IMMEDIATE")) return undefined;
+    try {
+      for (const member of members) {
+        if (this.#control("SAVEPOINT one")) return undefined;
+        const outcome = this.#outcome(member.statements[0]!, member, true);
+        // `OR ROLLBACK`, and what SQLite does when it has no memory.
+        if (!db.isTransaction) return undefined;
+        if (!outcome.ok) this.#controls["ROLLBACK TO one"].run();
+        this.#controls["RELEASE one"].run();
+        outcomes.push(outcome);
+      }
+      const requests = members.map(({ write }, at): Committed => [write, committed([outcomes[at]!])]);
+      return this.#commit(requests) ? undefined : outcomes;
+    } catch (error) {
+      if (error instanceof DatabaseTrouble && error.mayHaveApplied) throw error;
+      if (!(error instanceof DatabaseTrouble) && !troubleOf(error, false)) throw error;
+      return undefined;
+    } finally {
+      if (db.isTransaction) this.#rollback();
+    }
+  }
+
+  /** Gives some free pages back to the file system. @throws DatabaseTrouble */
+  upkeep(): void {
+    try {
+      this.#statements.db.prepare(`PRAGMA incremental_vacuum(${UPKEEP_PAGES})`).all();
+    } catch (error) {
+      throw troubleOf(error, true) ?? error;
+    }
   }
 
   /** Gives the file back. */
   close(): void {
-    this.#prepared.clear();
-    this.#db.close();
+    this.#statements.close();
   }
 
-  /** Rows that cannot be presented undo the write that returned them, so such a write needs a transaction around it. */
-  #alone(statement: GatedStatement): StatementOutcome {
-    if (!statement.facts.returning) return this.#outcome(statement, true);
-    const reply = this.#atomically([statement]);
-    return reply.kind === "done" ? reply.outcomes[0]! : { ok: false, fault: reply.fault };
-  }
-
-  #atomically(statements: readonly GatedStatement[]): DriverReply {
+  #atomically(order: RunOrder): DriverReply {
+    const { statements, write } = order;
     // A mark would be seen by a statement that asks for the row id or the changes of the one before it.
     const marks = !statements.some(({ facts }) => facts.asksConnection);
-    const reading = statements.every(({ facts }) => facts.access === "read");
     const outcomes: StatementOutcome[] = [];
     try {
-      this.#control(reading ? "BEGIN" : "BEGIN IMMEDIATE", false);
+      const busy = this.#control(write === undefined ? "BEGIN" : "BEGIN IMMEDIATE");
+      if (busy) return { kind: "rolled_back", fault: busy, step: 0 };
       for (const [step, statement] of statements.entries()) {
-        const outcome = this.#outcome(statement, marks);
+        const outcome = this.#outcome(statement, order, marks);
         if (!outcome.ok) return { kind: "rolled_back", fault: outcome.fault, step };
         outcomes.push(outcome);
       }
       // Constraints that were deferred are checked here; rqlite, too, blames the last statement.
-      const fault = this.#control("COMMIT", !reading);
+      const fault = this.#commit(write === undefined ? [] : [[write, committed(outcomes)]]);
       return fault ? { kind: "rolled_back", fault, step: statements.length - 1 } : { kind: "done", outcomes };
     } finally {
-      if (this.#db.isTransaction) this.#control("ROLLBACK", false);
+      if (this.#statements.db.isTransaction) this.#rollback();
       if (outcomes.length < statements.length) this.#forgetAfter(statements);
     }
   }
 
-  /** One of the gateway's own transaction statements; gives the fault of a commit that a constraint refused. */
-  #control(control: Control, writing: boolean): SqlFault | undefined {
-    this.#authority = "own";
+  /** @returns the fault of a commit that a constraint refused */
+  #commit(requests: readonly Committed[]): SqlFault | undefined {
+    if (requests.length > 0) {
+      try {
+        this.commits.write(requests);
+      } catch (error) {
+        return this.#fault(error, { writing: true });
+      }
+    }
+    return this.#control("COMMIT", { writing: requests.length > 0, committing: true });
+  }
+
+  #rollback(): void {
+    this.#control("ROLLBACK");
+    this.commits.rolledBack();
+  }
+
+  #control(control: Control, circumstances: Circumstances = { writing: false }): SqlFault | undefined {
     try {
       this.#controls[control].run();
       return undefined;
     } catch (error) {
-      return orTrouble(error, writing);
+      return this.#fault(error, circumstances);
     }
   }
 
-  #outcome(statement: GatedStatement, mayMark: boolean): StatementOutcome {
-    const { facts } = statement;
+  #outcome(statement: GatedStatement, order: RunOrder, mayMark: boolean): StatementOutcome {
+    const reads = statement.facts.access === "read";
     try {
-      return { ok: true, result: facts.access === "read" ? this.#read(statement) : this.#write(statement, mayMark) };
+      return { ok: true, result: reads ? this.#read(statement, order) : this.#write(statement, order, mayMark) };
     } catch (error) {
-      return { ok: false, fault: orTrouble(error, facts.access !== "read") };
+      return { ok: false, fault: this.#fault(error, { writing: !reads }) };
     } finally {
-      this.#authority = "own";
-      this.#forgetAfter([statement]);
+      if (!reads) this.#forgetAfter([statement]);
     }
   }
 
-  /** `node:sqlite` gives rows as wide as they were when the statement was compiled first: after a change of schema that is wrong. */
-  #forgetAfter(statements: readonly GatedStatement[]): void {
-    if (statements.some(({ facts }) => facts.access === "definition")) this.#prepared.clear();
+  #read(statement: GatedStatement, { ceiling }: RunOrder): StatementResult {
+    const prepared = this.#statements.prepare(statement.sql, authorityOf(statement));
+    return { rows: this.#statements.rows(prepared, statement.args, ceiling), rowsAffected: 0, lastInsertId: 0 };
   }
 
-  #read(statement: GatedStatement): StatementResult {
-    // EXPLAIN compiles a statement without running it, so it needs the rights of that statement.
-    const { statement: prepared } = this.#prepare(statement.sql, statement.facts.verb === "EXPLAIN" ? "write" : "read");
-    return { rows: this.#rows(prepared, statement.args), rowsAffected: 0, lastInsertId: 0 };
-  }
-
-  #write({ sql, args, facts }: GatedStatement, mayMark: boolean): StatementResult {
+  #write(statement: GatedStatement, { ceiling }: RunOrder, mayMark: boolean): StatementResult {
+    const { sql, args, facts } = statement;
     const inserts = facts.verb === "INSERT" || facts.verb === "REPLACE";
     if (inserts && mayMark && !facts.asksConnection) this.#mark.run();
-    const { statement, hasRows } = this.#prepare(sql, "write");
-    const rows = hasRows ? this.#rows(statement, args) : undefined;
-    const changes = rows ? rows.rows.length : Number(statement.run(...bind(args)).changes);
+    const prepared = this.#statements.prepare(sql, authorityOf(statement));
+    const rows = prepared.columns.length > 0 ? this.#statements.rows(prepared, args, ceiling) : undefined;
+    const changes = rows ? rows.rows.length : Number(prepared.statement.run(...bind(args)).changes);
     if (facts.access === "definition") return { rowsAffected: 0, lastInsertId: 0 };
     const lastInsertId = inserts && changes > 0 ? this.#insertedId() : 0;
     return { ...(rows && { rows }), rowsAffected: changes, lastInsertId };
   }
 
   #insertedId(): number | bigint {
-    this.#authority = "own";
     const [id] = this.#lastInsertId.get() as unknown as [bigint];
     return id === NO_ROW ? 0 : fromInteger(id);
   }
 
-  #rows(statement: StatementSync, args: readonly SqlArgument[]) {
-    const stored = statement.all(...bind(args)) as unknown as StoredValue[][];
-    // Asked after the rows: SQLite compiles a statement again when the schema has changed since.
-    const columns = statement.columns();
-    return present(columns.map(({ name }) => name), columns.map(({ type }) => type), stored);
+  #fault(error: unknown, circumstances: Circumstances): SqlFault {
+    return faultOrTrouble(error, { ...circumstances, bounded: this.#maxBytes > 0 });
   }
 
-  #prepare(sql: string, authority: "read" | "write"): Prepared {
-    this.#authority = authority;
-    const key = authority + sql;
-    const known = this.#prepared.get(key);
-    if (known) return known;
-    const statement = prepareExact(this.#db, sql);
-    const prepared = { statement, hasRows: statement.columns().length > 0 };
-    this.#prepared.set(key, prepared);
-    return prepared;
+  #forgetAfter(statements: readonly GatedStatement[]): void {
+    if (!statements.some(({ facts }) => facts.access === "definition")) return;
+    this.#statements.forget();
+    this.#defers = undefined;
+  }
+
+  #hasDeferred(): boolean {
+    const sql = "SELECT 1 FROM sqlite_schema WHERE sql LIKE '%deferr%' LIMIT 1";
+    return this.#statements.db.prepare(sql).get() !== undefined;
+  }
+
+  /** SQLite never makes the bound smaller than the database is: what is there stays, and does not grow. */
+  #limit(bytes: number): void {
+    if (bytes === this.#maxBytes) return;
+    const pages = bytes === 0 ? MAX_PAGES : Math.max(1, Math.floor(bytes / this.#pageSize));
+    this.#statements.db.prepare(`PRAGMA max_page_count = ${pages}`).all();
+    this.#maxBytes = bytes;
   }
 }
 
-type Bound = null | number | bigint | string | Uint8Array;
-
-/** `node:sqlite` binds every number as REAL, and no boolean. */
-function bind(args: readonly SqlArgument[]): Bound[] {
-  return args.map((arg) => {
-    if (typeof arg === "number") return Number.isSafeInteger(arg) ? BigInt(arg) : arg;
-    if (typeof arg === "boolean") return arg ? 1n : 0n;
-    if (typeof arg === "object" && arg !== null && "real" in arg) return arg.real;
-    return arg;
-  });
+/** EXPLAIN compiles a statement without running it, so it needs the rights of that statement. */
+function authorityOf({ own, facts: { access, verb } }: GatedStatement): Authority {
+  if (own) return "own";
+  return access === "read" && verb !== "EXPLAIN" ? "read" : "write";
 }
-
-function orTrouble(error: unknown, writing: boolean): SqlFault {
-  if (error instanceof UnpresentableValue) return { kind: "invalid", message: error.message };
-  const trouble = troubleOf(error, writing);
-  if (trouble) throw trouble;
-  const fault = isSqliteError(error) ? faultOf(error.message) : undefined;
-  if (!fault) throw error;
-  return fault;
-}
-
-function troubleOf(error: unknown, writing: boolean): DatabaseTrouble | undefined {
-  if (!isSqliteError(error)) return undefined;
-  const code = error.errcode & 0xff;
-  if (LOCKED.has(code) || code === FULL) return new DatabaseTrouble(error.message, false, false, error);
-  if (SPOILT.has(code)) return new DatabaseTrouble(error.message, writing && code === IO_ERROR, true, error);
-  return undefined;
-}
-
-const isSqliteError = (error: unknown): error is Error & { errcode: number } =>
-  error instanceof Error && "errcode" in error && typeof error.errcode === "number";

@@ -23,16 +23,36 @@ export function present(
   declared: readonly (string | null)[],
   stored: readonly (readonly StoredValue[])[],
 ): ResultSet {
-  const declaredTypes = declared.map((type) => type?.toLowerCase() ?? "");
-  let types = declaredTypes;
-  const rows = stored.map((row, at) => {
-    const presented = row.map((value, column) => presentOne(value, declaredTypes[column] ?? "", types[column] ?? ""));
-    if (at === 0) {
-      types = types.map((type, column) => type || storageClass(row[column] ?? null, presented[column] ?? null));
+  const presenter = new Presenter(declared);
+  const rows = stored.map((row) => presenter.row(row));
+  return { columns, types: presenter.types, rows };
+}
+
+/** {@link present}, row by row. */
+export class Presenter {
+  readonly #declared: readonly string[];
+  #types: readonly string[];
+  #first = true;
+
+  constructor(declared: readonly (string | null)[]) {
+    this.#types = this.#declared = declared.map((type) => type?.toLowerCase() ?? "");
+  }
+
+  /** Of each column; those of expressions are known once the first row has passed. */
+  get types(): readonly string[] {
+    return this.#types;
+  }
+
+  /** @throws UnpresentableValue */
+  row(row: readonly StoredValue[]): SqlOutput[] {
+    const declared = this.#declared, types = this.#types;
+    const presented = row.map((value, column) => presentOne(value, declared[column] ?? "", types[column] ?? ""));
+    if (this.#first) {
+      this.#first = false;
+      this.#types = types.map((type, column) => type || storageClass(row[column] ?? null, presented[column] ?? null));
     }
     return presented;
-  });
-  return { columns, types, rows };
+  }
 }
 
 function presentOne(value: StoredValue, declared: string, type: string): SqlOutput {

@@ -116,7 +116,7 @@ export class NamespaceDeletion {
         "in",
         db.selectFrom("sessions").select("id").where("namespace", "=", namespace),
       ),
-      ...(["sessions", "login_codes", "apps", "api_keys", "members", "audit_events"] as const)
+      ...(["sessions", "login_codes", "apps", "api_keys", "members", "namespace_settings", "audit_events"] as const)
         .map((table) => db.deleteFrom(table).where("namespace", "=", namespace)),
       db.deleteFrom("namespaces").where("name", "=", namespace).where("state", "=", "deleting"),
       db.deleteFrom("leases").where("name", "=", `namespace-deletion/${namespace}`),

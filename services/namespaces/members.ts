@@ -1,11 +1,12 @@
 import { sql } from "kysely";
 import { GatewayError } from "../../src/contracts/errors.ts";
 import type { Principal, Role } from "../../src/contracts/identity.ts";
-import type { Member } from "../../src/contracts/namespaces.ts";
+import type { Member, Page, PageRequest } from "../../src/contracts/namespaces.ts";
 import type { RequestContext } from "../../src/contracts/request.ts";
 import type { ControlAuditLog } from "../control_plane/audit.ts";
 import { ConstraintViolation, type ControlDatabase, type ControlQuery } from "../control_plane/control_database.ts";
 import type { RevocationFeed } from "../control_plane/revocations.ts";
+import { keyOf, pageOf } from "./cursor.ts";
 
 /** What members need of the rest. */
 export interface MembersParts {
@@ -24,20 +25,26 @@ interface MemberRow {
   readonly added_by: string;
 }
 
+/** Whoever acts: a principal, or the command line on the node itself. */
+type Actor = Pick<Principal, "subject" | "role">;
+
 /** Who belongs to a namespace. A change of role or a removal ends the member's credentials at once. */
 export class MemberRegistry {
   constructor(private readonly parts: MembersParts) {}
 
-  async list(namespace: string, { signal }: RequestContext): Promise<Member[]> {
+  async list(namespace: string, { limit, cursor }: PageRequest, { signal }: RequestContext): Promise<Page<Member>> {
     const { control } = this.parts;
-    const { rows } = await control.run<MemberRow>(
-      control.db.selectFrom("members").selectAll().where("namespace", "=", namespace).orderBy("added_at").limit(1000),
-      signal,
-    );
-    return rows.map(({ wallet, role, added_at, added_by }) => ({ wallet, role, addedAt: added_at, addedBy: added_by }));
+    let query = control.db.selectFrom("members").selectAll().where("namespace", "=", namespace)
+      .orderBy("added_at").orderBy("wallet").limit(limit + 1);
+    if (cursor !== undefined) {
+      const [addedAt, wallet] = keyOf<[number, string]>(cursor, ["number", "string"]);
+      query = query.where(({ eb, refTuple, tuple }) => eb(refTuple("added_at", "wallet"), ">", tuple(addedAt, wallet)));
+    }
+    const { rows } = await control.run<MemberRow>(query, signal);
+    return pageOf(rows, limit, memberOf, ({ added_at, wallet }) => [added_at, wallet]);
   }
 
-  async set(namespace: string, wallet: string, role: Role, actor: Principal, context: RequestContext): Promise<Member> {
+  async set(namespace: string, wallet: string, role: Role, actor: Actor, context: RequestContext): Promise<Member> {
     const { control, now, audit } = this.parts;
     const canonical = this.parts.canonical(wallet);
     const before = await this.#find(namespace, canonical, context);
@@ -69,7 +76,7 @@ export class MemberRegistry {
     return memberOf(member);
   }
 
-  async remove(namespace: string, wallet: string, actor: Principal, context: RequestContext): Promise<void> {
+  async remove(namespace: string, wallet: string, actor: Actor, context: RequestContext): Promise<void> {
     const { control, audit } = this.parts;
     const canonical = this.parts.canonical(wallet);
     const before = await this.#find(namespace, canonical, context);
@@ -142,7 +149,7 @@ const memberOf = ({ wallet, role, added_at, added_by }: MemberRow): Member => ({
 });
 
 /** Only an owner makes, changes or removes owners; the rest is for admins too. */
-function assertMay(actor: Principal, roles: readonly Role[]): void {
+function assertMay(actor: Actor, roles: readonly Role[]): void {
   if (roles.includes("owner") && actor.role !== "owner") {
     throw new GatewayError("FORBIDDEN", "only an owner may add, change or remove an owner");
   }

@@ -1,16 +1,23 @@
-import { type RawBuilder, sql } from "kysely";
 import { LRUCache } from "lru-cache";
 import { GatewayError } from "../../src/contracts/errors.ts";
 import type { Principal, Role } from "../../src/contracts/identity.ts";
-import { DEFAULT_NAMESPACE, NAMESPACE_PATTERN, type NamespaceView } from "../../src/contracts/namespaces.ts";
+import {
+  DEFAULT_NAMESPACE,
+  NAMESPACE_PATTERN,
+  type NamespaceView,
+  type Page,
+  type PageRequest,
+} from "../../src/contracts/namespaces.ts";
 import type { RequestContext } from "../../src/contracts/request.ts";
 import type { AuditContext, ControlAuditLog } from "../control_plane/audit.ts";
-import { ConstraintViolation, type ControlDatabase, type ControlQuery } from "../control_plane/control_database.ts";
+import type { ControlDatabase } from "../control_plane/control_database.ts";
 import type { RevocationFeed } from "../control_plane/revocations.ts";
 import type { NamespaceTable } from "../control_plane/schema.ts";
+import { findNamespace, makeNamespace, type Ownership, taken } from "./creation.ts";
+import { keyOf, pageOf } from "./cursor.ts";
 
 /** What the configuration says of namespaces. */
-export interface NamespaceRules {
+export interface NamespacePolicy {
   /** Whether any wallet is let into `default` as a member. For development, or where it was configured. */
   readonly sharedDefault: boolean;
   /** Namespaces that one wallet may own. */
@@ -30,7 +37,7 @@ export interface NamespaceParts {
   readonly revocations: RevocationFeed;
   readonly audit: ControlAuditLog;
   readonly now: () => number;
-  readonly rules: NamespaceRules;
+  readonly rules: NamespacePolicy;
   /** Called when a namespace was marked for deletion. */
   readonly deletionWanted: () => void;
 }
@@ -61,40 +68,50 @@ export class NamespaceRegistry {
       if (this.parts.rules.creation === "operator") {
         throw new GatewayError("FORBIDDEN", "namespaces are created by the operator of this gateway");
       }
-      if (await this.#make(namespace, wallet, context, context.signal)) return "owner";
+      if (await this.#make(namespace, { owner: wallet }, context, context.signal)) return "owner";
     }
     throw new GatewayError("CONFLICT", "this namespace is being made and deleted elsewhere; try again");
   }
 
-  /** Makes a namespace owned by the caller's wallet. */
-  async create(namespace: string, caller: Principal, context: RequestContext): Promise<NamespaceView> {
+  /** Makes a namespace owned by the caller's wallet, or by the one that an operator names. @param owner canonical */
+  async create(
+    namespace: string,
+    caller: Principal,
+    context: RequestContext,
+    owner?: string,
+  ): Promise<NamespaceView> {
     assertName(namespace);
-    const { wallet } = caller;
-    if (wallet === undefined) {
-      throw new GatewayError("FORBIDDEN", "only a wallet can own a namespace; sign in with one");
-    }
-    if (this.parts.rules.creation === "operator") {
-      throw new GatewayError("FORBIDDEN", "namespaces are created by the operator of this gateway");
-    }
-    if (!await this.#make(namespace, wallet, context, context.signal)) throw taken();
+    const ownership = owner === undefined ? this.#own(caller) : forAnother(owner, caller);
+    if (!await this.#make(namespace, ownership, context, context.signal)) throw taken();
     return await this.get(namespace, caller, context);
+  }
+
+  /** The same for the command line on the node. @param owner canonical */
+  async createBySystem(namespace: string, owner: string, by: string, context: RequestContext): Promise<void> {
+    assertName(namespace);
+    if (!await this.#make(namespace, { owner, by }, context, context.signal)) throw taken();
   }
 
   /** Makes a namespace without a wallet behind it, if it does not exist: the gateway's own, for development. */
   async ensure(namespace: string, owner: string, context: AuditContext): Promise<void> {
     assertName(namespace);
     const { row } = await this.#find(namespace, owner, undefined);
-    if (!row) await this.#make(namespace, owner, context, undefined);
+    if (!row) await this.#make(namespace, { owner, by: owner }, context, undefined);
   }
 
-  async list({ wallet, namespace }: Principal, { signal }: RequestContext): Promise<NamespaceView[]> {
+  async list(
+    { wallet, namespace }: Principal,
+    { limit, cursor }: PageRequest,
+    { signal }: RequestContext,
+  ): Promise<Page<NamespaceView>> {
     const { db } = this.parts.control;
     const all = db.selectFrom("namespaces as n")
       .leftJoin("members as m", (join) => join.onRef("m.namespace", "=", "n.name").on("m.wallet", "=", wallet ?? ""))
-      .select(["n.name", "n.state", "n.created_at", "m.role"]).orderBy("n.name").limit(1000);
-    const query = wallet === undefined ? all.where("n.name", "=", namespace) : all.where("m.wallet", "=", wallet);
+      .select(["n.name", "n.state", "n.created_at", "m.role"]).orderBy("n.name").limit(limit + 1);
+    let query = wallet === undefined ? all.where("n.name", "=", namespace) : all.where("m.wallet", "=", wallet);
+    if (cursor !== undefined) query = query.where("n.name", ">", keyOf<[string]>(cursor, ["string"])[0]);
     const { rows } = await this.parts.control.run<ViewRow>(query, signal);
-    return rows.map(viewOf);
+    return pageOf(rows, limit, viewOf, ({ name }) => [name]);
   }
 
   async get(namespace: string, caller: Principal, context: RequestContext): Promise<NamespaceView> {
@@ -142,72 +159,25 @@ export class NamespaceRegistry {
     this.parts.deletionWanted();
   }
 
-  async #find(namespace: string, wallet: string, signal: AbortSignal | undefined) {
-    const { control } = this.parts;
-    const { rows: [row] } = await control.run<NamespaceTable & { role: Role | null }>(
-      control.db.selectFrom("namespaces as n")
-        .leftJoin("members as m", (join) => join.onRef("m.namespace", "=", "n.name").on("m.wallet", "=", wallet))
-        .selectAll("n").select("m.role").where("n.name", "=", namespace),
-      signal,
-    );
-    return { row, role: row?.role ?? undefined };
-  }
-
-  /** @returns whether it was made; false when somebody was faster */
-  async #make(
-    namespace: string,
-    owner: string,
-    context: AuditContext,
-    signal: AbortSignal | undefined,
-  ): Promise<boolean> {
-    const { control, audit, now } = this.parts;
-    const at = now();
-    try {
-      await control.atomically([
-        this.#insertion(namespace, owner, at),
-        control.db.insertInto("members").values({
-          namespace,
-          wallet: owner,
-          role: "owner",
-          added_at: at,
-          added_by: owner,
-        }),
-        audit.entry({ namespace, actor: owner, action: "namespace.created", resource: namespace }, context),
-      ], signal);
-      return true;
-    } catch (error) {
-      if (!(error instanceof ConstraintViolation)) throw error;
-      if (error.kind === "not_null") {
-        // SQLite looks for what is missing before it looks for doubles: a name that exists is no lack of room.
-        if ((await this.#find(namespace, owner, signal)).row) return false;
-        throw error.subject.includes("database_name") ? noCapacity(error) : this.#tooMany();
-      }
-      // Another name in other letters, the same name made meanwhile, or a database that was just taken.
-      if (error.subject.includes("database_name") && this.parts.rules.databases) return false;
-      if ((await this.#find(namespace, owner, signal)).row) return false;
-      throw taken();
+  #own({ wallet }: Principal): Ownership {
+    if (wallet === undefined) {
+      throw new GatewayError(
+        "FORBIDDEN",
+        "only a wallet can own a namespace: sign in with one or, as an operator, name one in owner",
+      );
     }
+    if (this.parts.rules.creation === "operator") {
+      throw new GatewayError("FORBIDDEN", "namespaces are created by the operator of this gateway");
+    }
+    return { owner: wallet };
   }
 
-  /** Fails on a constraint where no database is free or the owner has enough: then nothing of the transaction happens. */
-  #insertion(namespace: string, owner: string, at: number): ControlQuery {
-    const { databases, maxPerWallet } = this.parts.rules;
-    // A namespace's file is named in lower case, because some file systems cannot tell `A` from `a`.
-    const database: RawBuilder<string> = databases === undefined
-      ? sql`${namespace.toLowerCase()}`
-      : sql`(SELECT value FROM json_each(${JSON.stringify(databases)})
-             WHERE value NOT IN (SELECT database_name FROM namespaces) ORDER BY key LIMIT 1)`;
-    return sql`INSERT INTO namespaces (name, database_name, state, created_at, created_by)
-      VALUES (${namespace}, ${database}, 'active', ${at}, CASE WHEN (
-        SELECT count(*) FROM members WHERE wallet = ${owner} AND role = 'owner'
-      ) < ${maxPerWallet} THEN ${owner} END)`.compile(this.parts.control.db);
+  #find(namespace: string, wallet: string, signal: AbortSignal | undefined) {
+    return findNamespace(this.parts.control, namespace, wallet, signal);
   }
 
-  #tooMany(): GatewayError {
-    return new GatewayError(
-      "FORBIDDEN",
-      `this wallet owns ${this.parts.rules.maxPerWallet} namespaces, which is the limit`,
-    );
+  #make(namespace: string, ownership: Ownership, context: AuditContext, signal: AbortSignal | undefined) {
+    return makeNamespace(this.parts, namespace, ownership, context, signal);
   }
 
   async #join(namespace: string, wallet: string, context: RequestContext): Promise<Role> {
@@ -220,6 +190,11 @@ export class NamespaceRegistry {
     ], context.signal);
     return role;
   }
+}
+
+function forAnother(owner: string, { operator, subject }: Principal): Ownership {
+  if (operator) return { owner, by: subject };
+  throw new GatewayError("FORBIDDEN", "only an operator names the owner of a namespace; leave owner out to own it");
 }
 
 type ViewRow = Pick<NamespaceTable, "name" | "state" | "created_at"> & { readonly role: Role | null };
@@ -239,10 +214,3 @@ function assertName(namespace: string): void {
     { details: [{ field: "namespace", problem: "not a namespace name" }] },
   );
 }
-
-const taken = () => new GatewayError("CONFLICT", "this namespace exists, perhaps in other letters");
-const noCapacity = (cause: unknown) =>
-  new GatewayError("NO_CAPACITY", "no database is free for another namespace; nothing was created", {
-    cause,
-    retryAfter: 60,
-  });

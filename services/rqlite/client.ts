@@ -1,20 +1,23 @@
 import type { Statement } from "../../src/contracts/database.ts";
 import { GatewayError } from "../../src/contracts/errors.ts";
-import { judgeError, judgeSilence, type Verdict } from "./failures.ts";
-import { HttpPool, NoAnswer, type PoolAnswer } from "./http_pool.ts";
-import { Members, type RqliteNode } from "./members.ts";
+import { AnswerRows } from "./answer_rows.ts";
+import { type Before, type GroupedStatement, Lane, type LaneOptions } from "./groups.ts";
+import type { RqliteNode } from "./members.ts";
 import type {
   CallOptions,
   ExecuteOptions,
   QueryOptions,
+  ReadConsistency,
   ReadLevel,
   RequestOptions,
   RqliteClusterOptions,
+  Waiter,
 } from "./options.ts";
-import { pauseFor } from "./pause.ts";
 import { plan, resultsOf } from "./plan.ts";
+import type { PoolStream } from "./pool_stream.ts";
 import { firstFailure, undone } from "./results.ts";
-import { decodeAnswer, encodeStatements, type RqliteAnswer, type RqliteResult } from "./wire.ts";
+import { type Call, outcomeUnknown, Transport, unavailable } from "./transport.ts";
+import { encodeStatements, type RqliteAnswer, type RqliteResult } from "./wire.ts";
 
 export type {
   CallOptions,
@@ -26,34 +29,29 @@ export type {
 } from "./options.ts";
 export type { RqliteNode } from "./members.ts";
 export { firstFailure } from "./results.ts";
+export { type AnswerRows, StatementFailed } from "./answer_rows.ts";
+export type { GroupedStatement } from "./groups.ts";
+export { encodeText } from "./wire.ts";
 export type { RqliteChange, RqliteFailure, RqliteResult, RqliteRows } from "./wire.ts";
 
-/** How long a question about the cluster itself may take. */
-const QUESTION_TIMEOUT = 1_000;
-/** Asks a node whether it is up, in touch with a leader, and has caught up with it. */
-const READY = `/readyz?sync&timeout=${QUESTION_TIMEOUT}ms`;
 /** How long a load may take: the file goes through the Raft log. */
 const LOAD_TIMEOUT = 30_000;
-const FIRST_PAUSE = 50;
-const LONGEST_PAUSE = 300;
+/** What a request has beyond the time of its statements, in milliseconds: rqlite notices late on a busy machine. */
+const GRACE = 1_500;
+/**
+ * Tells the schema's version, and makes a connection notice that it has changed: rqlite asks for the columns of a result before
+ * SQLite looks whether it has to compile the statement again.
+ */
+const SCHEMA_NOTICE = '["SELECT schema_version, (SELECT 1 FROM sqlite_schema WHERE 0) FROM pragma_schema_version"]';
+/** Ways of reading that have a lane of their own; `freshness` makes them many. */
+const MAX_LANES = 32;
 
-/** One request to rqlite, and what may be done about its failure. */
-interface Call {
-  readonly path: string;
-  readonly body: string | Uint8Array;
-  readonly contentType: string;
-  /** Changes nothing, so it may be repeated whatever happened. */
-  readonly reading: boolean;
-  /** The leader has no advantage. */
-  readonly anyNode: boolean;
-  readonly timeout: number;
-  readonly waiter: { readonly signal: AbortSignal } | undefined;
+/** Who wants to know the schema's version. */
+export interface SchemaWatch {
+  /** Whether it is time. */
+  readonly due: () => boolean;
+  readonly seen: (version: number) => void;
 }
-
-/** What one request came to: an answer, or a verdict and what it is based on. */
-type Attempt =
-  | { readonly answer: RqliteAnswer; readonly verdict?: never; readonly cause?: never }
-  | { readonly answer?: never; readonly verdict: Verdict; readonly cause: Error };
 
 /**
  * One rqlite cluster, which is one database: leader-aware, pooled, and honest about what may have happened.
@@ -66,35 +64,55 @@ type Attempt =
  */
 export class RqliteCluster {
   readonly name: string;
-  readonly #pool = new HttpPool();
-  readonly #members: Members;
-  readonly #now: () => number;
-  readonly #timeout: number;
-  readonly #patience: number;
-  readonly #maxAnswerBytes: number;
-  readonly #authorization: Readonly<Record<string, string>>;
+  readonly #transport: Transport;
+  readonly #writes: Lane;
+  readonly #reads = new Map<string, Lane>();
+  readonly #onGroup: LaneOptions["onGroup"];
+  #schemaWatch: SchemaWatch | undefined;
 
   constructor(options: RqliteClusterOptions) {
     this.name = options.name;
-    this.#now = options.now ?? (() => performance.now());
-    this.#timeout = options.timeout ?? 2_000;
-    this.#patience = options.patience ?? 4_000;
-    this.#maxAnswerBytes = options.maxAnswerBytes ?? 64 * 2 ** 20;
-    this.#authorization = options.username === undefined ? {} : {
-      authorization: `Basic ${new TextEncoder().encode(`${options.username}:${options.password ?? ""}`).toBase64()}`,
-    };
-    const network = {
-      list: (url: string, signal: AbortSignal) => this.#list(url, signal),
-      probe: async (url: string, signal: AbortSignal) => void await this.#ask(url, READY, signal),
-    };
-    this.#members = new Members(options.urls.map(withoutSlash), network, this.#now);
+    this.#transport = new Transport(options);
+    this.#onGroup = options.onGroup ?? (() => {});
+    this.#writes = this.#lane("write", "/db/execute?", {});
+  }
+
+  /** From now on grouped reads bring the schema's version along when it is due. */
+  watchSchema(watch: SchemaWatch): void {
+    this.#schemaWatch = watch;
+  }
+
+  /** Whether writes do not come back, although the cluster lives: then they are `UNAVAILABLE` at once. */
+  get stuck(): boolean {
+    return this.#transport.stuck.stuck;
+  }
+
+  /**
+   * A read that shares its request with those of other callers. It must certainly be short: see {@link Lane}.
+   * @returns `undefined` when it has to be asked by {@link query}
+   */
+  readGrouped(statement: GroupedStatement, { level, freshness }: ReadConsistency): Promise<RqliteResult | undefined> {
+    const key = freshness === undefined ? level : `${level} ${freshness}`;
+    let lane = this.#reads.get(key);
+    if (lane === undefined) {
+      if (this.#reads.size >= MAX_LANES) return Promise.resolve(undefined);
+      this.#reads.set(key, lane = this.#lane("read", `/db/query?${consistency(level, freshness)}`, { level }));
+    }
+    return lane.run(statement);
+  }
+
+  /**
+   * As {@link readGrouped}, of a write without rows: each stands alone, and a failing one touches no other.
+   * @returns `undefined` when it has to be asked by {@link request}
+   */
+  writeGrouped(statement: GroupedStatement): Promise<RqliteResult | undefined> {
+    return this.#writes.run(statement);
   }
 
   /** Reads. A statement that would write fails. Asked again of another node when one does not answer. */
   async query(statements: readonly Statement[], options: QueryOptions): Promise<RqliteResult[]> {
-    const { level, freshness } = options;
-    const fresh = level === "none" && freshness !== undefined ? `&freshness=${Math.ceil(freshness)}ms` : "";
-    const { results } = await this.#run(`/db/query?level=${level}${fresh}`, statements, true, options);
+    const path = `/db/query?${consistency(options.level, options.freshness)}`;
+    const { results } = await this.#run(path, statements, true, options.level, options);
     if (results.length !== statements.length) throw unavailable(results);
     return results;
   }
@@ -119,7 +137,8 @@ export class RqliteCluster {
     // And there v8 reads this flag the wrong way round: without it each node would make random values of its own.
     const rewritten = planned.path === "/db/request" ? "&norwrandom" : "";
     const path = `${planned.path}?level=${strong ? "strong" : level}${transaction ? "&transaction" : ""}${rewritten}`;
-    const { results: raw, error } = await this.#run(path, planned.sent, !planned.writing, options);
+    const through = strong ? "strong" : level;
+    const { results: raw, error } = await this.#run(path, planned.sent, !planned.writing, through, options);
     if (error !== undefined) return undone(statements.length, { index: statements.length - 1, error });
     // It went on after a failure, so it did not roll back.
     if (transaction && planned.writing && raw.slice(0, -1).some(({ kind }) => kind === "error")) {
@@ -142,159 +161,135 @@ export class RqliteCluster {
     const isFile = new TextDecoder().decode(file.subarray(0, 16)) === "SQLite format 3\0";
     const isWal = file[18] !== 1;
     if (!isFile || isWal) throw new GatewayError("INVALID_REQUEST", "not a SQLite file, or one in WAL mode");
-    const { results } = await this.#persist({
+    const { results } = await this.#transport.send({
       path: `/db/load?timeout=${LOAD_TIMEOUT}ms`,
       body: file,
       contentType: "application/octet-stream",
       reading: false,
+      throughLog: true,
       anyNode: false,
       timeout: LOAD_TIMEOUT,
+      holds: LOAD_TIMEOUT,
       waiter: signal && { signal },
     });
     if (results.length > 0) throw outcomeUnknown(results);
   }
 
+  /** The whole database as the leader has it now, as a SQLite file, piece by piece. */
+  async backup(waiter: Waiter): Promise<PoolStream> {
+    return await this.#transport.open({
+      method: "GET",
+      path: `/db/backup?timeout=${LOAD_TIMEOUT}ms`,
+      body: "",
+      contentType: "application/octet-stream",
+      reading: true,
+      throughLog: false,
+      anyNode: false,
+      timeout: LOAD_TIMEOUT,
+      waiter,
+    });
+  }
+
+  /** As {@link query} of one statement, with the rows as they come. Its faults are in what the stream throws, too. */
+  async stream(statement: Statement, before: readonly Statement[], options: QueryOptions): Promise<AnswerRows> {
+    const path = `/db/query?${consistency(options.level, options.freshness)}`;
+    const call = this.#call(path, [...before, statement], true, options.level, options);
+    return await AnswerRows.open(await this.#transport.open(call), before.length);
+  }
+
   /** The members, voters or not, as the first node that answers sees them. */
   async nodes(signal?: AbortSignal): Promise<readonly RqliteNode[]> {
-    return await this.#first((url, one) => this.#list(url, one), signal).catch((cause) =>
-      Promise.reject(unavailable(cause))
-    );
+    return await this.#transport.first((url, one) => this.#transport.list(url, one), signal)
+      .catch((cause) => Promise.reject(unavailable(cause)));
   }
 
   /** Whether a node answers that it is up, has a leader and has caught up with it. Never throws. */
   ready(signal?: AbortSignal): Promise<boolean> {
-    return this.#first((url, one) => this.#ask(url, READY, one), signal).then(() => true, () => false);
+    return this.#transport.first((url, one) => this.#transport.ready(url, one), signal).then(() => true, () => false);
   }
 
   /** Gives back the connections. Requests in flight fail. */
   close(): Promise<void> {
-    this.#members.close();
-    this.#pool.close();
+    this.#transport.close();
+    for (const lane of [this.#writes, ...this.#reads.values()]) lane.close();
     return Promise.resolve();
+  }
+
+  #lane(access: "read" | "write", path: string, { level }: { level?: ReadLevel }): Lane {
+    const reading = access === "read";
+    return new Lane({
+      access,
+      send: (body, dbTimeout) => {
+        const bounds = this.#bounds(path, reading, level, { dbTimeout });
+        return this.#transport.send({ ...bounds, body: `[${body}]`, waiter: undefined });
+      },
+      before: reading ? (wildcard) => this.#schemaNotice(wildcard, level) : undefined,
+      onGroup: this.#onGroup,
+    });
+  }
+
+  /** What any node says about the schema may be old, so it is heard from the leader alone. */
+  #schemaNotice(wildcard: boolean, level: ReadLevel | undefined): Before | undefined {
+    const watch = level === "none" ? undefined : this.#schemaWatch;
+    if (!wildcard && watch?.due() !== true) return undefined;
+    return {
+      body: SCHEMA_NOTICE,
+      seen: (result) => {
+        const version = result.kind === "rows" ? result.rows[0]?.[0] : undefined;
+        if (typeof version === "number") watch?.seen(version);
+      },
+    };
   }
 
   async #run(
     path: string,
     statements: readonly Statement[],
     reading: boolean,
-    { level, signal, waiter = signal && { signal }, dbTimeout, timeout: wished }: CallOptions & {
-      level?: ReadLevel | undefined;
-    },
+    level: ReadLevel,
+    options: CallOptions,
   ): Promise<RqliteAnswer> {
     if (statements.length === 0) return { results: [], error: undefined };
-    if (signal?.aborted === true) throw unavailable(signal.reason);
-    const timeout = Math.ceil(Math.max(wished ?? this.#timeout, dbTimeout === undefined ? 0 : dbTimeout + 500));
-    const interrupted = dbTimeout === undefined ? "" : `&db_timeout=${Math.ceil(dbTimeout)}ms`;
-    return await this.#persist({
-      path: `${path}&blob_array&timeout=${timeout}ms${interrupted}`,
+    if (options.signal?.aborted === true) throw unavailable(options.signal.reason);
+    return await this.#transport.send(this.#call(path, statements, reading, level, options));
+  }
+
+  #call(
+    path: string,
+    statements: readonly Statement[],
+    reading: boolean,
+    level: ReadLevel,
+    options: CallOptions,
+  ): Call {
+    const { signal, waiter = signal && { signal }, maxBytes, dbTimeout } = options;
+    const holds = reading ? undefined : dbTimeout;
+    return {
+      ...this.#bounds(path, reading, level, options),
       body: encodeStatements(statements),
+      holds,
+      maxBytes,
+      waiter,
+    };
+  }
+
+  #bounds(
+    path: string,
+    reading: boolean,
+    level: ReadLevel | undefined,
+    { timeout: wished, dbTimeout }: Pick<CallOptions, "timeout" | "dbTimeout">,
+  ) {
+    const least = dbTimeout === undefined ? 0 : dbTimeout + GRACE;
+    const timeout = Math.ceil(Math.max(wished ?? this.#transport.timeout, least));
+    const interrupted = dbTimeout === undefined ? "" : `&db_timeout=${Math.ceil(dbTimeout)}ms`;
+    return {
+      path: `${path}&blob_array&timeout=${timeout}ms${interrupted}`,
       contentType: "application/json",
       reading,
+      throughLog: !reading || level === "strong",
       anyNode: reading && level === "none",
       timeout,
-      waiter,
-    });
-  }
-
-  /** Sends the call until it is answered, until it must not be repeated, or until patience ends. */
-  async #persist(call: Call): Promise<RqliteAnswer> {
-    const deadline = this.#now() + this.#patience;
-    const tried = new Set<string>();
-    for (let pause = FIRST_PAUSE;;) {
-      const url = this.#members.pick(call.anyNode, tried);
-      const { answer, verdict, cause } = await this.#attempt(url, call);
-      if (answer !== undefined) return answer;
-      if (verdict.fate === "failed") return { results: [], error: verdict.error };
-      if (verdict.fate === "refused") throw new GatewayError(verdict.code, verdict.message, { cause });
-      if (verdict.fate === "unknown" && !call.reading) throw outcomeUnknown(cause);
-      if (call.waiter?.signal.aborted === true || this.#now() >= deadline) throw unavailable(cause);
-      tried.add(url);
-      const leaderless = verdict.fate === "not_applied" && verdict.leaderless;
-      if (!leaderless && this.#members.urls.some((known) => !tried.has(known))) continue;
-      tried.clear();
-      await pauseFor(pause * (0.5 + Math.random()), call.waiter?.signal);
-      pause = Math.min(pause * 2, LONGEST_PAUSE);
-    }
-  }
-
-  async #attempt(url: string, call: Call): Promise<Attempt> {
-    let reply: PoolAnswer;
-    try {
-      reply = await this.#pool.send({
-        method: "POST",
-        url,
-        path: call.path,
-        headers: { "content-type": call.contentType, ...this.#authorization },
-        body: call.body,
-        timeout: call.timeout,
-        alive: call.timeout > this.#timeout
-          ? { every: this.#timeout, ask: () => this.#ask(url, "/readyz?noleader") }
-          : undefined,
-        maxBytes: this.#maxAnswerBytes,
-        waiter: call.waiter,
-      });
-    } catch (cause) {
-      if (!(cause instanceof NoAnswer)) throw cause;
-      if (cause.reason === "too_large") {
-        throw new GatewayError("RESULT_TOO_LARGE", "the result is too large", { cause });
-      }
-      if (cause.reason !== "aborted") this.#members.silent(url);
-      return { verdict: judgeSilence(cause.sent), cause };
-    }
-    let text = reply.text;
-    if (reply.status === 200) {
-      const answer = decodeAnswer(text);
-      if (answer === undefined) {
-        return { verdict: { fate: "unknown" }, cause: new Error(`not an answer of rqlite: ${text.slice(0, 200)}`) };
-      }
-      if (answer.error === undefined) return { answer };
-      text = answer.error;
-    }
-    const verdict = judgeError(reply.status, text, call.reading);
-    if (verdict.fate === "not_applied" && verdict.leaderless) this.#members.leaderless(url);
-    return { verdict, cause: new Error(`rqlite answered ${reply.status}: ${text.trim()}`) };
-  }
-
-  async #list(url: string, signal: AbortSignal): Promise<RqliteNode[]> {
-    const text = await this.#ask(url, `/nodes?ver=2&nonvoters&timeout=${QUESTION_TIMEOUT / 2}ms`, signal);
-    const { nodes } = JSON.parse(text) as { nodes: (Omit<RqliteNode, "url"> & { api_addr?: string })[] };
-    return nodes.map(({ id, api_addr, voter, reachable, leader }) => (
-      { id, url: withoutSlash(api_addr ?? ""), voter, reachable, leader }
-    ));
-  }
-
-  async #ask(url: string, path: string, signal?: AbortSignal): Promise<string> {
-    const { status, text } = await this.#pool.send({
-      method: "GET",
-      url,
-      path,
-      headers: this.#authorization,
-      timeout: QUESTION_TIMEOUT,
-      maxBytes: this.#maxAnswerBytes,
-      waiter: signal && { signal },
-    });
-    if (status !== 200) throw new Error(`rqlite answered ${status}: ${text.trim()}`);
-    return text;
-  }
-
-  /** Asks all nodes at once; the first answer counts, and the other questions are taken back. */
-  async #first<T>(question: (url: string, signal: AbortSignal) => Promise<T>, signal?: AbortSignal): Promise<T> {
-    const others = new AbortController();
-    const either = signal === undefined ? others.signal : AbortSignal.any([signal, others.signal]);
-    try {
-      return await Promise.any(this.#members.urls.map((url) => question(url, either)));
-    } finally {
-      others.abort();
-    }
+    };
   }
 }
 
-const withoutSlash = (url: string) => url.replace(/\/+$/, "");
-
-const unavailable = (cause: unknown) =>
-  new GatewayError("UNAVAILABLE", "the database cannot be reached now; nothing was changed", { cause, retryAfter: 1 });
-
-const outcomeUnknown = (cause: unknown) =>
-  new GatewayError("OUTCOME_UNKNOWN", "the database did not confirm the change, which may have been applied", {
-    cause,
-  });
+const consistency = (level: ReadLevel, freshness: number | undefined) =>
+  level === "none" && freshness !== undefined ? `level=none&freshness=${Math.ceil(freshness)}ms` : `level=${level}`;

@@ -1,3 +1,5 @@
+import { bodyOf, Chunks, type Head, indexOfBlankLine } from "./http_body.ts";
+
 /** Where a connection goes. */
 export interface HttpTarget {
   readonly tls: boolean;
@@ -11,6 +13,13 @@ export interface HttpAnswer {
   readonly text: string;
 }
 
+/** An answer whose body is read as it is asked for. */
+export interface HttpStream {
+  readonly status: number;
+  /** Ends with an error when the connection does before the body. Once it was begun, the connection is of no other use. */
+  readonly body: AsyncGenerator<Uint8Array<ArrayBuffer>, void, void>;
+}
+
 /** The answer is larger than was allowed. */
 export class AnswerTooLarge extends Error {
   override readonly name = "AnswerTooLarge";
@@ -20,16 +29,7 @@ const FIRST_BUFFER = 16 * 1024;
 /** A buffer that grew beyond this for one answer is not kept for the next one. */
 const KEPT_BUFFER = 256 * 1024;
 const MAX_HEAD = 64 * 1024;
-
-/** What the head of an answer says about its body. */
-interface Head {
-  readonly status: number;
-  readonly bodyStart: number;
-  /** `undefined`: chunked, or until the connection ends. */
-  readonly length: number | undefined;
-  readonly chunked: boolean;
-  readonly keepAlive: boolean;
-}
+const STREAM_BUFFER = 64 * 1024;
 
 /**
  * One kept-alive HTTP/1.1 connection (RFC 9112), with one request at a time. A read is always under way, so that an idle
@@ -77,6 +77,40 @@ export class HttpConnection {
     } catch (error) {
       this.close();
       throw error;
+    }
+  }
+
+  /** Sends a request, and reads the head of its answer. The connection is of no more use for other requests. */
+  async begin(request: Uint8Array): Promise<HttpStream> {
+    this.#idle = false;
+    try {
+      for (let at = 0; at < request.length;) at += await this.socket.write(request.subarray(at));
+      for (;;) {
+        const n = await this.#read;
+        if (n === null) throw new Error("the connection ended before the answer did");
+        this.#length += n;
+        const head = this.#head();
+        if (head) {
+          const rest = this.#buffer.subarray(head.bodyStart, this.#length);
+          return { status: head.status, body: bodyOf(head, this.#arriving(rest)) };
+        }
+        this.#grow();
+        this.#read = this.#startRead();
+      }
+    } catch (error) {
+      this.close();
+      throw error;
+    }
+  }
+
+  /** Whatever comes, at the pace of whoever asks for it. */
+  async *#arriving(first: Uint8Array<ArrayBuffer>): AsyncGenerator<Uint8Array<ArrayBuffer>, void, void> {
+    if (first.length > 0) yield first;
+    for (;;) {
+      const buffer = new Uint8Array(STREAM_BUFFER);
+      const n = await this.socket.read(buffer);
+      if (n === null) return;
+      yield buffer.subarray(0, n);
     }
   }
 
@@ -173,48 +207,5 @@ export class HttpConnection {
   }
 }
 
-/** Takes a chunked body apart as it comes (RFC 9112, 7.1). */
-class Chunks {
-  #at: number | undefined;
-  readonly #parts: [start: number, end: number][] = [];
-
-  /** @returns the whole body once its last chunk is there */
-  read(buffer: Uint8Array, bodyStart: number, end: number): string | undefined {
-    let at = this.#at ?? bodyStart;
-    for (;;) {
-      const line = indexOfLineEnd(buffer, at, end);
-      if (line < 0) break;
-      const size = /^[0-9a-f]{1,8}/i.exec(latin1.decode(buffer.subarray(at, line)))?.[0];
-      if (size === undefined) throw new Error("a chunk of the answer has no size");
-      const start = line + 2, stop = start + parseInt(size, 16);
-      if (stop + 2 > end) break;
-      if (stop === start) return this.#joined(buffer);
-      this.#parts.push([start, stop]);
-      at = stop + 2;
-    }
-    this.#at = at;
-    return undefined;
-  }
-
-  #joined(buffer: Uint8Array): string {
-    const decoder = new TextDecoder();
-    return this.#parts.map(([start, stop]) => decoder.decode(buffer.subarray(start, stop), { stream: true })).join("") +
-      decoder.decode();
-  }
-}
-
 const utf8 = new TextDecoder();
 const latin1 = new TextDecoder("latin1");
-const CR = 13, LF = 10;
-
-function indexOfLineEnd(buffer: Uint8Array, from: number, end: number): number {
-  const at = buffer.indexOf(LF, from);
-  return at > from && at < end && buffer[at - 1] === CR ? at - 1 : -1;
-}
-
-function indexOfBlankLine(buffer: Uint8Array, end: number): number {
-  for (let at = buffer.indexOf(LF); at >= 0 && at + 2 < end; at = buffer.indexOf(LF, at + 1)) {
-    if (buffer[at + 1] === CR && buffer[at + 2] === LF) return at - 1;
-  }
-  return -1;
-}

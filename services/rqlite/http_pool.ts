@@ -1,4 +1,7 @@
 import { AnswerTooLarge, type HttpAnswer, HttpConnection, type HttpTarget } from "./http_connection.ts";
+import { PoolStream } from "./pool_stream.ts";
+
+export { PoolStream } from "./pool_stream.ts";
 
 /** One request. `timeout` in milliseconds covers everything from the wait for a connection to the last byte. */
 export interface PoolRequest {
@@ -9,7 +12,7 @@ export interface PoolRequest {
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: string | Uint8Array;
   readonly timeout: number;
-  /** Asked again and again while there is no answer; when it fails, the request is given up like at its time-out. */
+  /** Asked again and again while there is no answer; when it fails, the request is given up before its time-out. */
   readonly alive?: { readonly every: number; readonly ask: () => Promise<unknown> } | undefined;
   readonly maxBytes: number;
   /** Whoever waits. The signal is first read a moment after the request was sent. */
@@ -23,11 +26,11 @@ export type PoolAnswer = HttpAnswer;
 export class NoAnswer extends Error {
   override readonly name = "NoAnswer";
   /**
-   * @param reason `connection`: refused, reset, or not HTTP
+   * @param reason `connection`: refused, reset, or not HTTP; `timeout`: the node may be dead; `slow`: it lives
    * @param sent whether a connection stood, so that the request may have arrived
    */
   constructor(
-    readonly reason: "timeout" | "aborted" | "connection" | "too_large",
+    readonly reason: "timeout" | "slow" | "aborted" | "connection" | "too_large",
     readonly sent: boolean,
     cause?: unknown,
   ) {
@@ -69,27 +72,14 @@ interface Node extends HttpTarget {
 export class HttpPool {
   readonly #nodes = new Map<string, Node>();
   readonly #jobs = new Set<Job>();
+  readonly #streams = new Set<PoolStream>();
   #ticking: ReturnType<typeof setInterval> | undefined;
   #closed = false;
 
   /** @throws NoAnswer */
   send(request: PoolRequest): Promise<PoolAnswer> {
-    const { timeout, alive } = request;
-    if (this.#closed) return Promise.reject(new NoAnswer("connection", false));
     return new Promise((resolve, reject) => {
-      const now = performance.now();
-      const askAt = alive === undefined ? Infinity : now + alive.every;
-      const job: Job = {
-        request,
-        resolve,
-        reject,
-        deadline: now + timeout,
-        askAt,
-        connection: undefined,
-        settled: false,
-      };
-      this.#jobs.add(job);
-      this.#ticking ??= setInterval(() => this.#tick(), TICK);
+      const job = this.#begin(request, resolve, reject);
       const node = this.#node(request.url);
       const connection = node.idle.pop();
       if (connection) this.#start(job, connection, node);
@@ -98,13 +88,56 @@ export class HttpPool {
     });
   }
 
+  /**
+   * Sends a request whose answer is read as the caller asks for it, on a connection of its own: a slow reader takes nobody's.
+   * `timeout` and `alive` hold until the answer begins.
+   * @throws NoAnswer
+   */
+  stream(request: PoolRequest): Promise<PoolStream> {
+    return new Promise((resolve, reject) => {
+      const job = this.#begin(request, () => {}, reject);
+      const node = this.#node(request.url);
+      const failed = (cause: unknown) => this.#giveUp(job, "connection", cause);
+      HttpConnection.open(node, () => {}).then((connection) => {
+        if (job.settled) return connection.close();
+        job.connection = connection;
+        return connection.begin(encodeRequest(request, node.host)).then((answer) => {
+          const stream = new PoolStream(answer, connection, request, () => this.#streams.delete(stream));
+          if (!this.#settle(job) || this.#closed) return stream.close();
+          this.#streams.add(stream);
+          resolve(stream);
+        });
+      }).catch(failed);
+    });
+  }
+
   /** Closes all connections. Requests in flight fail. */
   close(): void {
     this.#closed = true;
+    this.#stopTicking();
     for (const job of this.#jobs) this.#giveUp(job, "connection");
+    for (const stream of [...this.#streams]) stream.close();
     for (const { idle } of this.#nodes.values()) {
       for (const connection of idle.splice(0)) connection.close();
     }
+  }
+
+  #begin(request: PoolRequest, resolve: Job["resolve"], reject: Job["reject"]): Job {
+    const now = performance.now();
+    const { timeout, alive } = request;
+    const askAt = alive === undefined ? Infinity : now + alive.every;
+    const job: Job = {
+      request,
+      resolve,
+      reject,
+      deadline: now + timeout,
+      askAt,
+      connection: undefined,
+      settled: false,
+    };
+    this.#jobs.add(job);
+    this.#ticking ??= setInterval(() => this.#tick(), TICK);
+    return job;
   }
 
   #connect(job: Job, node: Node): void {
@@ -162,21 +195,24 @@ export class HttpPool {
     if (job.settled) return false;
     job.settled = true;
     this.#jobs.delete(job);
-    if (this.#jobs.size === 0) {
-      clearInterval(this.#ticking);
-      this.#ticking = undefined;
-    }
     return true;
   }
 
   #tick(): void {
+    // Not when the last request ends: one after the other, each of them would make a timer and take it away.
+    if (this.#jobs.size === 0) return this.#stopTicking();
     const now = performance.now();
     for (const job of this.#jobs) {
       const signal = job.request.waiter?.signal;
       if (signal?.aborted === true) this.#giveUp(job, "aborted", signal.reason);
-      else if (now >= job.deadline) this.#giveUp(job, "timeout");
+      else if (now >= job.deadline) this.#giveUp(job, job.request.alive === undefined ? "timeout" : "slow");
       else if (now >= job.askAt) this.#ask(job);
     }
+  }
+
+  #stopTicking(): void {
+    clearInterval(this.#ticking);
+    this.#ticking = undefined;
   }
 
   #ask(job: Job): void {

@@ -1,8 +1,6 @@
-/**
- * How much a read must see, from the least: `none` asks any node (may lag, may miss a new table), `weak` the leader as it
- * believes itself to be one, `linearizable` a leader that asked its followers, `strong` goes through the log.
- */
-export type ReadLevel = "none" | "weak" | "linearizable" | "strong";
+import type { ReadLevel } from "../../src/contracts/database.ts";
+
+export type { ReadLevel } from "../../src/contracts/database.ts";
 
 /** How to reach one cluster. Times in milliseconds. */
 export interface RqliteClusterOptions {
@@ -20,25 +18,39 @@ export interface RqliteClusterOptions {
   readonly maxAnswerBytes?: number | undefined;
   /** Milliseconds that never run backwards. Default `performance.now`. */
   readonly now?: (() => number) | undefined;
+  /** Told when writes no longer come back although the cluster lives, and when they do again, after how many seconds. */
+  readonly onStuck?: ((stuck: boolean, seconds: number) => void) | undefined;
+  /** Told how many statements of different callers went together. */
+  readonly onGroup?: ((access: "read" | "write", statements: number) => void) | undefined;
+}
+
+/** Whoever waits for an answer. Its signal is left alone until something takes long, because making one costs. */
+export interface Waiter {
+  readonly signal: AbortSignal;
 }
 
 /** What every call may say. Times in milliseconds. */
 export interface CallOptions {
   readonly signal?: AbortSignal | undefined;
-  /** In place of `signal`: whoever waits, whose signal is read only when the call takes long, because making one costs. */
-  readonly waiter?: { readonly signal: AbortSignal } | undefined;
+  /** In place of `signal`. */
+  readonly waiter?: Waiter | undefined;
   /** After which rqlite interrupts a statement; it then fails with `query timeout` or `execute timeout`. */
   readonly dbTimeout?: number | undefined;
-  /** How long a request may take, instead of the cluster's own; in any case half a second longer than `dbTimeout`. */
+  /** How long a request may take, instead of the cluster's own; in any case somewhat longer than `dbTimeout`. */
   readonly timeout?: number | undefined;
+  /** The largest answer in bytes, where that is less than the cluster's. */
+  readonly maxBytes?: number | undefined;
 }
 
-/** Of a read. */
-export interface QueryOptions extends CallOptions {
+/** What a read must see. */
+export interface ReadConsistency {
   readonly level: ReadLevel;
   /** With `none`: a node that has not heard from the leader for so many milliseconds refuses, and another one is asked. */
   readonly freshness?: number | undefined;
 }
+
+/** Of a read. */
+export interface QueryOptions extends CallOptions, ReadConsistency {}
 
 /** Of writes. */
 export interface ExecuteOptions extends CallOptions {

@@ -51,10 +51,16 @@ export function encodeStatements(statements: readonly Statement[]): string {
   return `[${statements.map(encodeStatement).join(",")}]`;
 }
 
-function encodeStatement({ sql, args }: Statement): string {
-  let text = `[${JSON.stringify(readStatement(sql).sql)}`;
+const encodeStatement = ({ sql, args }: Statement) => `[${encodeText(sql)}${encodeArgs(args)}]`;
+
+/** A statement's text as it stands in a request. @throws GatewayError `SQL_INVALID` as {@link readStatement} */
+export const encodeText = (sql: string): string => JSON.stringify(readStatement(sql).sql);
+
+/** Its arguments, each behind a comma. @throws GatewayError `SQL_INVALID` as {@link encodeStatements} */
+export function encodeArgs(args: readonly SqlInput[]): string {
+  let text = "";
   for (const arg of args) text += `,${encodeValue(arg)}`;
-  return text + "]";
+  return text;
 }
 
 function encodeValue(value: SqlInput): string {
@@ -69,10 +75,12 @@ function encodeValue(value: SqlInput): string {
 
 const invalid = (message: string) => new GatewayError("SQL_INVALID", message);
 
+type RawRow = (SqlOutput | number[])[];
+
 interface RawResult {
   readonly columns?: string[];
   readonly types?: string[];
-  readonly values?: (SqlOutput | number[])[][];
+  readonly values?: RawRow[];
   readonly last_insert_id?: number | bigint;
   readonly rows_affected?: number;
   readonly error?: string;
@@ -89,11 +97,10 @@ const exactIntegers: SourceReviver = (_key, value, { source }) =>
  * @returns `undefined` when this is no answer of rqlite's
  */
 export function decodeAnswer(text: string): RqliteAnswer | undefined {
-  // A reviver makes parsing ten times slower, and 2^53 has sixteen digits.
-  const long = /\d{16}/.test(text);
+  const long = hasLongNumber(text);
   let body: { readonly results?: RawResult[]; readonly error?: string } | null;
   try {
-    body = long ? JSON.parse(text, exactIntegers as (key: string, value: unknown) => unknown) : JSON.parse(text);
+    body = parse(text, long) as typeof body;
   } catch {
     return undefined;
   }
@@ -101,13 +108,33 @@ export function decodeAnswer(text: string): RqliteAnswer | undefined {
   return { results: body.results.map((raw) => decodeResult(raw, long)), error: body.error };
 }
 
+/**
+ * Reads rows alone.
+ * @param text what stands between the brackets of `values`
+ * @param types of the columns, as rqlite tells them
+ */
+export function decodeRows(text: string, types: readonly string[]): SqlOutput[][] {
+  const long = hasLongNumber(text);
+  return presentRows(parse(`[${text}]`, long) as RawRow[], types, long);
+}
+
+/** A reviver makes parsing ten times slower, and 2^53 has sixteen digits. */
+const hasLongNumber = (text: string) => /\d{16}/.test(text);
+
+const parse = (text: string, long: boolean): unknown =>
+  long ? JSON.parse(text, exactIntegers as (key: string, value: unknown) => unknown) : JSON.parse(text);
+
 function decodeResult(raw: RawResult, long: boolean): RqliteResult {
   if (raw.error !== undefined) return { kind: "error", error: raw.error };
   if (raw.columns === undefined) {
     return { kind: "change", lastInsertId: raw.last_insert_id ?? 0, rowsAffected: raw.rows_affected ?? 0 };
   }
   const types = raw.types ?? [];
-  const rows = raw.values ?? [];
+  return { kind: "rows", columns: raw.columns, types, rows: presentRows(raw.values ?? [], types, long) };
+}
+
+/** In place: the rows are nobody else's. */
+function presentRows(rows: RawRow[], types: readonly string[], long: boolean): SqlOutput[][] {
   for (const row of rows) {
     for (let i = 0; i < row.length; i++) {
       const value = row[i];
@@ -115,7 +142,7 @@ function decodeResult(raw: RawResult, long: boolean): RqliteResult {
       else if (long && typeof value === "bigint" && isReal(value, types[i])) row[i] = Number(value);
     }
   }
-  return { kind: "rows", columns: raw.columns, types, rows: rows as SqlOutput[][] };
+  return rows as SqlOutput[][];
 }
 
 /**

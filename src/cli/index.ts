@@ -6,8 +6,10 @@ import { SchemaTooNew } from "../../services/control_plane/migrate.ts";
 import { BUILD } from "../build.ts";
 import { GatewayError } from "../contracts/errors.ts";
 import { configCommand } from "./config.ts";
+import { databaseCommand } from "./database.ts";
 import { devCommand } from "./dev.ts";
 import { keysCommand } from "./keys.ts";
+import { namespacesCommand } from "./namespaces.ts";
 import { openApiCommand } from "./openapi.ts";
 import { CommandError, err } from "./output.ts";
 import { serveCommand } from "./serve.ts";
@@ -25,7 +27,16 @@ export async function runCommandLine(args: readonly string[]): Promise<number> {
     .exitOverride()
     .showHelpAfterError("(--help shows what there is)");
   for (
-    const command of [serveCommand(), devCommand(), configCommand(), keysCommand(), openApiCommand(), versionCommand()]
+    const command of [
+      serveCommand(),
+      devCommand(),
+      configCommand(),
+      databaseCommand(),
+      keysCommand(),
+      namespacesCommand(),
+      openApiCommand(),
+      versionCommand(),
+    ]
   ) program.addCommand(inheritExit(command));
   try {
     await program.parseAsync([...args], { from: "user" });

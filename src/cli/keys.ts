@@ -1,13 +1,11 @@
 import { Command, Option } from "commander";
-import { ControlApiKeys, OPERATOR_NAMESPACE } from "../../services/auth/api_keys.ts";
-import { ControlAuditLog } from "../../services/control_plane/audit.ts";
-import { RevocationFeed } from "../../services/control_plane/revocations.ts";
-import { NamespaceRegistry } from "../../services/namespaces/namespaces.ts";
+import { type ControlApiKeys, OPERATOR_NAMESPACE } from "../../services/auth/api_keys.ts";
+import type { NamespaceRegistry } from "../../services/namespaces/namespaces.ts";
 import { type Scope, SCOPES } from "../contracts/identity.ts";
 import type { KeyView } from "../contracts/wallet_auth.ts";
-import { openDrivers } from "../drivers.ts";
 import { rfc3339OrNull } from "../http/formats.ts";
 import { type ConfigFlags, loadFrom, rootKeyFor, withConfigFlags } from "./load.ts";
+import { ACTOR, CONTEXT, onControlPlane } from "./on_control_plane.ts";
 import { CommandError, out } from "./output.ts";
 
 interface Target extends ConfigFlags {
@@ -21,10 +19,6 @@ interface CreateFlags extends Target {
   readonly expires?: Date;
   readonly createNamespace?: boolean;
 }
-
-/** What the command line does is done in its name, and by no request. */
-const ACTOR = { subject: "command-line" };
-const CONTEXT = { requestId: "", clientAddress: "local", signal: new AbortController().signal };
 
 /** `keys`: API keys, made and revoked by whoever runs the node. Works beside a running gateway. */
 export const keysCommand = (): Command =>
@@ -98,31 +92,10 @@ async function withKeys(flags: Target, work: Work): Promise<void> {
     throw new CommandError("give either --namespace NAME or --operator");
   }
   const loaded = loadFrom(flags);
-  const { config } = loaded;
   const rootKey = await rootKeyFor(loaded);
-  const now = Date.now;
-  const drivers = await openDrivers(config, () => Promise.reject(new CommandError("no SQL is run here")), "command");
-  try {
-    const { control, migrate, databaseNames: databases } = drivers;
-    await migrate();
-    const revocations = new RevocationFeed(control, { now, interval: 0, maxSilence: 0 });
-    const audit = new ControlAuditLog(control, now);
-    const random = (n: number) => crypto.getRandomValues(new Uint8Array(n));
-    const keys = new ControlApiKeys({
-      control,
-      revocations,
-      audit,
-      derivation: rootKey.subkey("api-key"),
-      now,
-      random,
-    });
-    const { shared_default: sharedDefault, max_per_wallet: maxPerWallet, creation } = config.namespaces;
-    const rules = { sharedDefault, maxPerWallet, creation, databases };
-    const namespaces = new NamespaceRegistry({ control, revocations, audit, now, rules, deletionWanted: () => {} });
-    await work(keys, flags.operator ? OPERATOR_NAMESPACE : flags.namespace!, namespaces);
-  } finally {
-    await drivers.close();
-  }
+  await onControlPlane(loaded.config, async ({ namespaces, apiKeysOf }) => {
+    await work(apiKeysOf(rootKey), flags.operator ? OPERATOR_NAMESPACE : flags.namespace!, namespaces);
+  });
 }
 
 function scopes(text: string): Scope[] {

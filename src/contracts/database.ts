@@ -1,3 +1,4 @@
+import type { DatabaseMigrations } from "./database_migrations.ts";
 import type { Lifecycle, NamespacedService } from "./health.ts";
 import type { RequestContext } from "./request.ts";
 
@@ -32,6 +33,43 @@ export interface ClientStatement {
   readonly args: readonly SqlArgument[];
 }
 
+/**
+ * What a read must see, from the least (rqlite.io/docs/api/read-consistency): `none` asks any node (may lag, may miss a new
+ * table), `weak` the leader as it believes itself to be one, `linearizable` a leader that asked its followers, `strong` goes
+ * through the log. The embedded driver has one node, which satisfies all of them.
+ */
+export const READ_LEVELS = ["none", "weak", "linearizable", "strong"] as const;
+/** One of {@link READ_LEVELS}. */
+export type ReadLevel = typeof READ_LEVELS[number];
+
+/** What a caller may ask of any statement. What it leaves out the namespace's settings decide. */
+export interface StatementOptions {
+  /** Milliseconds that the statement may run; no more than the namespace's ceiling. */
+  readonly timeout?: number | undefined;
+}
+
+/** What a caller may ask of a read. */
+export interface ReadOptions extends StatementOptions {
+  readonly level?: ReadLevel | undefined;
+  /** Milliseconds by which an answer of level `none` may be behind. */
+  readonly freshness?: number | undefined;
+}
+
+/** What a caller may ask of a write. */
+export interface WriteOptions extends StatementOptions {
+  /**
+   * Makes repeating safe (draft-ietf-httpapi-idempotency-key-header): the same key with the same statements is applied once,
+   * and answered with the same figures. It is kept beside the write, in the namespace's own database.
+   */
+  readonly idempotencyKey?: string | undefined;
+}
+
+/** What a caller may ask of a transaction. */
+export interface TransactionOptions extends WriteOptions {
+  /** Only where every step reads: one that writes goes through the log as a whole, and its reads with it. */
+  readonly level?: ReadLevel | undefined;
+}
+
 /** What a statement would do, told from its text alone. */
 export interface StatementClass {
   /** `definition`: of tables, indexes, views, triggers, and what else changes the schema. */
@@ -51,6 +89,17 @@ export interface ResultSet {
   readonly rows: readonly (readonly SqlOutput[])[];
 }
 
+/** Rows of a read, and which level it was read at. */
+export interface ReadResult extends ResultSet {
+  readonly level: ReadLevel;
+}
+
+/** Rows of a query as they come. */
+export interface RowStream extends Omit<ReadResult, "rows"> {
+  /** Some rows at a time. Ending the iteration early stops the query. @throws GatewayError when it cannot go on */
+  readonly batches: AsyncIterable<readonly (readonly SqlOutput[])[]>;
+}
+
 /** What a statement that is not a query did. */
 export interface ExecResult {
   /** Rows inserted, updated or deleted; 0 for definitions of tables and the like. */
@@ -59,17 +108,39 @@ export interface ExecResult {
   readonly lastInsertId: number | bigint;
   /** The rows of a `RETURNING` clause. */
   readonly returning?: ResultSet;
+  /** Answered from what was kept for the idempotency key: nothing ran now, and `returning` is lost. */
+  readonly replayed?: true;
 }
+
+/** What a query of a transaction must give, or nothing of the transaction happens. */
+export type Expectation =
+  /** How many rows. */
+  | { readonly rows: number }
+  /** The rows themselves, in order; compared as SQL compares with `IS`. */
+  | { readonly values: readonly (readonly SqlArgument[])[] };
 
 /** One step of a transaction. A `query` must read; an `exec` gives figures, and rows where it has a `RETURNING` clause. */
 export interface TransactionStep extends ClientStatement {
   readonly kind: "exec" | "query";
+  /** Of a `query`: what it must give. @throws GatewayError `PRECONDITION_FAILED` otherwise, with the step in `details` */
+  readonly expect?: Expectation | undefined;
 }
 
 /** What a step of a transaction gave, in the order of the steps. */
 export type StepResult =
   | { readonly kind: "exec"; readonly result: ExecResult }
-  | { readonly kind: "query"; readonly result: ResultSet };
+  /** `null`: the rows are lost, because the transaction was replayed. */
+  | { readonly kind: "query"; readonly result: ResultSet | null };
+
+/** What a transaction gave. */
+export interface TransactionResult {
+  /** In the order of the steps. */
+  readonly steps: readonly StepResult[];
+  /** Answered from what was kept for the idempotency key: nothing ran now, and rows are lost. */
+  readonly replayed?: true;
+  /** Where every step reads: the level that they read at. */
+  readonly level?: ReadLevel;
+}
 
 /** A table or view of the namespace's database; SQLite's own and the gateway's are left out. */
 export interface SchemaObject {
@@ -115,21 +186,48 @@ export interface SelectSpec {
  * SQL of the namespaces: one database each, unreachable from one another and from the control plane.
  * Errors, all `GatewayError`: `SQL_INVALID` (400: syntax, unknown table or column, wrong number of arguments),
  * `SQL_NOT_ALLOWED` (400: a statement that this gateway refuses, with the alternative), `CONSTRAINT_FAILED` (409),
- * `STATEMENT_TIMEOUT` (422), `UNAVAILABLE` (503: nothing was applied), `OUTCOME_UNKNOWN` (409: a write that may have been applied).
+ * `STATEMENT_TIMEOUT` (422), `RESULT_TOO_LARGE` (413), `QUOTA_EXCEEDED` (403), `TOO_MANY_STATEMENTS` (429: nothing ran),
+ * `UNAVAILABLE` (503: nothing was applied), `OUTCOME_UNKNOWN` (409: a write that may have been applied). With an idempotency
+ * key also `IDEMPOTENCY_KEY_REUSED` (422: it stands for other statements) and `IDEMPOTENCY_KEY_IN_USE` (409: still running),
+ * and `UNAVAILABLE` in place of `OUTCOME_UNKNOWN`: with the key, repeating is safe.
  */
-export interface Database extends Lifecycle, NamespacedService {
+export interface Database extends Lifecycle, NamespacedService, DatabaseMigrations {
   /** Tells what a statement would do, for the decision who may run it. @throws GatewayError as {@link execute} for one that is refused. */
   classify(sql: string): StatementClass;
   /** Runs one statement that reads. A statement that would write is `SQL_NOT_ALLOWED`. */
-  query(namespace: string, statement: ClientStatement, request: RequestContext): Promise<ResultSet>;
+  query(
+    namespace: string,
+    statement: ClientStatement,
+    request: RequestContext,
+    options?: ReadOptions,
+  ): Promise<ReadResult>;
   /** Runs one statement of any allowed kind, definitions included. The rows of one that reads are dropped. */
-  execute(namespace: string, statement: ClientStatement, request: RequestContext): Promise<ExecResult>;
+  execute(
+    namespace: string,
+    statement: ClientStatement,
+    request: RequestContext,
+    options?: WriteOptions,
+  ): Promise<ExecResult>;
   /** Runs a `SELECT` built from parts. @throws GatewayError `INVALID_REQUEST` that names the part in `details`. */
-  select(namespace: string, spec: SelectSpec, request: RequestContext): Promise<ResultSet>;
+  select(namespace: string, spec: SelectSpec, request: RequestContext, options?: ReadOptions): Promise<ReadResult>;
+  /** As {@link query}, with the rows as they come and no bound on their number. */
+  stream(
+    namespace: string,
+    statement: ClientStatement,
+    request: RequestContext,
+    options?: ReadOptions,
+  ): Promise<RowStream>;
+  /** As {@link select}, with the rows as they come and no bound on their number. */
+  streamSelect(namespace: string, spec: SelectSpec, request: RequestContext, options?: ReadOptions): Promise<RowStream>;
   /** All steps or none: any error rolls everything back. The error of a step says which in `details.step`, from 0. */
-  transaction(namespace: string, steps: readonly TransactionStep[], request: RequestContext): Promise<StepResult[]>;
+  transaction(
+    namespace: string,
+    steps: readonly TransactionStep[],
+    request: RequestContext,
+    options?: TransactionOptions,
+  ): Promise<TransactionResult>;
   /** Tables and views, by name. */
   schema(namespace: string, request: RequestContext): Promise<SchemaObject[]>;
-  /** Drops a table. @throws GatewayError `NOT_FOUND` when there is none of that name. */
-  dropTable(namespace: string, table: string, request: RequestContext): Promise<void>;
+  /** Drops a table, as {@link execute} would. @throws GatewayError `NOT_FOUND` when there is none of that name. */
+  dropTable(namespace: string, table: string, request: RequestContext, options?: WriteOptions): Promise<ExecResult>;
 }

@@ -42,6 +42,10 @@ export interface Principal {
   readonly scopes: ReadonlySet<Scope>;
   /** Runs the node, owns no namespace: metrics, limits. */
   readonly operator: boolean;
+  /** Unix milliseconds at which the credential dies by itself; absent where it never does. */
+  readonly expiresAt?: number;
+  /** `jti` of the access token that was sent (RFC 7519, 4.1.7); absent where it was a key. */
+  readonly tokenId?: string;
   /** Number of the last revocation that was known when these rights were read. What is made from them is as old as they are. */
   readonly asOf: number;
   /** What `whoami` tells the caller about this credential. Holds no secret. */

@@ -25,6 +25,21 @@ export interface Member {
   readonly addedBy: string;
 }
 
+/** Which part of a list is asked for. */
+export interface PageRequest {
+  /** At most so many items, from 1. */
+  readonly limit: number;
+  /** `next` of the page before; absent for the first page. */
+  readonly cursor?: string | undefined;
+}
+
+/** A part of a list. */
+export interface Page<Item> {
+  readonly items: readonly Item[];
+  /** Asks for what comes after; absent on the last page. Callers do not look into it. */
+  readonly next?: string;
+}
+
 /**
  * Namespaces and their members. The first wallet to name a namespace owns it; later ones need an invitation.
  * Names are compared exactly; names that differ only in case cannot both exist.
@@ -37,15 +52,25 @@ export interface Namespaces {
    * `CONFLICT` while it is being deleted
    */
   admit(namespace: string, wallet: string, context: RequestContext): Promise<Role>;
-  /** Creates a namespace that the caller owns. @throws GatewayError `CONFLICT` when it exists, and as {@link admit}. */
-  create(namespace: string, caller: Principal, context: RequestContext): Promise<NamespaceView>;
-  /** The namespaces of the caller's wallet; of a credential without a wallet its own alone. At most 1000, by name. */
-  list(caller: Principal, context: RequestContext): Promise<NamespaceView[]>;
+  /**
+   * Creates a namespace that the caller owns, or, where an operator creates it, a wallet that it names.
+   * @param owner a wallet in any spelling; an operator's to name, who is bound neither by `namespaces.creation` nor by how
+   * many namespaces a wallet may own
+   * @throws GatewayError `CONFLICT` when it exists, `FORBIDDEN` for an owner that is not the caller's to name, and as
+   * {@link admit}
+   */
+  create(namespace: string, caller: Principal, context: RequestContext, owner?: string): Promise<NamespaceView>;
+  /**
+   * The namespaces of the caller's wallet, by name; of a credential without a wallet its own alone.
+   * @throws GatewayError `INVALID_REQUEST` for a cursor that is none
+   */
+  list(caller: Principal, page: PageRequest, context: RequestContext): Promise<Page<NamespaceView>>;
   /** One namespace. @throws GatewayError `NOT_FOUND` */
   get(namespace: string, caller: Principal, context: RequestContext): Promise<NamespaceView>;
   /** Starts deletion: credentials die at once, data goes in the background and survives no restart. */
   delete(namespace: string, actor: Principal, context: RequestContext): Promise<void>;
-  members(namespace: string, context: RequestContext): Promise<Member[]>;
+  /** In the order in which they came. @throws GatewayError `INVALID_REQUEST` for a cursor that is none */
+  members(namespace: string, page: PageRequest, context: RequestContext): Promise<Page<Member>>;
   /** Adds a wallet or changes its role. @throws GatewayError `CONFLICT` when the last owner would go. */
   setMember(namespace: string, wallet: string, role: Role, actor: Principal, context: RequestContext): Promise<Member>;
   /** @throws GatewayError `NOT_FOUND`, `CONFLICT` when the last owner would go. */

@@ -1,8 +1,12 @@
 import type { AuditLog } from "./audit.ts";
+import type { BulkLoads } from "./bulk_loads.ts";
 import type { Database } from "./database.ts";
+import type { DatabaseChanges } from "./database_changes.ts";
+import type { DatabaseFiles } from "./database_files.ts";
 import type { Authenticator } from "./identity.ts";
 import type { Namespaces } from "./namespaces.ts";
 import type { RateLimits } from "./rate_limits.ts";
+import type { Settings } from "./settings.ts";
 import type { SystemInfo } from "./system.ts";
 import type { ApiKeys, Sessions, WalletAuth } from "./wallet_auth.ts";
 
@@ -13,8 +17,12 @@ export interface Services {
   readonly sessions: Sessions;
   readonly apiKeys: ApiKeys;
   readonly namespaces: Namespaces;
+  readonly settings: Settings;
   readonly audit: AuditLog;
   readonly database: Database;
+  readonly databaseChanges: DatabaseChanges;
+  readonly databaseFiles: DatabaseFiles;
+  readonly bulkLoads: BulkLoads;
   readonly rateLimits: RateLimits;
   readonly system: SystemInfo;
 }

@@ -98,18 +98,26 @@ export interface WalletAuth {
   simpleKey(wallet: string, namespace: string, context: RequestContext): Promise<KeyGrant>;
   /** An access token for who holds a key. */
   tokenForKey(key: Principal): Promise<TokenGrant>;
-  /** Another access token for a caller whose session still lives, without a refresh token. */
-  renew(caller: Principal): Promise<TokenGrant>;
   /**
-   * Exchanges a refresh token. Each is good once; a second use revokes its session, unless the answer to the first may
-   * have been lost (a short grace).
+   * Another access token, without a refresh token. An access token does not renew itself, or a stolen one would live as long
+   * as its session: whoever asks must hold an API key of the same wallet and namespace.
+   * @param caller who the token is for; a session must still live
+   * @throws GatewayError `INVALID_CREDENTIAL`
+   */
+  renew(caller: Principal, key: Principal): Promise<TokenGrant>;
+  /**
+   * Exchanges a refresh token. Each is good once; a second use revokes its session, but for a short grace in which it has
+   * the same answer as the first: that may have been lost, or two tabs of a browser share the token.
    * @param namespace checked against the session's when given
    * @throws GatewayError `INVALID_CREDENTIAL`
    */
   refresh(refreshToken: string, namespace: string | undefined, context: RequestContext): Promise<TokenGrant>;
   /** Ends the session of a refresh token. An unknown one is no error. */
   logout(refreshToken: string, context: RequestContext): Promise<void>;
-  /** Ends the caller's session, or all sessions of its wallet in its namespace. */
+  /**
+   * Ends what the caller's access token hangs on: its session, or all sessions of its wallet in its namespace. A token that
+   * was made from a key ends itself; the key stays.
+   */
   logoutCaller(caller: Principal, all: boolean, context: RequestContext): Promise<void>;
   /** The keys that verify access tokens, newest first. */
   publicKeys(): readonly PublicJwk[];

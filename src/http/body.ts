@@ -51,18 +51,16 @@ const stalls = {
     const entry = { until: performance.now() + milliseconds, late };
     this.waiting.add(entry);
     this.timer ??= setInterval(() => this.look(), STALL_TICK);
-    return () => this.remove(entry);
+    return () => void this.waiting.delete(entry);
   },
   look(): void {
     const now = performance.now();
     for (const entry of this.waiting) {
       if (now < entry.until) continue;
-      this.remove(entry);
+      this.waiting.delete(entry);
       entry.late();
     }
-  },
-  remove(entry: { readonly until: number; readonly late: () => void }): void {
-    this.waiting.delete(entry);
+    // Not when the last deadline is taken back: under load that would be a new timer for most bodies.
     if (this.waiting.size > 0) return;
     clearInterval(this.timer);
     this.timer = undefined;
@@ -122,8 +120,7 @@ export function parseJson(bytes: Uint8Array, maxDepth: number): unknown {
   let text: string;
   try {
     text = utf8.decode(bytes);
-    // The reviver with source text is ten times slower, so it runs only where a long number can be.
-    value = /\d{16}/.test(text) ? JSON.parse(text, exactInteger) : JSON.parse(text);
+    value = jsonOf(text);
   } catch {
     // The engine's message quotes the body, which may hold credentials: it must not get into the log.
     throw new GatewayError("INVALID_JSON", "invalid json body: it must be one JSON value in UTF-8");
@@ -133,6 +130,11 @@ export function parseJson(bytes: Uint8Array, maxDepth: number): unknown {
   }
   return value;
 }
+
+/** The value of JSON text, integers that a number cannot hold exactly as `bigint`. @throws SyntaxError */
+export const jsonOf = (text: string): unknown =>
+  // The reviver with source text is ten times slower, so it runs only where a long number can be.
+  /\d{16}/.test(text) ? JSON.parse(text, exactInteger) : JSON.parse(text);
 
 /** No longer than 64 bits can be: a million digits would take a quarter of a second. */
 const exactInteger =
@@ -153,11 +155,14 @@ function isDeeper(value: unknown, maxDepth: number): boolean {
 
 const isContainer = (item: unknown): item is object => typeof item === "object" && item !== null;
 
-const tooLarge = (maxBytes: number) =>
+/** The error of a body that is longer than it may be. */
+export const tooLarge = (maxBytes: number): GatewayError =>
   new GatewayError("BODY_TOO_LARGE", `the body exceeds ${maxBytes} bytes`, { headers: { connection: "close" } });
-const stalled = () =>
+/** The error of a body that stopped coming. */
+export const stalled = (): GatewayError =>
   new GatewayError("REQUEST_TIMEOUT", "the body did not arrive in time", { headers: { connection: "close" } });
-const brokenOff = (cause: unknown) => {
+/** The error of a body that could not be read to its end; one that is known already stays what it is. */
+export const brokenOff = (cause: unknown): GatewayError => {
   if (cause instanceof GatewayError) return cause;
   // A server that is told to stop lets go of the bodies that are still coming.
   if (cause instanceof Deno.errors.BadResource) {

@@ -3,13 +3,22 @@ import type { Principal } from "../contracts/identity.ts";
 import type { Observed } from "../contracts/observation.ts";
 import type { RequestContext } from "../contracts/request.ts";
 import type { Route } from "./route.ts";
+import type { StreamedBody } from "./streaming_body.ts";
 
 /** What the server knows about requests in general; one value for all calls. */
 export interface ServerFacts {
   /** Aborted when a shutdown has run out of patience. */
   readonly shutdown: AbortSignal;
+  /** Aborted when a shutdown begins to wait for what runs: what would run for ever ends now. */
+  readonly stopping: AbortSignal;
   /** The client's address: the socket's, or what a configured proxy says. */
   readonly addressOf: (http: Context) => string;
+}
+
+/** What calls ask of the request path around them. */
+export interface CallFacts extends ServerFacts {
+  /** Finds out anew who is calling, and whether they may. */
+  readonly admit: Middleware;
 }
 
 /** One request on its way. Middlewares fill it in, the handler reads it, services get it as their request context. */
@@ -17,6 +26,8 @@ export class Call<Body = unknown, Query = unknown, Params = unknown> implements 
   body!: Body;
   query!: Query;
   params!: Params;
+  /** Of a route with `rawBody`. */
+  upload!: StreamedBody;
   /** Who is calling, if the credential was good. Handlers of routes that are not public use {@link principal}. */
   caller: Principal | undefined = undefined;
   /** Whether a credential came with the request and was refused: the answer is then another one than for none at all. */
@@ -31,7 +42,7 @@ export class Call<Body = unknown, Query = unknown, Params = unknown> implements 
     readonly http: Context,
     readonly route: Route,
     readonly requestId: string,
-    private readonly facts: ServerFacts,
+    private readonly facts: CallFacts,
   ) {}
 
   /** The request's headers, as they came. */
@@ -63,6 +74,19 @@ export class Call<Body = unknown, Query = unknown, Params = unknown> implements 
 
   get signal(): AbortSignal {
     return this.#signal ??= AbortSignal.any([this.http.req.raw.signal, this.facts.shutdown]);
+  }
+
+  /** Fires when the gateway begins to stop. */
+  get stopping(): AbortSignal {
+    return this.facts.stopping;
+  }
+
+  /**
+   * Holds the caller against the route once more: an answer may go on for longer than a right.
+   * @throws GatewayError as when the call came in
+   */
+  async admit(): Promise<void> {
+    await this.facts.admit(this);
   }
 
   get clientAddress(): string {

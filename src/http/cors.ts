@@ -6,9 +6,9 @@ export interface CorsOptions {
 
 const METHODS = "GET, PUT, POST, DELETE, OPTIONS, PATCH, HEAD";
 const ALLOWED_HEADERS =
-  "Content-Type, Authorization, X-API-Key, X-Request-ID, Traceparent, Idempotency-Key, If-Match, If-None-Match, Range";
+  "Content-Type, Authorization, X-API-Key, X-Request-ID, Traceparent, Idempotency-Key, If-Match, If-None-Match, Last-Event-ID, Range";
 const EXPOSED_HEADERS =
-  "X-Request-ID, RateLimit, RateLimit-Policy, Retry-After, Allow, WWW-Authenticate, Location, ETag";
+  "X-Request-ID, RateLimit, RateLimit-Policy, Retry-After, Allow, WWW-Authenticate, Location, ETag, Content-Disposition, Orama-Read-Level";
 
 /** Adds the headers for a request's origin to those of its answer. */
 export type OriginHeaders = (request: Request, headers: Record<string, string>) => void;

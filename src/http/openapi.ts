@@ -41,7 +41,7 @@ export function openApiDocument(routes: readonly Route[], version: string): Open
     components: {
       schemas: shared.schemas,
       responses: shared.responses,
-      parameters: { IfNoneMatch: IF_NONE_MATCH },
+      parameters: { IfNoneMatch: IF_NONE_MATCH, IdempotencyKey: IDEMPOTENCY_KEY },
       headers: HEADERS,
       securitySchemes: SECURITY_SCHEMES,
     },
@@ -90,6 +90,16 @@ const IF_NONE_MATCH = {
   schema: { type: "string" },
 } as const;
 
+const IDEMPOTENCY_KEY = {
+  name: "Idempotency-Key",
+  in: "header",
+  required: false,
+  description:
+    "Makes repeating safe: within 24 hours the same request with the same key is applied once, and answered as the " +
+    "first time. 1 to 255 printable ASCII characters, as they are or in quotes; all credentials of a namespace share its keys.",
+  schema: { type: "string", minLength: 1 },
+} as const;
+
 const header = (description: string, schema: JsonSchema = { type: "string" }) => ({ description, schema });
 
 const HEADERS = {
@@ -103,6 +113,10 @@ const HEADERS = {
   "WWW-Authenticate": header("What kind of credential is missing or lacking (RFC 6750)."),
   "ETag": header("Names this state of the answer, for `If-None-Match`."),
   "Location": header("Where to look."),
+  "Content-Disposition": header("A name to save it under."),
+  "Orama-Read-Level": header(
+    "The level that was read at: the one asked for, or the namespace's. Absent where a transaction writes.",
+  ),
 };
 
 const SECURITY_SCHEMES = {

@@ -1,10 +1,11 @@
 import { type ErrorCode, GatewayError } from "../contracts/errors.ts";
+import type { StreamedReply } from "./streamed_reply.ts";
 
 /** What a handler answers. */
 export interface Reply {
   readonly status: number;
   /** Text (JSON unless `headers` says otherwise), bytes, a stream, or nothing. */
-  readonly body: string | Uint8Array<ArrayBuffer> | ReadableStream<Uint8Array> | null;
+  readonly body: string | Uint8Array<ArrayBuffer> | StreamedReply | null;
   /** Lower-case names. A `content-type` here replaces `application/json`. */
   readonly headers?: Readonly<Record<string, string>>;
 }

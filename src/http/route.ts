@@ -4,6 +4,7 @@ import type { Role, Scope } from "../contracts/identity.ts";
 import type { Services } from "../contracts/services.ts";
 import type { Call } from "./call.ts";
 import type { Reply } from "./reply.ts";
+import type { RawBody } from "./streaming_body.ts";
 
 /** Who may call a route. Declared on the route and nowhere else; the authorisation matrix of the tests walks it. */
 export type Access =
@@ -23,6 +24,8 @@ export interface NamespaceAccess {
   readonly param?: string;
   /** Weakest role that may call; a credential without a role (a named key) may not. Default: any credential with the scope. */
   readonly role?: Role;
+  /** Whether operators may call as well, for whichever namespace {@link param} names. */
+  readonly operators?: true;
 }
 
 /** The HTTP methods that a route can have. `HEAD` comes with `GET`, `OPTIONS` is answered before any route. */
@@ -56,14 +59,22 @@ export interface Route<
   readonly body?: Body;
   /** Whether the body may be missing; the schema is then given `{}`. */
   readonly bodyOptional?: boolean;
+  /** In place of `body`: one that the handler reads as it comes, by `call.upload`. */
+  readonly rawBody?: RawBody;
   /** The shape of the body in one line; begins the error sentence when the body does not fit, as older clients know it. */
   readonly bodyHint?: string;
   /** The JSON of a success. A route that answers something else says so in `produces`. */
   readonly output: ZodType;
   /** Media type of a success. Default `application/json`. */
   readonly produces?: string;
+  /** Further media types of a success, for those who ask for them, each with what then stands in it. */
+  readonly alsoProduces?: Readonly<Record<string, ZodType>>;
   /** Status of a success. Default 200. */
   readonly status?: 200 | 201 | 204 | 302;
+  /** Whether the handler takes an `Idempotency-Key`: the reference then tells of it and of its errors. */
+  readonly idempotent?: true;
+  /** Headers that a success has beside the common ones; `src/http/openapi.ts` describes each. */
+  readonly headers?: readonly string[];
   /** Whether a success carries an `ETag` and `If-None-Match` is answered with 304. */
   readonly revalidates?: true;
   /** Codes this operation can answer beyond those that its access, limit and schemas imply. */

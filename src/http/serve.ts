@@ -3,11 +3,12 @@ import { TrieRouter } from "hono/router/trie-router";
 import { GatewayError } from "../contracts/errors.ts";
 import type { Observe } from "../contracts/observation.ts";
 import type { Services } from "../contracts/services.ts";
-import { Call, type Middleware, type ServerFacts } from "./call.ts";
+import { Call, type CallFacts, type Middleware, type ServerFacts } from "./call.ts";
 import { type Reply, toErrorReply } from "./reply.ts";
 import { isRequestId } from "./request_id.ts";
 import type { OriginHeaders } from "./cors.ts";
 import { type Method, METHODS, type Route } from "./route.ts";
+import { discard, type Streamed, type StreamedReply, streamOf } from "./streamed_reply.ts";
 import { continueTrace } from "./trace.ts";
 
 /** What {@link mount} needs beside the routes. */
@@ -15,7 +16,7 @@ export interface ServeOptions {
   /** Run for every request of every route, in this order. */
   readonly chain: readonly Middleware[];
   readonly services: Services;
-  readonly facts: ServerFacts;
+  readonly facts: CallFacts;
   readonly observe: Observe;
   readonly newRequestId: () => string;
   readonly random: (n: number) => Uint8Array;
@@ -83,20 +84,47 @@ function handlerOf(route: Route, options: ServeOptions): Handler {
     const request = call.http.req.raw;
     const error = thrown instanceof DOMException ? brokenOff(thrown, request, facts) : thrown;
     const reply = given ?? toErrorReply(error, requestId, wantsProblemJson(request));
-    observe(call, { status: reply.status, milliseconds: performance.now() - start, error });
+    const { status } = reply;
+    const stream = streamIn(reply.body);
+    if (!stream) observe(call, { status, milliseconds: performance.now() - start, error });
     const headers: Record<string, string> = { "content-type": "application/json", "x-request-id": requestId };
     originHeaders(request, headers);
     if (call.headers) Object.assign(headers, call.headers);
-    if (reply.headers) Object.assign(headers, reply.headers);
-    return new Response(reply.body, { status: reply.status, headers });
+    if (reply.headers) {
+      const { vary } = headers;
+      Object.assign(headers, reply.headers);
+      if (vary !== undefined && vary !== headers["vary"]) headers["vary"] += `, ${vary}`;
+    }
+    const head = request.method === "HEAD";
+    if (stream) {
+      const ended = (how: Streamed) => endedAs(call, start, status, headers["content-length"], how);
+      return new Response(head ? discard(stream, ended) : streamOf(stream, ended), { status, headers });
+    }
+    if (head) headers["content-length"] ??= String(lengthOf(reply.body));
+    return new Response(reply.body as BodyInit | null, { status, headers });
+  }
+
+  /** Whoever was told a length takes no more, and asks for no end. */
+  function endedAs(call: Call, start: number, status: number, length: string | undefined, how: Streamed): void {
+    const { bytes, error } = how;
+    const end = how.end === "left" && length === String(bytes) ? "complete" : how.end;
+    observe(call, { status, milliseconds: performance.now() - start, error, streamed: { bytes, end } });
   }
 
   return serve as Handler;
 }
 
+const streamIn = (body: Reply["body"]): StreamedReply | undefined =>
+  typeof body === "string" || body === null || body instanceof Uint8Array ? undefined : body;
+
+/** What the body of a `GET` would have as its length (RFC 9110, 9.3.2): Hono drops the body before the server counts it. */
+const lengthOf = (body: Reply["body"]): number =>
+  typeof body === "string" ? new TextEncoder().encode(body).byteLength : body instanceof Uint8Array ? body.length : 0;
+
 /** A call that its signal ended: neither a mistake of ours nor one worth an entry in the log. */
 function brokenOff(thrown: DOMException, { signal }: Request, { shutdown }: ServerFacts): unknown {
   if (thrown.name !== "AbortError") return thrown;
+  // Whoever had begun to change something has said so by an error of its own.
   if (shutdown.aborted) return new GatewayError("UNAVAILABLE", "the gateway is shutting down; repeat the request");
   return signal.aborted ? new GatewayError("REQUEST_TIMEOUT", "the client left before it was answered") : thrown;
 }

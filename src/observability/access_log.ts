@@ -9,14 +9,14 @@ import { redactText } from "./redact.ts";
  */
 export function accessLog(writer: LineWriter, format: "json" | "text", now: () => number): Observe {
   const clock = coarseIsoTime(now);
-  return (request, { status, milliseconds, error }) => {
+  return (request, { status, milliseconds, error, streamed }) => {
     const time = clock();
     const { requestId, method, template, caller, traceparent } = request;
     if (format === "text") {
       writer.line(
         `${time.slice(11, 23)} ${method} ${onOneLine(pathOf(request))} ${status} ${
           milliseconds.toFixed(1)
-        } ms ${requestId}`,
+        } ms ${requestId}${streamed ? ` ${streamed.bytes} B ${streamed.end}` : ""}`,
       );
       return;
     }
@@ -26,6 +26,7 @@ export function accessLog(writer: LineWriter, format: "json" | "text", now: () =
       },"client":"${request.clientAddress}"`;
     if (caller) line += `,"namespace":"${caller.namespace}","credential":"${caller.id}"`;
     if (traceparent) line += `,"trace_id":"${traceIdOf(traceparent)}"`;
+    if (streamed) line += `,"bytes":${streamed.bytes},"end":"${streamed.end}"`;
     if (error !== undefined) line += `,"path":${JSON.stringify(pathOf(request))}`;
     writer.line(line + "}");
   };

@@ -1,4 +1,4 @@
-import type { MetricObjectWithValues, MetricValue, Registry } from "prom-client";
+import { Counter, type MetricObjectWithValues, type MetricValue, type Registry } from "prom-client";
 import type { Observed, Outcome } from "../contracts/observation.ts";
 
 /** Upper bounds in seconds. */
@@ -21,9 +21,23 @@ interface Series {
  */
 export class RequestMetrics {
   readonly #series = new Map<string, Map<number, Series>>();
+  readonly #streams = new Counter({
+    name: "http_streams_total",
+    help: "Streamed answers by route template and end: complete, failed, left (by the client), stalled.",
+    labelNames: ["route", "end"],
+    registers: [],
+  });
+  readonly #streamedBytes = new Counter({
+    name: "http_streamed_bytes_total",
+    help: "Bytes of streamed answers, by route template.",
+    labelNames: ["route"],
+    registers: [],
+  });
 
-  /** Makes the figures part of a registry under `http_request_duration_seconds`. */
+  /** Makes the figures part of a registry: `http_request_duration_seconds`, and those of answers that were streamed. */
   register(registry: Registry): void {
+    registry.registerMetric(this.#streams);
+    registry.registerMetric(this.#streamedBytes);
     registry.registerMetric(
       {
         name: NAME,
@@ -34,7 +48,11 @@ export class RequestMetrics {
   }
 
   /** Counts one answered request. */
-  observe({ template: route, method }: Observed, { status, milliseconds }: Outcome): void {
+  observe({ template: route, method }: Observed, { status, milliseconds, streamed }: Outcome): void {
+    if (streamed) {
+      this.#streams.inc({ route, end: streamed.end });
+      this.#streamedBytes.inc({ route }, streamed.bytes);
+    }
     const key = KNOWN.has(method) ? method + route : "OTHER" + route;
     let byStatus = this.#series.get(key);
     if (!byStatus) this.#series.set(key, byStatus = new Map());

@@ -166,11 +166,30 @@ test("a token that lacks a claim is refused", async () => {
   }
 });
 
-test("a token whose time has not come is taken for as long as clocks may differ", async () => {
+test("a token is good from its beginning to its end, exactly, and begins a minute before its issue: clocks differ", async () => {
   await using owner = await newOwner(suite.gateway);
   const key = await stealSigningKey(suite.gateway.dataFolder);
-  const nbf = Math.floor(Date.now() / 1000) + 30;
-  (await whoami(await key.sign(changed(owner, { nbf })))).expect(200);
+  const now = Math.floor(Date.now() / 1000);
+  const { iat, nbf } = decodeToken(owner.accessToken).claims;
+  equal(iat! - nbf!, 60);
+  const described = (await whoami(owner.accessToken)).expect(200);
+  deepEqual([described.get("issued_at"), described.get("not_before")], [iat, nbf]);
+  (await whoami(await key.sign(changed(owner, { iat: now + 59, nbf: now - 1 })))).expect(200);
+  for (const change of [{ nbf: now + 30 }, { exp: now }, { exp: now - 1 }]) {
+    isRefused(await whoami(await key.sign(changed(owner, change))));
+  }
+});
+
+test("a token made from a key that ends soon ends with it, and says so", async () => {
+  await using owner = await newOwner(suite.gateway);
+  const end = Math.floor(Date.now() / 1000) + 120;
+  const made = await suite.gateway.call("POST", "/v1/auth/keys", {
+    token: owner.accessToken,
+    body: { name: "short", scopes: null, expires_at: new Date(end * 1000).toISOString() },
+  });
+  const answer = await suite.gateway.call("POST", "/v1/auth/token", { key: made.expect(201).string("api_key") });
+  const { exp, iat } = decodeToken(answer.expect(200).string("access_token")).claims;
+  deepEqual([exp, answer.get("expires_in")], [end, exp! - iat!]);
 });
 
 test("a token that is too long is refused, however good", async () => {
@@ -262,6 +281,8 @@ test("token needs a key, and says what is missing as it always did", async () =>
     headers: { "x-api-key": "ak_AAAAAAAAAAAAAAAAAAAAAAAA:default" },
   });
   equal(unknown.expect(401).get("code"), "INVALID_CREDENTIAL");
+  const twice = { token: owner.accessToken, headers: { "x-api-key": owner.accessToken } };
+  equal((await exchange(twice)).expect(401).get("error"), "invalid API key", "a token is no key, though it is known");
   const both = await exchange({ token: owner.accessToken, headers: { "x-api-key": owner.apiKey } });
   equal(both.expect(200).get("namespace"), owner.namespace);
   ok(!both.text.includes(owner.apiKey));

@@ -233,3 +233,24 @@ test("the audit log comes in pages, with every event once", async () => {
   }
   deepEqual(seen, all.list("events").map(({ id }) => id));
 });
+
+test("members come in pages, each once, in the order in which they were added", async () => {
+  await using owner = await newOwner(suite.gateway);
+  const { namespace, accessToken: token } = owner;
+  for (let i = 0; i < 5; i++) (await set(token, namespace, ethereumWallet().address, "viewer")).expect(200);
+  const list = (query: string) => suite.gateway.call("GET", `/v1/namespaces/${namespace}/members${query}`, { token });
+  const all = (await list("")).expect(200);
+  deepEqual([all.get("count"), all.get("next_cursor")], [6, null]);
+  equal(all.list("members")[0]!.wallet, owner.wallet.address);
+  const seen: unknown[] = [];
+  for (let cursor = ""; seen.length < 20;) {
+    const page = (await list(`?limit=4${cursor}`)).expect(200);
+    seen.push(...page.list("members").map(({ wallet }) => wallet));
+    if (page.get("next_cursor") === null) break;
+    cursor = `&cursor=${page.string("next_cursor")}`;
+  }
+  deepEqual(seen, all.list("members").map(({ wallet }) => wallet));
+  for (const wrong of ["limit=0", "limit=1001", "cursor=x", "cursor=WzEsMl0", "cursor=%00"]) {
+    equal((await list(`?${wrong}`)).expect(400).get("details.0.field"), wrong.split("=")[0], wrong);
+  }
+});

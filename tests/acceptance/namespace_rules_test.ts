@@ -1,4 +1,4 @@
-import { deepEqual, equal, match } from "node:assert/strict";
+import { deepEqual, equal, match, ok } from "node:assert/strict";
 import { newOwner, signIn, tryToSignIn, uniqueName } from "../support/accounts.ts";
 import { until } from "../engines/support/wait.ts";
 import { TestGateway } from "../support/gateway.ts";
@@ -51,6 +51,68 @@ test("where operators create namespaces, no wallet does, and a member of one sig
   equal(made.status, 403);
   equal((await gateway.call("GET", "/v1/auth/whoami", { key })).get("namespace"), namespace);
   equal((await tryToSignIn(gateway, wallet, namespace)).status, 403);
+});
+
+test("where operators create namespaces, they do so for a wallet, which then signs in as the owner", async () => {
+  await using gateway = await TestGateway.start({
+    driver: "sqlite",
+    config: { namespaces: { creation: "operator", max_per_wallet: 1 } },
+  });
+  const { key } = await gateway.makeKey("--operator");
+  const wallet = ethereumWallet();
+  const create = (body: Record<string, unknown>) => gateway.call("POST", "/v1/namespaces", { key, body });
+  for (let i = 0; i < 2; i++) {
+    const name = uniqueName();
+    // In any letter case, as people copy addresses.
+    const made = (await create({ name, owner: `0x${wallet.address.slice(2).toUpperCase()}` })).expect(201);
+    deepEqual([made.get("name"), made.get("state")], [name, "active"]);
+    equal((await signIn(gateway, wallet, name)).role, "owner");
+    equal((await tryToSignIn(gateway, ethereumWallet(), name)).status, 403);
+    (await create({ name: name.toUpperCase(), owner: wallet.address })).expect(409);
+  }
+  match((await create({ name: uniqueName() })).expect(403).string("error"), /owner/);
+  for (const owner of ["", "x", "0x12", "0x19E7E376E7C213B7E7e7e46cc70A5dD086DAff2b", null, 1, {}, "a".repeat(129)]) {
+    equal((await create({ name: uniqueName(), owner })).expect(400).get("details.0.field"), "owner", String(owner));
+  }
+});
+
+test("the command line makes a namespace for a wallet, and gives one that exists another owner", async () => {
+  await using gateway = await TestGateway.start({ driver: "sqlite", config: { namespaces: { creation: "operator" } } });
+  const [first, second] = [ethereumWallet(), ethereumWallet()];
+  const namespace = uniqueName();
+  const run = (...args: string[]) => gateway.cli("namespaces", ...args);
+  const made = await run("create", namespace, "--owner", first.address);
+  equal(made.code, 0, made.stderr);
+  deepEqual(JSON.parse(made.stdout), { namespace, owner: first.address });
+  const owner = await signIn(gateway, first, namespace);
+  equal(owner.role, "owner");
+  equal((await tryToSignIn(gateway, second, namespace)).status, 403);
+  equal((await run("add-owner", namespace, "--owner", second.address)).code, 0);
+  equal((await signIn(gateway, second, namespace)).role, "owner");
+  // One that was made together with a key belongs to nobody who could sign in.
+  const orphan = uniqueName();
+  await gateway.makeKey("--namespace", orphan, "--create-namespace");
+  equal((await run("add-owner", orphan, "--owner", first.address)).code, 0);
+  equal((await signIn(gateway, first, orphan)).role, "owner");
+  const audit = await gateway.call("GET", `/v1/namespaces/${namespace}/audit`, { token: owner.accessToken });
+  equal(audit.list("events").at(-1)!.actor, "command-line");
+  const wrong = [
+    ["create", namespace, "--owner", first.address],
+    ["create", uniqueName()],
+    ["create", "--owner", first.address],
+    ["create", "../x", "--owner", first.address],
+    ["create", uniqueName(), "--owner", "0x12"],
+    ["create", uniqueName(), "--owner", "0x19E7E376E7C213B7E7e7e46cc70A5dD086DAff2b"],
+    ["add-owner", uniqueName(), "--owner", first.address],
+    ["add-owner", namespace, "--owner", "x"],
+    ["frobnicate"],
+  ];
+  for (const args of wrong) {
+    const { code, stdout, stderr } = await run(...args);
+    ok(code === 1 || code === 2, `${args.join(" ")}: ${code}`);
+    equal(stdout, "", args.join(" "));
+    ok(stderr.length > 0 && !stderr.includes("    at "), `${args.join(" ")}: ${stderr}`);
+  }
 });
 
 test("a deletion that a crash broke off goes on at the next start", async () => {

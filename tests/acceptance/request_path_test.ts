@@ -99,6 +99,7 @@ test("HEAD is GET without a body", async () => {
   equal(head.status, full.status);
   equal(head.text, "");
   equal(head.headers.get("content-type"), full.headers.get("content-type"));
+  equal(head.headers.get("content-length"), full.headers.get("content-length"));
   equal((await suite.gateway.call("HEAD", "/v1/auth/whoami")).status, 401);
   equal((await suite.gateway.call("HEAD", "/v1/auth/whoami", { key: owner.apiKey })).status, 200);
   equal((await suite.gateway.call("HEAD", "/v1/auth/token", { key: owner.apiKey })).status, 405);

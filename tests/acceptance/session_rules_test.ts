@@ -1,4 +1,4 @@
-import { equal } from "node:assert/strict";
+import { equal, ok } from "node:assert/strict";
 import { until } from "../engines/support/wait.ts";
 import { newOwner, signIn } from "../support/accounts.ts";
 import { decodeToken } from "../support/signing_key.ts";
@@ -40,15 +40,19 @@ test("a session that nobody refreshes ends, and cannot be kept alive by renewing
   await using owner = await newOwner(suite.gateway);
   const start = Date.now();
   let token = owner.accessToken;
+  const sidOf = (token: string) => decodeToken(token).claims.sid;
   while (Date.now() < start + 3_000) {
-    const renewed = await suite.gateway.call("POST", "/v1/auth/refresh", { token });
-    if (renewed.status !== 200) break;
+    const renewed = await suite.gateway.call("POST", "/v1/auth/refresh", { token, key: owner.apiKey });
+    if (renewed.status !== 200 || sidOf(renewed.string("token")) === undefined) break;
     token = renewed.string("token");
+    ok(decodeToken(token).claims.exp! * 1000 <= start + 4_000, "no token outlives its session");
     await passed(Date.now() + 400);
   }
-  await passed(start + 3_000);
+  await passed(start + 4_000);
   equal((await refresh(owner.refreshToken)).status, 401);
-  equal((await suite.gateway.call("POST", "/v1/auth/refresh", { token })).status, 401);
+  equal((await whoami(token)).status, 401);
+  const byKey = await suite.gateway.call("POST", "/v1/auth/refresh", { token, key: owner.apiKey });
+  equal(sidOf(byKey.expect(200).string("token")), undefined);
 });
 
 test("each refresh gives a session a new life", async () => {

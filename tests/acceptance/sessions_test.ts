@@ -1,6 +1,6 @@
 import { deepEqual, equal, match, notEqual, ok } from "node:assert/strict";
-import { newOwner, type SignedIn, signIn, uniqueName } from "../support/accounts.ts";
-import type { Answer } from "../support/client.ts";
+import { newMember, newOwner, type SignedIn, signIn, uniqueName } from "../support/accounts.ts";
+import type { Answer, CallOptions } from "../support/client.ts";
 import { decodeToken } from "../support/signing_key.ts";
 import { anyGatewaySuite } from "../support/suite.ts";
 import { ethereumWallet } from "../support/wallet.ts";
@@ -60,21 +60,31 @@ test("the owner is first: a thief who comes when the next token was used ends th
   equal(await isAlive(third.string("access_token")), false);
 });
 
-test("a client that lost the answer may repeat", async () => {
+test("a client that lost the answer may repeat, and gets the same one", async () => {
   await using owner = await newOwner(suite.gateway);
   const lost = (await refresh(owner.refreshToken)).expect(200);
   const again = (await refresh(owner.refreshToken)).expect(200);
-  ok(await isAlive(again.string("access_token")));
-  (await refresh(again.string("refresh_token"))).expect(200);
-  isRefused(await refresh(lost.string("refresh_token")));
+  equal(again.get("refresh_token"), lost.get("refresh_token"));
+  for (const answer of [lost, again]) ok(await isAlive(answer.string("access_token")));
+  (await refresh(lost.string("refresh_token"))).expect(200);
 });
 
-test("many refreshes at once are all answered, and the session lives on", async () => {
+test("two tabs that refresh at once, again and again, keep their session", async () => {
+  await using owner = await newOwner(suite.gateway);
+  let tabs = [owner.refreshToken, owner.refreshToken];
+  for (let round = 0; round < 4; round++) {
+    const answers = await Promise.all(tabs.map((token) => refresh(token)));
+    for (const answer of answers) ok(await isAlive(answer.expect(200).string("access_token")));
+    tabs = answers.map((answer) => answer.string("refresh_token"));
+    equal(tabs[0], tabs[1]);
+  }
+});
+
+test("many refreshes at once all give the same token, and the session lives on", async () => {
   await using owner = await newOwner(suite.gateway);
   const answers = await Promise.all(Array.from({ length: 5 }, () => refresh(owner.refreshToken)));
   for (const answer of answers) ok(await isAlive(answer.expect(200).string("access_token")));
-  const tokens = answers.map((answer) => answer.string("refresh_token"));
-  equal(new Set(tokens).size, tokens.length);
+  equal(new Set(answers.map((answer) => answer.string("refresh_token"))).size, 1);
   const last = (await refresh(owner.refreshToken)).expect(200);
   (await refresh(last.string("refresh_token"))).expect(200);
 });
@@ -97,28 +107,75 @@ test("what is no refresh token is refused", async () => {
   equal(empty.expect(400).get("error"), "refresh_token is required");
 });
 
-test("without a body, who is signed in gets another access token", async () => {
+const BODYLESS = [{}, { body: {} }, { raw: "" }, { raw: "null" }, { headers: { "content-type": "application/json" } }];
+const renew = (options: CallOptions) => suite.gateway.call("POST", "/v1/auth/refresh", options);
+
+test("an access token alone, which may be stolen, renews nothing", async () => {
   await using owner = await newOwner(suite.gateway);
-  for (const options of [{}, { body: {} }, { raw: "" }, { headers: { "content-type": "application/json" } }]) {
-    const answer = (await suite.gateway.call("POST", "/v1/auth/refresh", { token: owner.accessToken, ...options }))
-      .expect(200);
+  const byKey = await suite.gateway.call("POST", "/v1/auth/token", { key: owner.apiKey });
+  for (const token of [owner.accessToken, byKey.expect(200).string("access_token")]) {
+    for (const options of BODYLESS) {
+      equal((await renew({ token, ...options })).expect(400).get("error"), "refresh_token is required");
+    }
+    for (const key of ["ak_garbage", `ak_AAAAAAAAAAAAAAAAAAAAAAAA:${owner.namespace}`]) {
+      equal((await renew({ token, key })).expect(400).get("error"), "refresh_token is required");
+    }
+    (await suite.gateway.call("POST", `/v1/auth/refresh?api_key=${token}`, { token })).expect(400);
+  }
+  equal((await renew({})).expect(400).get("error"), "refresh_token is required");
+});
+
+test("without a body, a key is exchanged, and beside a live token of the same wallet renews the token's session", async () => {
+  await using owner = await newOwner(suite.gateway);
+  for (const options of BODYLESS) {
+    const answer = (await renew({ token: owner.accessToken, key: owner.apiKey, ...options })).expect(200);
     equal(answer.get("token"), answer.get("access_token"));
     equal(answer.get("refresh_token"), undefined);
+    equal(answer.get("subject"), owner.wallet.address, "as at the sign-in");
+    equal(answer.get("namespace"), owner.namespace);
+    equal(decodeToken(answer.string("token")).claims.sid, decodeToken(owner.accessToken).claims.sid);
     ok(await isAlive(answer.string("token")));
   }
-  const byKey = (await suite.gateway.call("POST", "/v1/auth/refresh", { key: owner.apiKey })).expect(200);
-  ok(await isAlive(byKey.string("token")));
-  const nobody = await suite.gateway.call("POST", "/v1/auth/refresh", {});
-  equal(nobody.expect(400).get("error"), "refresh_token is required");
+  for (const token of [undefined, owner.accessToken.slice(0, -6) + "AAAAAA"]) {
+    const byKey = (await renew({ ...(token && { token }), key: owner.apiKey })).expect(200);
+    equal(decodeToken(byKey.string("token")).claims.sid, undefined);
+    ok(await isAlive(byKey.string("token")));
+  }
+});
+
+test("a token is not renewed by the key of somebody else in its namespace", async () => {
+  await using owner = await newOwner(suite.gateway);
+  const made = await suite.gateway.call("POST", "/v1/auth/keys", { token: owner.accessToken, body: { name: "app" } });
+  const member = await newMember(suite.gateway, owner, "member");
+  for (const key of [made.expect(201).string("api_key"), member.apiKey]) {
+    equal((await renew({ token: owner.accessToken, key })).expect(403).get("code"), "FORBIDDEN");
+  }
 });
 
 test("a token that was renewed without a refresh token ends with its session", async () => {
   await using owner = await newOwner(suite.gateway);
-  const renewed = (await suite.gateway.call("POST", "/v1/auth/refresh", { token: owner.accessToken })).string("token");
+  const both = { token: owner.accessToken, key: owner.apiKey };
+  const renewed = (await renew(both)).expect(200).string("token");
   (await logout({ body: { refresh_token: owner.refreshToken } })).expect(200);
   equal(await isAlive(renewed), false);
-  const again = await suite.gateway.call("POST", "/v1/auth/refresh", { token: renewed });
-  equal(again.status, 400, "a dead token is no credential");
+  const again = (await renew({ token: renewed, key: owner.apiKey })).expect(200);
+  equal(decodeToken(again.string("token")).claims.sid, undefined, "a dead token is no credential; the key is one");
+});
+
+test("logout with a token that was made from a key ends that token everywhere, and leaves the key", async () => {
+  await using owner = await newOwner(suite.gateway);
+  for (const body of [{}, { all: true }, { all: false, refresh_token: null, namespace: null }]) {
+    const exchange = async () =>
+      (await suite.gateway.call("POST", "/v1/auth/token", { key: owner.apiKey })).expect(200).string("access_token");
+    const [token, other] = [await exchange(), await exchange()];
+    ok(await isAlive(token));
+    (await logout({ token, body })).expect(200);
+    equal(await isAlive(token), false);
+    equal((await suite.gateway.call("POST", "/v1/rqlite/query", { token, body: { sql: "SELECT 1" } })).status, 401);
+    equal((await logout({ token, body: { all: true } })).status, 401, "it is no token any more");
+    ok(await isAlive(other));
+    equal((await suite.gateway.call("GET", "/v1/auth/whoami", { key: owner.apiKey })).status, 200);
+  }
 });
 
 test("logout with a refresh token ends that session at once, and no other", async () => {
@@ -178,7 +235,8 @@ test("logout with all needs a token", async () => {
 });
 
 test("logout of nothing is the client's mistake, not ours", async () => {
-  for (const options of [{}, { body: {} }, { body: { all: false } }, { raw: "null" }]) {
+  const nothing = { refresh_token: null, namespace: null, all: null };
+  for (const options of [{}, { body: {} }, { body: { all: false } }, { raw: "null" }, { body: nothing }]) {
     equal((await logout(options)).expect(400).get("code"), "INVALID_REQUEST");
   }
 });

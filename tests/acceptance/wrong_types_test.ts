@@ -5,7 +5,8 @@ import type { Route } from "../../src/http/route.ts";
 import { newOwner, type SignedIn } from "../support/accounts.ts";
 import type { Answer } from "../support/client.ts";
 import { at, DocumentedApi, escaped } from "../support/openapi.ts";
-import { isPublic, nameOf, openApiPath, pathOf } from "../support/route_calls.ts";
+import { isPublic, jsonBodyOf, nameOf, openApiPath, pathOf } from "../support/route_calls.ts";
+import { TestGateway } from "../support/gateway.ts";
 import { anyGatewaySuite } from "../support/suite.ts";
 
 const suite = anyGatewaySuite();
@@ -28,7 +29,17 @@ const PARTS = {
   limit: 1,
   offset: 0,
 };
-const SQL = { sql: "SELECT ? AS x", args: [1], integers: "number" };
+const READ = { level: "weak", freshness: "1s", timeout: "5s" };
+const SQL = { sql: "SELECT ? AS x", args: [1], integers: "number", timeout: 5_000 };
+const LIMITS = {
+  statement_timeout: 1,
+  database_bytes: 0,
+  rows_per_answer: 1,
+  bytes_per_answer: 1,
+  statements_in_flight: 1,
+  bulk_rows: 1,
+};
+const FIND = { table: "t", criteria: { id: 1 }, options: PARTS, ...PARTS, integers: "number", ...READ };
 const S256 = { code_challenge: "A".repeat(43), code_challenge_method: "S256" };
 
 /** A body for each route that takes one, with every member that there is: each of them is then made wrong, one at a time. */
@@ -43,12 +54,15 @@ const SAMPLES: Readonly<Record<string, Record<string, unknown>>> = {
   "POST /v1/auth/login/code": { ...PROOF, callback: "https://app.example/", ...S256 },
   "POST /v1/auth/login/token": { code: "c", code_verifier: "v".repeat(43), callback: "https://app.example/" },
   "POST /v1/auth/keys": { name: "key", scopes: ["cache:read"], expires_at: "2099-01-01T00:00:00Z" },
-  "POST /v1/namespaces": { name: "some-name" },
+  "POST /v1/namespaces": { name: "some-name", owner: PROOF.wallet },
   "PUT /v1/namespaces/:ns/members/:wallet": { role: "viewer" },
-  "POST /v1/rqlite/query": SQL,
+  "PATCH /v1/namespaces/:ns/settings": { sql: { read_level: "weak", freshness: 1, statement_timeout: 1 } },
+  "PATCH /v1/namespaces/:ns/limits": { sql: LIMITS },
+  "PUT /v1/namespaces/:ns/limits": { sql: LIMITS },
+  "POST /v1/rqlite/query": { ...SQL, ...READ },
   "POST /v1/rqlite/exec": SQL,
-  "POST /v1/rqlite/find": { table: "t", criteria: { id: 1 }, options: PARTS, ...PARTS, integers: "number" },
-  "POST /v1/rqlite/find-one": { table: "t", criteria: { id: 1 }, options: PARTS, ...PARTS, integers: "number" },
+  "POST /v1/rqlite/find": FIND,
+  "POST /v1/rqlite/find-one": FIND,
   "POST /v1/rqlite/select": {
     table: "t",
     alias: "a",
@@ -56,15 +70,31 @@ const SAMPLES: Readonly<Record<string, Record<string, unknown>>> = {
     where: [{ conj: "OR", expr: "id = ?", args: [1] }],
     one: false,
     integers: "number",
+    ...READ,
   },
   "POST /v1/rqlite/transaction": {
-    ops: [{ kind: "query", sql: SQL.sql, args: [1] }],
+    ops: [
+      { kind: "query", sql: SQL.sql, args: [1], expect: { rows: 1 } },
+      { kind: "query", sql: SQL.sql, args: [1], expect: { values: [[1]] } },
+    ],
     statements: ["SELECT 1"],
     return_results: true,
     integers: "number",
+    level: "weak",
+    timeout: "5s",
   },
-  "POST /v1/rqlite/create-table": { schema: "CREATE TABLE IF NOT EXISTS sample (id INTEGER)" },
-  "POST /v1/rqlite/drop-table": { table: "no_such_table" },
+  "POST /v1/rqlite/bulk": { table: "t", columns: ["id"], on_conflict: "ignore", rows: [[1], { id: 2 }] },
+  "POST /v1/rqlite/create-table": { schema: "CREATE TABLE IF NOT EXISTS sample (id INTEGER)", timeout: 5_000 },
+  "POST /v1/rqlite/drop-table": { table: "no_such_table", timeout: 5_000 },
+  "POST /v1/rqlite/migrations": {
+    migrations: [
+      { version: 1, name: "one", statements: ["SELECT 1"] },
+      { version: 2, name: "two", sql: "SELECT 2" },
+    ],
+    dry_run: true,
+    target: 2,
+    timeout: 5_000,
+  },
 };
 
 const HUGE = "x".repeat(100_000);
@@ -119,6 +149,11 @@ const documented = () =>
   fetched ??= suite.gateway.call("GET", "/openapi.json")
     .then((answer) => new DocumentedApi(JSON.parse(answer.expect(200).text) as OpenApiDocument));
 
+/** A key for what operators alone may call; none on a gateway that is not the tests' own. */
+async function operatorKey(): Promise<string | undefined> {
+  return suite.gateway instanceof TestGateway ? (await suite.gateway.makeKey("--operator")).key : undefined;
+}
+
 async function namedKey({ accessToken: token }: SignedIn): Promise<string> {
   return (await suite.gateway.call("POST", "/v1/auth/keys", { token, body: { name: "x" } })).expect(201).string(
     "api_key",
@@ -144,7 +179,7 @@ function namesField(answer: Answer, path: Path, what: string): void {
 
 const show = (value: unknown) => toJson(value)?.slice(0, 40);
 
-for (const route of routes.filter(({ body }) => body !== undefined)) {
+for (const route of routes.filter((one) => jsonBodyOf(one) !== undefined)) {
   test(`${nameOf(route)}: each field with each wrong type`, async () => {
     const api = await documented();
     await using owner = await newOwner(suite.gateway);
@@ -156,7 +191,13 @@ for (const route of routes.filter(({ body }) => body !== undefined)) {
     deepEqual(api.problems(pointer, sample), []);
     deepEqual(missingIn(sample, at(api.document, pointer), api.document), [], "members that the sample lacks");
     // Nothing comes of a creation by a key that no wallet stands behind: one namespace is enough.
-    const credential = route.path === "/v1/namespaces" ? { key: await namedKey(owner) } : { token: owner.accessToken };
+    const key = route.access.kind === "operator"
+      ? await operatorKey()
+      : route.path === "/v1/namespaces"
+      ? await namedKey(owner)
+      : undefined;
+    if (route.access.kind === "operator" && key === undefined) return;
+    const credential = key === undefined ? { token: owner.accessToken } : { key };
     const send = (body: unknown) =>
       suite.gateway.call(route.method, pathOf(route, owner.namespace), {
         ...(!isPublic(route) && credential),
@@ -217,13 +258,21 @@ for (const route of routes.filter(({ query }) => query !== undefined)) {
   });
 }
 
+/** One item with the members of all of them: some exclude each other. */
+function together(items: readonly unknown[]): unknown {
+  const isObject = (item: unknown) => typeof item === "object" && item !== null && !Array.isArray(item);
+  if (!items.every(isObject)) return items[0];
+  const members = Map.groupBy((items as object[]).flatMap((item) => Object.entries(item)), ([name]) => name);
+  return Object.fromEntries([...members].map(([name, entries]) => [name, together(entries.map(([, item]) => item))]));
+}
+
 /** Members that a schema has and a value lacks, at any depth. */
 function missingIn(value: unknown, schema: unknown, document: unknown, path = ""): string[] {
   const { $ref, properties, items, anyOf } = (schema ?? {}) as Record<string, unknown>;
   if (typeof $ref === "string") return missingIn(value, at(document, $ref.slice(1)), document, path);
   if (typeof value !== "object" || value === null) return [];
   if (Array.isArray(anyOf)) return missingIn(value, anyOf.find((one) => one.properties ?? one.items), document, path);
-  if (Array.isArray(value)) return missingIn(value[0], items, document, `${path}.0`);
+  if (Array.isArray(value)) return missingIn(together(value), items, document, `${path}.0`);
   return Object.entries(properties ?? {}).flatMap(([name, inner]) => {
     const item = (value as Record<string, unknown> | undefined)?.[name];
     return item === undefined ? [`${path}.${name}`] : missingIn(item, inner, document, `${path}.${name}`);

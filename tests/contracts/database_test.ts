@@ -2,6 +2,8 @@ import { deepEqual, equal, ok, rejects } from "node:assert/strict";
 import { rowListText } from "../../routes/database/result_json.ts";
 import { SqlDatabase } from "../../services/database/database.ts";
 import { RqliteDriver } from "../../services/database/rqlite.ts";
+import { Judge } from "../../services/database/judge.ts";
+import { DEFAULT_RULES } from "../../services/database/runner.ts";
 import { SqliteDriver } from "../../services/database/sqlite.ts";
 import { RqliteCluster } from "../../services/rqlite/client.ts";
 import type { Database, SqlArgument, StepResult, TransactionStep } from "../../src/contracts/database.ts";
@@ -11,6 +13,13 @@ import { engineTest } from "../engines/support/engine_test.ts";
 import { until } from "../engines/support/wait.ts";
 
 const NAMESPACE = "shop";
+/** A driver for the one cluster at these addresses. */
+const rqliteDriver = (urls: readonly string[]) =>
+  new RqliteDriver({
+    clusters: new Map([["one", new RqliteCluster({ name: "one", urls })]]),
+    clusterOf: () => Promise.resolve("one"),
+    judge: new Judge(),
+  });
 const request: RequestContext = {
   requestId: "test",
   signal: new AbortController().signal,
@@ -21,8 +30,9 @@ const request: RequestContext = {
 class Subject {
   constructor(readonly database: Database) {}
 
-  query(sql: string, ...args: SqlArgument[]) {
-    return this.database.query(NAMESPACE, { sql, args }, request);
+  async query(sql: string, ...args: SqlArgument[]) {
+    const { columns, types, rows } = await this.database.query(NAMESPACE, { sql, args }, request);
+    return { columns, types, rows };
   }
   async rows(sql: string, ...args: SqlArgument[]) {
     return (await this.query(sql, ...args)).rows;
@@ -36,8 +46,8 @@ class Subject {
   async execAll(...statements: string[]) {
     for (const sql of statements) await this.exec(sql);
   }
-  transaction(...steps: TransactionStep[]): Promise<StepResult[]> {
-    return this.database.transaction(NAMESPACE, steps, request);
+  async transaction(...steps: TransactionStep[]): Promise<readonly StepResult[]> {
+    return (await this.database.transaction(NAMESPACE, steps, request)).steps;
   }
 }
 
@@ -501,7 +511,7 @@ const scenarios: Record<string, (db: Subject) => Promise<void>> = {
     );
     const [first, second] = await db.transaction(query("SELECT s FROM t ORDER BY 1"), query("PRAGMA table_info(t)"));
     ok(first?.kind === "query" && second?.kind === "query");
-    deepEqual([first.result.rows, second.result.rows.length], [[["A"], ["b"]], 2]);
+    deepEqual([first.result?.rows, second.result?.rows.length], [[["A"], ["b"]], 2]);
   },
 
   "last_insert_rowid() and changes() mean the step before": async (db) => {
@@ -514,7 +524,7 @@ const scenarios: Record<string, (db: Subject) => Promise<void>> = {
       query("SELECT t, n FROM k"),
     );
     ok(steps[5]?.kind === "query");
-    deepEqual(steps[5].result.rows, [[42, 2]]);
+    deepEqual(steps[5].result?.rows, [[42, 2]]);
   },
 
   "any error of a transaction undoes all of it and says at which step": async (db) => {
@@ -727,8 +737,7 @@ for (const [name, scenario] of Object.entries(scenarios)) {
 
   engineTest(`rqlite: ${name}`, ["rqlited"], async (engines) => {
     const { urls } = await engines.rqlite({ nodes: 1 });
-    const clusters = new Map([["one", new RqliteCluster({ name: "one", urls })]]);
-    const database = new SqlDatabase(new RqliteDriver({ clusters, clusterOf: () => Promise.resolve("one") }));
+    const database = new SqlDatabase(rqliteDriver(urls));
     try {
       await scenario(new Subject(database));
     } finally {
@@ -742,9 +751,8 @@ engineTest(
   ["rqlited"],
   async (engines) => {
     const { urls } = await engines.rqlite({ nodes: 1 });
-    const clusters = new Map([["one", new RqliteCluster({ name: "one", urls })]]);
-    const driver = new RqliteDriver({ clusters, clusterOf: () => Promise.resolve("one"), statementTimeout: 200 });
-    const db = new Subject(new SqlDatabase(driver));
+    const rules = { ...DEFAULT_RULES, timeout: 200 };
+    const db = new Subject(new SqlDatabase(rqliteDriver(urls), { rulesOf: () => rules }));
     const endless = "WITH RECURSIVE c (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c) ";
     try {
       await db.exec("CREATE TABLE t (a)");
@@ -764,8 +772,7 @@ engineTest(
 engineTest("rqlite: purge() empties all nodes", ["rqlited"], async (engines) => {
   const { urls } = await engines.rqlite({ nodes: 3 });
   const nodes = urls.map((url, i) => new RqliteCluster({ name: `${i}`, urls: [url] }));
-  const clusters = new Map([["one", new RqliteCluster({ name: "one", urls })]]);
-  const db = new Subject(new SqlDatabase(new RqliteDriver({ clusters, clusterOf: () => Promise.resolve("one") })));
+  const db = new Subject(new SqlDatabase(rqliteDriver(urls)));
   try {
     await db.execAll("CREATE TABLE t (a)", "INSERT INTO t VALUES (1)");
     await db.database.purge(NAMESPACE, request.signal);

@@ -1,3 +1,4 @@
+import type { ZodType } from "zod";
 import type { NamespaceAccess, Route } from "../../src/http/route.ts";
 import { SCOPES } from "../../src/contracts/identity.ts";
 
@@ -23,3 +24,6 @@ export const allScopesBut = (scope: string): string[] => SCOPES.filter((one) => 
 
 /** The path as OpenAPI writes it. */
 export const openApiPath = ({ path }: Route): string => path.replace(/:([a-z_]+)/g, "{$1}");
+
+/** What the JSON of a route's body must be, where it takes JSON: as its only kind of body, or as one of several. */
+export const jsonBodyOf = ({ body, rawBody }: Route): ZodType | undefined => body ?? rawBody?.types["application/json"];

@@ -9,8 +9,13 @@ export class SqlCaller {
   ) {}
 
   /** Calls `/v1/rqlite/<operation>`, whatever comes of it. */
-  call(operation: string, body: unknown): Promise<Answer> {
-    return this.client.call("POST", `/v1/rqlite/${operation}`, { ...this.credential, body });
+  call(operation: string, body: unknown, headers: Readonly<Record<string, string>> = {}): Promise<Answer> {
+    return this.client.call("POST", `/v1/rqlite/${operation}`, { ...this.credential, body, headers });
+  }
+
+  /** The same with an `Idempotency-Key`. */
+  once(key: string, operation: string, body: unknown): Promise<Answer> {
+    return this.call(operation, body, { "idempotency-key": key });
   }
 
   /** The same with JSON text as it is: for numbers that JavaScript has none for. */

@@ -35,17 +35,13 @@ const embedded: TestDatabase = {
   [Symbol.asyncDispose]: () => Promise.resolve(),
 };
 
-/** Ports are chosen before they are taken: where another test was faster, once more. */
-const startCluster = (nodes: 1 | 3) =>
-  RqliteTestCluster.start({ nodes, deadline: 10_000 }).catch(() => RqliteTestCluster.start({ nodes }));
-
 async function startRqlite(): Promise<TestDatabase> {
   const nodes = Deno.env.get("TEST_RQLITE_NODES") === "3" ? 3 : 1;
   const folder = await Deno.makeTempDir({ prefix: "orama-root-key-" });
   const keyFile = `${folder}/root.key`;
   await Deno.writeTextFile(keyFile, crypto.getRandomValues(new Uint8Array(32)).toHex(), { mode: 0o600 });
   const starts = await Promise.allSettled(
-    Array.from({ length: 1 + capacity("rqlite") }, () => startCluster(nodes)),
+    Array.from({ length: 1 + capacity("rqlite") }, () => RqliteTestCluster.start({ nodes })),
   );
   const clusters = starts.flatMap((start) => start.status === "fulfilled" ? [start.value] : []);
   const dispose = async () => {

@@ -3,7 +3,14 @@ import { bytesToHex, hexToBytes } from "@noble/hashes/utils.js";
 import { base64nopad, base64urlnopad } from "@scure/base";
 
 /** What the keys derived from the root key are for. A label keeps its meaning for ever: another label is another key. */
-export const SUBKEY_LABELS = ["nonce", "api-key", "signing-keys", "function-secrets", "storage"] as const;
+export const SUBKEY_LABELS = [
+  "nonce",
+  "api-key",
+  "refresh-token",
+  "signing-keys",
+  "function-secrets",
+  "storage",
+] as const;
 /** One of {@link SUBKEY_LABELS}. */
 export type SubkeyLabel = typeof SUBKEY_LABELS[number];
 

@@ -34,15 +34,16 @@ export function chainOf(chainType: string | undefined): Chain | undefined {
 /**
  * Gives a wallet its one spelling. Blanks around it are dropped, `0x` may be missing. A mixed-case Ethereum address whose
  * EIP-55 checksum is wrong is accepted, as older clients send such: signing in proves the address anyway. Where an
- * address is taken on trust (inviting a member), ask {@link hasSoundChecksum} too.
+ * address is taken on trust (inviting a member), {@link trustedWallet} asks for more.
  * @param chain without it the spelling decides: 40 hex digits are Ethereum, all else is Solana
- * @throws GatewayError `INVALID_REQUEST` that names the field `wallet`
+ * @param field names it in the error
+ * @throws GatewayError `INVALID_REQUEST`
  */
-export function canonicalWallet(wallet: string, chain?: Chain): Wallet {
+export function canonicalWallet(wallet: string, chain?: Chain, field = "wallet"): Wallet {
   const text = wallet.length <= MAX_LENGTH ? wallet.trim() : "";
   const family = chain ?? (ETHEREUM.test(text) || /^0[xX]/.test(text) ? "ETH" : "SOL");
   if (family === "ETH") {
-    if (!ETHEREUM.test(text)) throw notAWallet("must be an Ethereum address: 0x and 40 hex digits");
+    if (!ETHEREUM.test(text)) throw notAWallet("must be an Ethereum address: 0x and 40 hex digits", field);
     const canonical = "0x" + text.slice(-40).toLowerCase();
     return { chain: "ETH", canonical, display: checksumAddress(canonical) };
   }
@@ -51,6 +52,7 @@ export function canonicalWallet(wallet: string, chain?: Chain): Wallet {
       chain === "SOL"
         ? "must be a Solana address: base58 of 32 bytes"
         : "must be an Ethereum address (0x and 40 hex digits) or a Solana address (base58 of 32 bytes)",
+      field,
     );
   }
   return { chain: "SOL", canonical: text, display: text };
@@ -82,10 +84,21 @@ export function hasSoundChecksum(wallet: string): boolean {
   return checksumAddress("0x" + digits) === "0x" + digits;
 }
 
+/**
+ * The one spelling of a wallet that is written down on trust, such as a member's: a mistyped address must not become
+ * somebody's right.
+ * @param field names it in the error
+ * @throws GatewayError `INVALID_REQUEST`
+ */
+export function trustedWallet(wallet: string, field: string): string {
+  if (!hasSoundChecksum(wallet)) throw notAWallet("has a wrong checksum (EIP-55); check the address", field);
+  return canonicalWallet(wallet, undefined, field).canonical;
+}
+
 function isSolanaAddress(text: string): boolean {
   return BASE58.test(text) && base58.decode(text).length === 32;
 }
 
-function notAWallet(problem: string): GatewayError {
-  return new GatewayError("INVALID_REQUEST", `wallet ${problem}`, { details: [{ field: "wallet", problem }] });
+function notAWallet(problem: string, field: string): GatewayError {
+  return new GatewayError("INVALID_REQUEST", `${field} ${problem}`, { details: [{ field, problem }] });
 }

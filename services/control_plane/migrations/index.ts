@@ -1,5 +1,6 @@
 import type { Migration } from "../migrate.ts";
 import { identity } from "./0001_identity.ts";
+import { settings } from "./0002_settings.ts";
 
 /** All migrations, oldest first. One that was released is never changed: what comes later is a new file. */
-export const migrations: readonly Migration[] = [identity];
+export const migrations: readonly Migration[] = [identity, settings];

@@ -18,27 +18,43 @@ export const ERROR_MEANING: Readonly<Record<ErrorCode, string>> = {
   NOT_FOUND: "There is nothing of this name.",
   METHOD_NOT_ALLOWED: "The path takes other methods; `Allow` names them.",
   REQUEST_TIMEOUT: "The body did not arrive in time. Nothing was done.",
+  QUOTA_EXCEEDED: "The namespace may not hold more of this. Nothing was done.",
+  IDEMPOTENCY_KEY_IN_USE: "A request with the same `Idempotency-Key` is still running.",
+  IDEMPOTENCY_KEY_REUSED: "The `Idempotency-Key` stands for another request. Nothing was done.",
+  POSITION_GONE: "What follows this position is not kept any more.",
+  PRECONDITION_FAILED: "What the request expected is not so. Nothing was done.",
+  TOO_MANY_LISTENERS: "As many listen as may. Nothing was done.",
+  TOO_MANY_STATEMENTS: "Too many statements of this namespace run at once. Nothing was done.",
   CONFLICT: "The state of things does not allow it.",
   CONSTRAINT_FAILED: "A constraint of the database refuses the change.",
   OUTCOME_UNKNOWN: "The change may have been made: look before repeating it.",
   BODY_TOO_LARGE: "The body is larger than the gateway takes.",
   RESULT_TOO_LARGE: "The result is larger than the gateway gives.",
+  UNSUPPORTED_MEDIA_TYPE: "The body is of a kind that the operation does not take; `Accept` names those that it does.",
   STATEMENT_TIMEOUT: "The statement ran out of its own time and was stopped.",
   RATE_LIMITED: "Too many requests; `Retry-After` says when to try again.",
   INTERNAL: "A defect of the gateway. The log has its cause under the request's id.",
-  UNAVAILABLE: "A service behind the gateway does not answer. Nothing was done.",
+  UNAVAILABLE:
+    "A service behind the gateway does not answer. Nothing was done, or the request had an `Idempotency-Key`.",
   NO_CAPACITY: "Nothing is left to give. Nothing was done.",
 };
 
 const CODES = Object.keys(ERROR_STATUS) as ErrorCode[];
 
+const KEY_ERRORS = ["INVALID_REQUEST", "IDEMPOTENCY_KEY_IN_USE", "IDEMPOTENCY_KEY_REUSED"] as const;
+
 /** Every code that an operation can answer, in the order of the table: its own, and those of the request path before it. */
 export function errorCodesOf(route: Route): ErrorCode[] {
-  const { access, params, query, body, errors = [] } = route;
+  const { access, params, query, body, rawBody, idempotent, errors = [] } = route;
   const codes = new Set<ErrorCode>([...errors, ...accessErrors(access), "INTERNAL"]);
   if (isLimited(route)) codes.add("RATE_LIMITED");
-  if (params || query || body) codes.add("INVALID_REQUEST");
+  if (params || query || body || rawBody) codes.add("INVALID_REQUEST");
+  if (idempotent) { for (const code of KEY_ERRORS) codes.add(code); }
   if (body) { for (const code of ["INVALID_JSON", "BODY_TOO_LARGE", "REQUEST_TIMEOUT"] as const) codes.add(code); }
+  if (rawBody) {
+    for (const code of ["BODY_TOO_LARGE", "REQUEST_TIMEOUT", "UNSUPPORTED_MEDIA_TYPE"] as const) codes.add(code);
+    if ("application/json" in rawBody.types) codes.add("INVALID_JSON");
+  }
   return CODES.filter((code) => codes.has(code));
 }
 

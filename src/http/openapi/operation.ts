@@ -1,6 +1,7 @@
 import { z, type ZodType } from "zod";
 import { ERROR_STATUS, type ErrorCode } from "../../contracts/errors.ts";
 import type { Access, Route } from "../route.ts";
+import type { RawBody } from "../streaming_body.ts";
 import { errorCodesOf, errorExampleOf, errorSchemaOf, isLimited, meaningOf } from "./errors.ts";
 import { type JsonSchema, jsonSchemaOf, type SharedSchemas } from "./json_schema.ts";
 
@@ -31,6 +32,7 @@ export function operationOf(route: Route, shared: Shared): JsonSchema {
     description: [route.description, accessSentence(access)].filter(Boolean).join("\n\n"),
     ...(parameters.length > 0 && { parameters }),
     ...(route.body && { requestBody: requestBodyOf(route, route.body, operationId, shared) }),
+    ...(route.rawBody && { requestBody: rawBodyOf(route.rawBody, operationId, shared) }),
     responses: { ...successOf(route, operationId, shared), ...failuresOf(route, shared) },
     security: securityOf(access),
     "x-access": access.kind,
@@ -53,7 +55,8 @@ function accessSentence(access: Access): string {
     case "namespace": {
       const where = access.param ? ` of the namespace \`{${access.param}}\`` : "";
       const role = access.role ? ` of a wallet with the role \`${access.role}\` or a stronger one` : "";
-      return `Needs a credential${where}${role} with the scope \`${access.scope}\`.`;
+      const others = access.operators ? ", or an operator's credential" : "";
+      return `Needs a credential${where}${role} with the scope \`${access.scope}\`${others}.`;
     }
   }
 }
@@ -82,6 +85,7 @@ function parametersOf(route: Route, id: string, { schemas }: Shared): JsonSchema
     ...inPath,
     ...query.map(([name, member]) => parameter("query", name, member)),
     ...(route.revalidates ? [{ $ref: "#/components/parameters/IfNoneMatch" }] : []),
+    ...(route.idempotent ? [{ $ref: "#/components/parameters/IdempotencyKey" }] : []),
   ];
 }
 
@@ -113,14 +117,28 @@ function requestBodyOf({ bodyOptional = false }: Route, body: ZodType, id: strin
   };
 }
 
+function rawBodyOf({ types }: RawBody, id: string, { schemas }: Shared): JsonSchema {
+  const content = Object.entries(types).map(([type, schema]) => [type, {
+    schema: jsonSchemaOf(schema, "input", `${id}Body`, schemas),
+  }]);
+  return { required: true, content: Object.fromEntries(content) };
+}
+
 function successOf(route: Route, id: string, { schemas }: Shared): JsonSchema {
-  const { status = 200, produces = "application/json", output, revalidates } = route;
+  const { status = 200, produces = "application/json", alsoProduces = {}, output, revalidates, headers = [] } = route;
+  const bodies = Object.entries({ [produces]: output, ...alsoProduces }).map(([type, schema]) => [type, {
+    schema: jsonSchemaOf(schema, "output", `${id}Answer`, schemas),
+  }]);
   const hasBody = status !== 204 && status !== 302;
   return {
     [status]: {
       description: hasBody ? "Done." : status === 302 ? "Look there." : "Done; there is nothing to say.",
-      headers: headersOf(route, [...(revalidates ? ["ETag"] : []), ...(status === 302 ? ["Location"] : [])]),
-      ...(hasBody && { content: { [produces]: { schema: jsonSchemaOf(output, "output", `${id}Answer`, schemas) } } }),
+      headers: headersOf(route, [
+        ...(revalidates ? ["ETag"] : []),
+        ...(status === 302 ? ["Location"] : []),
+        ...headers,
+      ]),
+      ...(hasBody && { content: Object.fromEntries(bodies) }),
     },
     ...(revalidates && { 304: { description: "It is what the caller has.", headers: headersOf(route, ["ETag"]) } }),
   };

@@ -1,7 +1,7 @@
-import { freePorts } from "./ports.ts";
+import { PortReservation } from "./ports.ts";
 import { requireProgram } from "./programs.ts";
 import { TiedProcess } from "./tied_process.ts";
-import { until } from "./wait.ts";
+import { Hopeless, until } from "./wait.ts";
 
 /** How an rqlite cluster is started. */
 export interface RqliteStart {
@@ -61,9 +61,19 @@ export class RqliteTestNode {
     this.#process?.signal("SIGCONT");
   }
 
-  /** Whether it serves and knows a leader. @throws Error when its process has ended by itself */
+  /** `SIGTERM`, as from somebody else: nobody told this object that its process ends. */
+  terminate(): void {
+    this.#process?.signal("SIGTERM");
+  }
+
+  /** @throws Hopeless with its last words when its process has ended by itself */
+  assertRuns(): void {
+    if (this.#process?.ended) throw new Hopeless(`rqlited ${this.id} ended by itself\n${this.tail()}`);
+  }
+
+  /** Whether it serves and knows a leader. @throws Hopeless when its process has ended by itself */
   async isReady(): Promise<boolean> {
-    if (this.#process?.ended === true) throw new Error(`rqlited ${this.id} ended by itself`);
+    this.assertRuns();
     const response = await fetch(`${this.url}/readyz`, { signal: AbortSignal.timeout(1_000) }).catch(() => undefined);
     await response?.body?.cancel();
     return response?.status === 200;
@@ -80,6 +90,7 @@ export class RqliteTestCluster implements AsyncDisposable {
   private constructor(
     readonly nodes: readonly RqliteTestNode[],
     private readonly folder: string,
+    private readonly reserved: PortReservation,
     private readonly user: RqliteStart["user"],
     private readonly deadline: number,
   ) {}
@@ -88,7 +99,8 @@ export class RqliteTestCluster implements AsyncDisposable {
   static async start(options: RqliteStart): Promise<RqliteTestCluster> {
     const program = requireProgram("rqlited");
     const folder = await Deno.makeTempDir({ prefix: "orama-rqlite-" });
-    const ports = freePorts(options.nodes * 2);
+    const reserved = PortReservation.take(options.nodes * 2);
+    const { ports } = reserved;
     const address = (port: number | undefined) => `127.0.0.1:${port}`;
     const raft = ports.slice(options.nodes).map(address);
     const flags = [...(options.fastElections ?? options.nodes === 1 ? FAST_ELECTIONS : []), ...(options.flags ?? [])];
@@ -107,7 +119,7 @@ export class RqliteTestCluster implements AsyncDisposable {
       const command = [program, ...own, ...flags, `${folder}/n${i}`];
       return new RqliteTestNode(`n${i}`, `http://${address(ports[i])}`, command, `${folder}/n${i}.log`);
     });
-    const cluster = new RqliteTestCluster(nodes, folder, options.user, options.deadline ?? 30_000);
+    const cluster = new RqliteTestCluster(nodes, folder, reserved, options.user, options.deadline ?? 30_000);
     try {
       await Promise.all(nodes.map((node) => node.start()));
       await cluster.ready();
@@ -132,6 +144,7 @@ export class RqliteTestCluster implements AsyncDisposable {
   async leader(): Promise<RqliteTestNode> {
     let leader: RqliteTestNode | undefined;
     await until("there is a leader", async () => {
+      this.nodes.forEach((node) => node.assertRuns());
       for (const node of this.nodes) leader ??= await this.#leaderAsSeenBy(node).catch(() => undefined);
       return leader !== undefined;
     }, this.deadline);
@@ -146,6 +159,7 @@ export class RqliteTestCluster implements AsyncDisposable {
   /** Kills all nodes and removes their data. */
   async [Symbol.asyncDispose](): Promise<void> {
     await Promise.all(this.nodes.map((node) => node.kill()));
+    this.reserved[Symbol.dispose]();
     await Deno.remove(this.folder, { recursive: true });
   }
 

@@ -1,13 +1,15 @@
 /**
  * Runs a program that must not outlive this process, and prints its process id first. A shell stands between the two: it
  * holds the end of a pipe that closes when this process ends, however it ends, and then kills the program. The usual ways
- * (`setpriv --pdeathsig`, `prctl`) exist on Linux alone and follow the thread that started the program, not the process.
+ * (`setpriv --pdeathsig`, `prctl`) exist on Linux alone and follow the thread that started the program, not the process. Signals
+ * that end a whole group of processes, such as those of `timeout`, leave the shell alone, or nobody would kill the program.
  */
 const TIE = `exec 3<&0
 log=$1; shift
 "$@" </dev/null >>"$log" 2>&1 3<&- &
 child=$!
 echo $child
+trap '' HUP INT TERM
 (cat <&3 >/dev/null; kill -9 $child) 2>/dev/null &
 wait $child
 code=$?

@@ -1,12 +1,17 @@
 /** How often a condition is looked at, in milliseconds. */
 const INTERVAL = 25;
 
+/** Thrown by a condition that will never hold, such as that of a process which has ended: nobody waits on. */
+export class Hopeless extends Error {
+  override readonly name = "Hopeless";
+}
+
 /**
  * Waits until a condition holds.
  * @param what completes the sentence "waited in vain until …"
- * @param condition may throw: that counts as not yet
+ * @param condition may throw: that counts as not yet, but for {@link Hopeless}
  * @param deadline milliseconds
- * @throws Error after the deadline, with what the condition threw last as its cause
+ * @throws Error after the deadline, with what the condition threw last as its cause; at once when it is hopeless
  */
 export async function until(
   what: string,
@@ -19,6 +24,7 @@ export async function until(
     try {
       if (await condition()) return;
     } catch (error) {
+      if (error instanceof Hopeless) throw new Error(`it is no use to wait until ${what}: ${error.message}`);
       cause = error;
     }
     if (performance.now() > end) throw new Error(`waited ${deadline} ms in vain until ${what}`, { cause });

@@ -26,7 +26,7 @@ function keysOn(control: ControlDatabase, clock: TestClock, seed: number): Contr
   const { now } = clock;
   return new ControlApiKeys({
     control,
-    revocations: new RevocationFeed(control, { now, interval: 0, maxSilence: 0 }),
+    revocations: new RevocationFeed(control, { now, monotonic: now, interval: 0, maxSilence: 0 }),
     audit: new ControlAuditLog(control, now),
     derivation: new Uint8Array(32).fill(7),
     now,

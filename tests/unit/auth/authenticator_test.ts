@@ -1,11 +1,13 @@
-import { deepEqual, equal, ok, rejects, throws } from "node:assert/strict";
+import { deepEqual, equal, notEqual, ok, rejects, throws } from "node:assert/strict";
 import { randomKey } from "../../../services/auth/crypto/api_key.ts";
 import { DEFAULT_SCOPES } from "../../../services/auth/rights.ts";
+import type { ControlQuery, ControlResult } from "../../../services/control_plane/control_database.ts";
 import { GatewayError } from "../../../src/contracts/errors.ts";
 import { type Principal, SCOPES } from "../../../src/contracts/identity.ts";
 import { Chance } from "../control_plane/support/chance.ts";
 import { MINUTE, SECOND } from "../control_plane/support/clock.ts";
 import { CONTEXT } from "../control_plane/support/context.ts";
+import { WatchedControl } from "../control_plane/support/doubles.ts";
 import { ALICE, BOB, code, MAX_SILENCE, Node, principal, TOKEN_TTL } from "./support/node.ts";
 
 const owner = principal({ wallet: ALICE, role: "owner" });
@@ -54,6 +56,19 @@ Deno.test("a warm key answers without a promise and without a query, and each us
   equal(second, first);
   equal(node.control.calls.length, queries);
   deepEqual(node.used, [id, id]);
+});
+
+Deno.test("a token is no key and a key no token, also when they are warm", async () => {
+  await using node = await shop();
+  const { key } = await make(node);
+  const { token } = await node.session("shop", ALICE);
+  for (let i = 0; i < 2; i++) {
+    ok(await node.authenticator.identifyKey(key));
+    ok(await node.authenticator.identifyToken(token));
+    equal(await node.authenticator.identifyKey(token), undefined);
+    equal(await node.authenticator.identifyToken(key), undefined);
+  }
+  equal(node.used.length, 2);
 });
 
 Deno.test("what cannot be a key is refused without a look-up, and what may be one is announced before", async () => {
@@ -166,6 +181,48 @@ Deno.test("a cold key while the control plane is down is UNAVAILABLE, and nothin
   ok(await node.authenticator.identifyKey(key));
 });
 
+/** Answers nobody, and lets go only of those who give up. */
+class HangingControl extends WatchedControl {
+  hanging = false;
+  looks = 0;
+
+  override async run<Row>(query: ControlQuery, signal?: AbortSignal): Promise<ControlResult<Row>> {
+    if (!this.hanging) return await super.run<Row>(query, signal);
+    this.looks++;
+    const { promise, reject } = Promise.withResolvers<never>();
+    signal?.addEventListener("abort", () => reject(new GatewayError("UNAVAILABLE", "nobody answers")));
+    return await promise;
+  }
+}
+
+Deno.test("a control plane that hangs keeps nobody waiting for more than about three seconds, many at once no longer", async () => {
+  await using node = await shop();
+  const control = new HangingControl(node.database);
+  const cold = await node.another({ control });
+  const { key } = await make(node);
+  const { token } = await node.session("shop", ALICE);
+  const [, ...rest] = token.split(".");
+  const header = { alg: "EdDSA", typ: "JWT", kid: "made elsewhere" };
+  const encoded = new TextEncoder().encode(JSON.stringify(header)).toBase64({
+    alphabet: "base64url",
+    omitPadding: true,
+  });
+  control.hanging = true;
+  const start = performance.now();
+  const identified = Array.from({ length: 20 }, async (_, i) => {
+    const { authenticator } = cold;
+    return i % 2
+      ? await authenticator.identifyKey(key)
+      : await authenticator.identifyToken([encoded, ...rest].join("."));
+  });
+  for (const result of await Promise.allSettled(identified)) {
+    equal(result.status === "rejected" && result.reason.code, "UNAVAILABLE");
+  }
+  const took = performance.now() - start;
+  ok(took > 2_500 && took < 4_500, String(took));
+  equal(control.looks, 2, "one for the key and one for the token's");
+});
+
 Deno.test("a cold token is not believed by a gateway that never heard of revocations", async () => {
   await using node = await shop();
   const { token } = await node.session("shop", ALICE);
@@ -191,7 +248,8 @@ Deno.test("a token of a session ends with the session, also one that is made of 
   const caller = await node.authenticator.identifyToken(token) as Principal;
   await node.sessions.revoke("shop", ALICE, id, CONTEXT);
   equal(await node.authenticator.identifyToken(token), undefined);
-  await rejects(node.signIn.renew(caller), code("INVALID_CREDENTIAL"));
+  const key = await node.authenticator.identifyKey(await node.apiKeys.ofWallet("shop", ALICE, CONTEXT)) as Principal;
+  await rejects(node.signIn.renew(caller, key), code("INVALID_CREDENTIAL"));
 });
 
 Deno.test("a token made from a key ends with the key", async () => {
@@ -232,7 +290,7 @@ Deno.test("a token made on a gateway that had not heard of the removal yet dies 
   await node.members.remove("shop", BOB, owner, CONTEXT);
   other.clock.advance(400);
   const { accessToken } = await other.signIn.tokenForKey(warm);
-  const renewed = await other.signIn.renew(await other.authenticator.identifyToken(accessToken) as Principal);
+  const renewed = await other.signIn.renew(await other.authenticator.identifyToken(accessToken) as Principal, warm);
   await other.revocations.pull();
   for (const gateway of [node, other]) {
     equal(await gateway.authenticator.identifyToken(accessToken), undefined);
@@ -284,7 +342,7 @@ Deno.test("a request that comes after a revocation does not ride on a look-up th
   equal(await node.authenticator.identifyKey(key), undefined);
 });
 
-Deno.test("a token dies at its end, warm or not, without the tolerance that clocks are given", async () => {
+Deno.test("a token dies at its end, warm or not, not a moment later", async () => {
   await using node = await shop();
   const { token } = await node.session("shop", ALICE);
   ok(await node.authenticator.identifyToken(token));
@@ -297,22 +355,43 @@ Deno.test("a token dies at its end, warm or not, without the tolerance that cloc
   equal(await other.authenticator.identifyToken(token), undefined);
 });
 
-Deno.test("renewing keeps a token alive only as long as what it hangs on", async () => {
+Deno.test("a token is renewed for who holds a key of the same wallet and namespace, and for nobody else", async () => {
   await using node = await shop();
-  const { key } = await make(node, "short", { expiresAt: node.clock.time + 20 * MINUTE });
-  const session = await node.session("shop", BOB);
-  const first = await node.signIn.tokenForKey(await node.authenticator.identifyKey(key) as Principal);
-  let ofKey = await node.authenticator.identifyToken(first.accessToken) as Principal;
-  const ofSession = await node.authenticator.identifyToken(session.token) as Principal;
-  node.clock.advance(10 * MINUTE);
+  await node.namespace("other", ALICE);
+  const identified = async (key: string) => await node.authenticator.identifyKey(key) as Principal;
+  const own = await identified(await node.apiKeys.ofWallet("shop", ALICE, CONTEXT));
+  const strangers = [
+    await identified(await node.apiKeys.ofWallet("shop", BOB, CONTEXT)),
+    await identified(await node.apiKeys.ofWallet("other", ALICE, CONTEXT)),
+    await identified((await make(node)).key),
+    await identified((await node.apiKeys.createOperator({ name: "o" }, { subject: "c" }, CONTEXT)).key),
+  ];
+  const { token, id } = await node.session("shop", ALICE);
+  const caller = await node.authenticator.identifyToken(token) as Principal;
+  for (const key of strangers) await rejects(node.signIn.renew(caller, key), code("FORBIDDEN"));
+  const { accessToken } = await node.signIn.renew(caller, own);
+  const renewed = await node.authenticator.identifyToken(accessToken) as Principal;
+  deepEqual([renewed.id, renewed.wallet, [...renewed.scopes]], [id, ALICE, SCOPES]);
+  notEqual(renewed.tokenId, caller.tokenId);
+  const ofKey = await node.authenticator.identifyToken((await node.signIn.tokenForKey(own)).accessToken) as Principal;
+  for (const key of strangers) await rejects(node.signIn.renew(ofKey, key), code("FORBIDDEN"));
+});
+
+Deno.test("a renewed token has its session's role of now, and ends with it", async () => {
+  await using node = await shop();
+  const { token } = await node.session("shop", BOB);
+  const caller = await node.authenticator.identifyToken(token) as Principal;
+  const key = await node.authenticator.identifyKey(await node.apiKeys.ofWallet("shop", BOB, CONTEXT)) as Principal;
+  await node.database.run(node.database.db.updateTable("members").set({ role: "viewer" }).where("wallet", "=", BOB));
+  const end = node.clock.time + 90 * SECOND;
+  await node.database.run(node.database.db.updateTable("sessions").set({ expires_at: end }));
+  const grant = await node.signIn.renew(caller, key);
+  equal(grant.expiresIn, 90);
+  equal((await node.authenticator.identifyToken(grant.accessToken))?.role, "viewer");
+  node.clock.advance(90 * SECOND);
   await node.revocations.pull();
-  ofKey = await node.authenticator.identifyToken((await node.signIn.renew(ofKey)).accessToken) as Principal;
-  equal(ofKey.kind, "jwt");
-  node.clock.advance(10 * MINUTE);
-  await rejects(node.signIn.renew(ofKey), code("INVALID_CREDENTIAL", /key of this token has ended/));
-  ok((await node.signIn.renew(ofSession)).accessToken, "the session lives for weeks");
-  await node.database.run(node.database.db.updateTable("sessions").set({ expires_at: node.clock.time }));
-  await rejects(node.signIn.renew(ofSession), code("INVALID_CREDENTIAL", /session of this token has ended/));
+  equal(await node.authenticator.identifyToken(grant.accessToken), undefined);
+  await rejects(node.signIn.renew(caller, key), code("INVALID_CREDENTIAL", /session of this token has ended/));
 });
 
 Deno.test("a token cannot do more than the key it is made from, also when it is renewed", async () => {
@@ -323,7 +402,8 @@ Deno.test("a token cannot do more than the key it is made from, also when it is 
   equal(refreshToken, undefined);
   const found = await node.authenticator.identifyToken(accessToken) as Principal;
   deepEqual([...found.scopes], ["sql:read"]);
-  const renewed = await node.authenticator.identifyToken((await node.signIn.renew(found)).accessToken) as Principal;
+  const again = await node.signIn.renew(found, holder);
+  const renewed = await node.authenticator.identifyToken(again.accessToken) as Principal;
   deepEqual([...renewed.scopes], ["sql:read"]);
 });
 
@@ -332,7 +412,7 @@ Deno.test("an operator's key cannot be exchanged for a token", async () => {
   const { key } = await node.apiKeys.createOperator({ name: "ops" }, { subject: "command-line" }, CONTEXT);
   const found = await node.authenticator.identifyKey(key) as Principal;
   await rejects(node.signIn.tokenForKey(found), code("FORBIDDEN"));
-  await rejects(node.signIn.renew(found), code("FORBIDDEN"));
+  await rejects(node.signIn.renew(found, found), code("FORBIDDEN"));
 });
 
 Deno.test("every scope belongs to the owner's session", async () => {

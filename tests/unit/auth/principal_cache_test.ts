@@ -5,7 +5,6 @@ import { principal } from "./support/node.ts";
 
 const identified = (parts: Partial<Identified> = {}): Identified => ({
   principal: principal(),
-  expiresAt: Infinity,
   bonds: [],
   ...parts,
 });
@@ -55,7 +54,7 @@ Deno.test("an unknown credential is remembered for five seconds, apart from the 
 
 Deno.test("a credential is dead at its own end, though its place in the cache lives on", async () => {
   const { cache, clock, lookUp, asked } = cacheOf();
-  await cache.resolve("k", lookUp(identified({ expiresAt: clock.time + 10 })), always);
+  await cache.resolve("k", lookUp(identified({ principal: principal({ expiresAt: clock.time + 10 }) })), always);
   clock.advance(9);
   equal(cache.peek("k") !== null, true);
   clock.advance(1);
@@ -65,7 +64,10 @@ Deno.test("a credential is dead at its own end, though its place in the cache li
 
 Deno.test("a look-up that gives what is dead already gives nothing", async () => {
   const { cache, clock, lookUp } = cacheOf();
-  equal(await cache.resolve("k", lookUp(identified({ expiresAt: clock.time })), always), undefined);
+  equal(
+    await cache.resolve("k", lookUp(identified({ principal: principal({ expiresAt: clock.time }) })), always),
+    undefined,
+  );
 });
 
 Deno.test("the least recently used credential leaves when the cache is full", async () => {

@@ -3,6 +3,7 @@ import { RootKeyError } from "../../../services/auth/crypto/root_key.ts";
 import { SealError } from "../../../services/auth/crypto/seal.ts";
 import { type Seal, SigningKeys } from "../../../services/auth/signing_keys.ts";
 import { removeExpired } from "../../../services/control_plane/expiry.ts";
+import { GatewayError } from "../../../src/contracts/errors.ts";
 import { DAY, MINUTE, SECOND, TestClock } from "../control_plane/support/clock.ts";
 import { openControl } from "../control_plane/support/control.ts";
 import { WatchedControl } from "../control_plane/support/doubles.ts";
@@ -22,6 +23,7 @@ async function cluster() {
   const gateway = (more: { seal?: Seal; clock?: TestClock; control?: WatchedControl } = {}) =>
     new SigningKeys(more.control ?? control, {
       now: (more.clock ?? clock).now,
+      monotonic: clock.now,
       seal: more.seal ?? plain,
       rotation: ROTATION,
       tokenTtl: TOKEN_TTL,
@@ -58,7 +60,8 @@ Deno.test("a public key is published as RFC 7517 and RFC 8037 write it, and hold
 Deno.test("two gateways that start at once on an empty database end with one key, in whatever order", async () => {
   const orders = await everySchedule(async (schedule) => {
     await using database = await openControl();
-    const options = { now: new TestClock().now, seal: plain, rotation: ROTATION, tokenTtl: TOKEN_TTL };
+    const { now } = new TestClock();
+    const options = { now, monotonic: now, seal: plain, rotation: ROTATION, tokenTtl: TOKEN_TTL };
     const gateways = [1, 2].map(() => new SigningKeys(schedule.client(database), options));
     for (const result of await schedule.run(gateways.map((keys) => () => keys.maintain()))) {
       equal(result.status, "fulfilled");
@@ -74,7 +77,7 @@ Deno.test("two gateways that rotate at once make one new key, in whatever order"
   await everySchedule(async (schedule) => {
     await using database = await openControl();
     const clock = new TestClock();
-    const options = { now: clock.now, seal: plain, rotation: ROTATION, tokenTtl: TOKEN_TTL };
+    const options = { now: clock.now, monotonic: clock.now, seal: plain, rotation: ROTATION, tokenTtl: TOKEN_TTL };
     await new SigningKeys(database, options).maintain();
     clock.advance(ROTATION);
     const gateways = [1, 2].map(() => new SigningKeys(schedule.client(database), options));
@@ -102,14 +105,14 @@ Deno.test("a key is published five minutes before it signs, and verifies until t
 
   clock.advance(5 * MINUTE - 1);
   equal(keys.current().kid, old);
-  const last = await tokens.issue(SUBJECT);
+  const last = (await tokens.issue(SUBJECT)).accessToken;
   clock.advance(1);
   equal(keys.current().kid, next);
 
-  clock.advance(TOKEN_TTL - 1);
-  ok(await tokens.verify(last), "the last token of the old key, to its end");
+  clock.advance(TOKEN_TTL - SECOND - 1);
+  ok(await tokens.verify(last), "the last token of the old key, to its last second");
   deepEqual(kids(keys), [next, old]);
-  clock.advance(MINUTE + 1);
+  clock.advance(MINUTE + SECOND + 1);
   deepEqual(kids(keys), [next], "then the key is gone at once, without a look");
   equal(await keys.publicKey(old!), undefined);
   await keys.maintain();
@@ -122,7 +125,7 @@ Deno.test("a gateway that was away during a rotation verifies and signs with the
   node.clock.advance(ROTATION);
   await node.signingKeys.maintain();
   node.clock.advance(5 * MINUTE);
-  const token = await node.tokens.issue(SUBJECT);
+  const token = (await node.tokens.issue(SUBJECT)).accessToken;
   ok(await away.tokens.verify(token), "an unknown key id is looked up");
   equal(away.signingKeys.current().kid, node.signingKeys.current().kid);
 });
@@ -179,6 +182,72 @@ Deno.test("an unknown key id is looked up once a second, however often it is nam
   t.clock.advance(1);
   await keys.publicKey("guess");
   equal(t.control.calls.length, before + 2);
+});
+
+Deno.test("while the control plane is down, unknown key ids wait for one look and cost one a second", async () => {
+  await using t = await cluster();
+  const keys = t.gateway();
+  await keys.maintain();
+  t.clock.advance(SECOND);
+  let looks = 0;
+  let hang = Promise.withResolvers<void>();
+  t.control.before = async () => {
+    looks++;
+    await hang.promise;
+    throw new GatewayError("UNAVAILABLE", "down");
+  };
+  for (let i = 1; i <= 3; i++) {
+    const waiting = Array.from({ length: 20 }, (_, n) => rejects(keys.publicKey(`guess ${n}`), code("UNAVAILABLE")));
+    t.clock.advance(5 * SECOND);
+    waiting.push(rejects(keys.publicKey("later, while it hangs"), code("UNAVAILABLE")));
+    hang.resolve();
+    await Promise.all(waiting);
+    t.clock.advance(SECOND - 1);
+    await rejects(keys.publicKey("a moment after it failed"), code("UNAVAILABLE"));
+    equal(looks, i);
+    t.clock.advance(1);
+    hang = Promise.withResolvers();
+  }
+  t.control.before = () => {};
+  equal(await keys.publicKey("guess"), undefined);
+});
+
+Deno.test("a clock that is set back does not keep new keys from being looked up", async () => {
+  await using t = await cluster();
+  const wall = new TestClock(t.clock.time);
+  const keys = t.gateway({ clock: wall });
+  await keys.maintain();
+  await keys.publicKey("guess");
+  wall.advance(-DAY);
+  t.clock.advance(SECOND);
+  const before = t.control.calls.length;
+  await keys.publicKey("guess");
+  equal(t.control.calls.length, before + 1);
+});
+
+Deno.test("a gateway that read no key yet looks none up for a request", async () => {
+  await using t = await cluster();
+  await rejects(t.gateway().publicKey("any"), code("UNAVAILABLE"));
+  equal(t.control.calls.length, 0);
+});
+
+Deno.test("a key that cannot be opened is no failure of the request that asks for another one", async () => {
+  await using t = await cluster();
+  let locked = false;
+  const open = (text: string) => {
+    if (locked) throw new SealError("sealed under another root key");
+    return text;
+  };
+  const keys = t.gateway({ seal: { ...plain, open } });
+  await keys.maintain();
+  t.clock.advance(ROTATION);
+  await t.gateway().maintain();
+  locked = true;
+  await rejects(keys.publicKey("guess"), (error: GatewayError) => {
+    deepEqual([error.code, error.cause instanceof RootKeyError], ["UNAVAILABLE", true]);
+    return true;
+  });
+  ok(await keys.publicKey(keys.current().kid), "what it has goes on");
 });
 
 Deno.test("a known key costs no look-up", async () => {

@@ -43,19 +43,20 @@ async function forged(node: Node, changes: JWTPayload = {}, header: Record<strin
 
 Deno.test("verify() gives what issue() was told, and when", async () => {
   await using node = await Node.start();
-  const claims = await node.tokens.verify(await node.tokens.issue(SUBJECT));
+  const claims = await node.tokens.verify((await node.tokens.issue(SUBJECT)).accessToken);
   ok(claims);
   const { jti, iss, aud, iat, nbf, exp, ...rest } = claims;
   deepEqual(rest, { ...SUBJECT, scopes: [...SUBJECT.scopes] });
   deepEqual([iss, aud], ["orama-gateway", "gateway"]);
-  deepEqual([iat, nbf, exp - iat], [Math.floor(node.clock.time / 1000), iat, TOKEN_TTL / 1000]);
+  deepEqual([iat, nbf, exp - iat], [Math.floor(node.clock.time / 1000), iat - 60, TOKEN_TTL / 1000]);
   match(jti, /^[0-9a-f]{32}$/);
-  notEqual((await node.tokens.verify(await node.tokens.issue(SUBJECT)))?.jti, jti);
+  notEqual((await node.tokens.verify((await node.tokens.issue(SUBJECT)).accessToken))?.jti, jti);
 });
 
 Deno.test("a token says EdDSA, its key's id and JWT in its header, and leaves out what its subject does not have", async () => {
   await using node = await Node.start();
-  const token = await node.tokens.issue({ sub: "key:1", namespace: "shop", scopes: [], key: "key_1", rev: 0 });
+  const token =
+    (await node.tokens.issue({ sub: "key:1", namespace: "shop", scopes: [], key: "key_1", rev: 0 })).accessToken;
   const [header, payload] = token.split(".");
   deepEqual(decoded(header), { alg: "EdDSA", kid: node.signingKeys.current().kid, typ: "JWT" });
   const claims = decoded(payload);
@@ -74,10 +75,12 @@ const refusals: Record<string, [claims: JWTPayload, header?: Record<string, unkn
   "no issuer": [{ iss: undefined } as never],
   "another audience": [{ aud: "somebody" }],
   "no audience": [{ aud: undefined } as never],
-  "an end that has passed, beyond the tolerance": [{ exp: now - 60 }],
+  "an end that is long over": [{ exp: now - 60 }],
+  "an end that is this second": [{ exp: now }],
   "no end": [{ exp: undefined } as never],
   "an end in words": [{ exp: "tomorrow" as never }],
   "a beginning that is far away": [{ nbf: now + 61 }],
+  "a beginning that is the next second": [{ nbf: now + 1 }],
   "no beginning": [{ nbf: undefined } as never],
   "no time of issue": [{ iat: undefined } as never],
   "no id": [{ jti: undefined } as never],
@@ -140,7 +143,7 @@ Deno.test("verify() refuses a token of another Ed25519 key that says it is ours"
 
 Deno.test("verify() refuses a token with one character changed, wherever", async () => {
   await using node = await Node.start();
-  const token = await node.tokens.issue(SUBJECT);
+  const token = (await node.tokens.issue(SUBJECT)).accessToken;
   for (let at = 0; at < token.length; at++) {
     // The last character of a part may hold bits that decode to nothing; another spelling of the same bytes is no forgery.
     if (token[at] === "." || token[at + 1] === "." || at === token.length - 1) continue;
@@ -179,13 +182,34 @@ Deno.test("verify() looks at no token beyond 4096 characters", async () => {
   ok(await node.tokens.verify(await forged(node, { more: "x".repeat(2000) })));
 });
 
-Deno.test("clocks of gateways may differ by a minute", async () => {
+Deno.test("clocks of gateways may differ by a minute when a token is new, and at its end each goes by its own", async () => {
   await using node = await Node.start();
-  const token = await node.tokens.issue(SUBJECT);
+  const token = (await node.tokens.issue(SUBJECT)).accessToken;
   node.clock.advance(-60 * SECOND);
   ok(await node.tokens.verify(token));
   node.clock.advance(-1 * SECOND);
   equal(await node.tokens.verify(token), undefined);
+  node.clock.advance(61 * SECOND + TOKEN_TTL - 1);
+  ok(await node.tokens.verify(token));
+  node.clock.advance(1);
+  equal(await node.tokens.verify(token), undefined);
+});
+
+Deno.test("issue() makes no token that lives longer than what it is made from", async () => {
+  await using node = await Node.start();
+  const iat = Math.floor(node.clock.time / 1000);
+  for (
+    const [notAfter, life] of [[Infinity, 900], [node.clock.time + 2 * TOKEN_TTL, 900], [node.clock.time + 1_999, 1], [
+      node.clock.time + 999,
+      0,
+    ], [node.clock.time - 5_000, 0]] as const
+  ) {
+    const { accessToken, expiresIn } = await node.tokens.issue(SUBJECT, notAfter);
+    equal(expiresIn, life, String(notAfter));
+    const { exp } = decoded(accessToken.split(".")[1]);
+    ok(exp <= iat + life, String(notAfter));
+    equal(await node.tokens.verify(accessToken) !== undefined, life > 0);
+  }
 });
 
 Deno.test("a control plane that cannot tell a token's key is UNAVAILABLE, and no refusal", async () => {

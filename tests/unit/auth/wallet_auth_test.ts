@@ -2,6 +2,7 @@ import { deepEqual, equal, notEqual, ok, rejects } from "node:assert/strict";
 import { createHash } from "node:crypto";
 import type { Principal } from "../../../src/contracts/identity.ts";
 import type { WalletGrant, WalletProof } from "../../../src/contracts/wallet_auth.ts";
+import { MINUTE } from "../control_plane/support/clock.ts";
 import { CONTEXT } from "../control_plane/support/context.ts";
 import { ethereumKey } from "./crypto/fixtures/keys.ts";
 import { ALICE, code, GRACE, Node, principal } from "./support/node.ts";
@@ -31,6 +32,14 @@ Deno.test("the subject is the wallet as its client spelled it, everything else h
   const grant = await node.signIn.verify(proof(node, { wallet: spelled }), ORIGIN, CONTEXT);
   deepEqual([grant.subject, grant.wallet], [spelled, wallet.address]);
   equal((await node.signIn.refresh(grant.refreshToken!, undefined, CONTEXT)).subject, spelled);
+  const caller = await node.authenticator.identifyToken(grant.accessToken) as Principal;
+  const key = await node.authenticator.identifyKey(grant.apiKey) as Principal;
+  const renewed = await node.signIn.renew(caller, key);
+  equal(renewed.subject, spelled);
+  for (const { accessToken } of [grant, renewed]) {
+    const found = await node.authenticator.identifyToken(accessToken);
+    deepEqual([found?.describe.subject, found?.subject], [spelled, wallet.address]);
+  }
 });
 
 Deno.test("signing in twice gives two sessions and one key", async () => {
@@ -113,6 +122,61 @@ Deno.test("logging out ends the caller's session alone, or all of its wallet", a
   await node.signIn.logoutCaller(callers[2]!, true, CONTEXT);
   deepEqual(await living(), [false, false, false]);
   ok(await node.authenticator.identifyKey(grants[0]!.apiKey), "keys are revoked, not logged out");
+});
+
+Deno.test("logging out with a token that was made from a key ends that token on every gateway, and no other credential", async () => {
+  await using node = await Node.start();
+  const other = await node.another();
+  const { apiKey, accessToken: ofSession } = await node.signIn.verify(proof(node), ORIGIN, CONTEXT);
+  for (const all of [false, true]) {
+    const holder = await node.authenticator.identifyKey(apiKey) as Principal;
+    const [dead, spared] = [await node.signIn.tokenForKey(holder), await node.signIn.tokenForKey(holder)];
+    const caller = await node.authenticator.identifyToken(dead.accessToken) as Principal;
+    for (const { accessToken } of [dead, spared]) ok(await other.authenticator.identifyToken(accessToken));
+    await node.signIn.logoutCaller(caller, all, CONTEXT);
+    await other.revocations.pull();
+    for (const gateway of [node, other, await node.another()]) {
+      equal(await gateway.authenticator.identifyToken(dead.accessToken), undefined);
+      ok(await gateway.authenticator.identifyToken(spared.accessToken));
+      ok(await gateway.authenticator.identifyKey(apiKey));
+      equal(
+        await gateway.authenticator.identifyToken(ofSession) === undefined,
+        all,
+        "all sessions, where that is asked",
+      );
+    }
+    const [event] = await node.audit.list("shop", { limit: 1 }, CONTEXT);
+    deepEqual([event?.action, event?.actor, event?.resource], ["token.revoked", wallet.address, caller.tokenId]);
+  }
+});
+
+Deno.test("logging out with the token of a key without a wallet ends it too, also when all is asked", async () => {
+  await using node = await Node.start();
+  await node.namespace("shop", ALICE);
+  const owner = principal({ wallet: ALICE, role: "owner" });
+  const { key } = await node.apiKeys.create("shop", { name: "k" }, owner, CONTEXT);
+  for (const all of [false, true]) {
+    const { accessToken } = await node.signIn.tokenForKey(await node.authenticator.identifyKey(key) as Principal);
+    const caller = await node.authenticator.identifyToken(accessToken) as Principal;
+    await node.signIn.logoutCaller(caller, all, CONTEXT);
+    equal(await node.authenticator.identifyToken(accessToken), undefined);
+  }
+});
+
+Deno.test("a token made from a key ends with the key, to the second, and says so", async () => {
+  await using node = await Node.start();
+  await node.namespace("shop", ALICE);
+  const owner = principal({ wallet: ALICE, role: "owner" });
+  const expiresAt = node.clock.time + 5 * MINUTE + 400;
+  const { key } = await node.apiKeys.create("shop", { name: "k", expiresAt }, owner, CONTEXT);
+  const grant = await node.signIn.tokenForKey(await node.authenticator.identifyKey(key) as Principal);
+  equal(grant.expiresIn, 300);
+  ok(await node.authenticator.identifyToken(grant.accessToken));
+  node.clock.advance(5 * MINUTE + 400);
+  await node.revocations.pull();
+  for (const gateway of [node, await node.another()]) {
+    equal(await gateway.authenticator.identifyToken(grant.accessToken), undefined);
+  }
 });
 
 Deno.test("the key is given again by a signature, a login code and a sign-in alike", async () => {

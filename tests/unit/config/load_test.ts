@@ -20,7 +20,16 @@ Deno.test("loadConfig() gives defaults when nothing is said", () => {
     key: { rate: 200, burst: 2000 },
     address: { rate: 50, burst: 500 },
     credentials: { rate: 1, burst: 60 },
+    sql: {
+      statement_timeout: 30_000,
+      database_bytes: 0,
+      rows_per_answer: 100_000,
+      bytes_per_answer: 16_777_216,
+      statements_in_flight: 256,
+      bulk_rows: 1_000_000,
+    },
   });
+  equal(config.database.statement_timeout, 10_000);
   equal(config.data.dir, "./data");
   equal(config.database.driver, "sqlite");
   equal(config.database.rqlite.request_timeout, 3000);

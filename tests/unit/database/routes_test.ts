@@ -42,7 +42,7 @@ async function serving(run: (post: Post, as: (...scopes: Scope[]) => Post, get: 
     services,
     body: { maxBytes: 4_000_000, stallTimeout: 1_000, timeout: 5_000, maxDepth: 64 },
     cors: { origins: ["*"], methods: [], requestHeaders: [], exposedHeaders: [], maxAge: 1 } as never,
-    facts: { shutdown: new AbortController().signal, addressOf: () => "127.0.0.1" },
+    facts: { shutdown: new AbortController().signal, stopping: new AbortController().signal, addressOf: () => "127.0.0.1" },
     observe: () => {},
     random: (n) => crypto.getRandomValues(new Uint8Array(n)),
   });

@@ -1,12 +1,13 @@
 import { deepEqual, equal, ok, rejects } from "node:assert/strict";
 import { judge } from "../../../services/database/gate.ts";
 import { RqliteDriver } from "../../../services/database/rqlite.ts";
-import { rqliteStatement } from "../../../services/database/rqlite_statements.ts";
+import { plainArgs, rqliteStatement, sharedText } from "../../../services/database/rqlite_statements.ts";
 import { RqliteCluster } from "../../../services/rqlite/client.ts";
 import type { SqlArgument } from "../../../src/contracts/database.ts";
 import { GatewayError } from "../../../src/contracts/errors.ts";
 
 const context = { signal: new AbortController().signal };
+const bounds = { timeout: 1_000, level: "weak", ceiling: { rows: 100, bytes: 10_000 }, maxDatabaseBytes: 0 } as const;
 const gated = (sql: string, ...args: SqlArgument[]) => ({ ...judge(sql), args });
 const sent = (sql: string, ...args: SqlArgument[]) => rqliteStatement(gated(sql, ...args));
 
@@ -45,7 +46,7 @@ Deno.test("a cluster that the pool does not have, and one that is not there, are
       clusterOf: () => Promise.resolve(claimed),
     });
     await rejects(
-      driver.run({ namespace: "shop", mode: "read", statements: [gated("SELECT 1")] }, context),
+      driver.run({ ...bounds, namespace: "shop", mode: "read", statements: [gated("SELECT 1")] }, context),
       (error) => {
         ok(error instanceof GatewayError && error.code === "UNAVAILABLE", String(error));
         return !/secret|127\.0/.test(error.message);
@@ -64,4 +65,42 @@ Deno.test("a namespace without a claim fails as the resolver says", async () => 
   });
   await rejects(driver.usage("shop", context.signal), /no such namespace/);
   await rejects(driver.purge("shop", context.signal), /no such namespace/);
+});
+
+Deno.test("a statement may share a request when it gives no rows of a write and asks nothing of the connection", () => {
+  const shares = (sql: string) => sharedText(gated(sql)) !== undefined;
+  for (
+    const sql of [
+      "SELECT a FROM t WHERE id = ?",
+      "VALUES (1)",
+      "WITH x AS (SELECT 1) SELECT * FROM x",
+      "insert into t values (?)",
+      "REPLACE INTO t VALUES (1)",
+      "INSERT INTO t VALUES (1) ON CONFLICT DO NOTHING",
+      "UPDATE t SET a = 1",
+      "DELETE FROM t",
+    ]
+  ) ok(shares(sql.replaceAll("?", "1")), sql);
+  for (
+    const sql of [
+      "INSERT INTO t VALUES (1) RETURNING a",
+      "INSERT INTO t VALUES (1) ON CONFLICT (a) DO UPDATE SET a = 2",
+      "INSERT INTO t (returning) VALUES (1)",
+      "SELECT changes()",
+      "INSERT INTO t VALUES (last_insert_rowid())",
+      "WITH x AS (SELECT 1) INSERT INTO t SELECT * FROM x",
+      "EXPLAIN SELECT 1",
+      "PRAGMA table_info(t)",
+      "CREATE TABLE t (a)",
+    ]
+  ) equal(shares(sql), false, sql);
+  equal(sharedText(gated("INSERT INTO t VALUES (random ())")), '"INSERT INTO t VALUES (random())"');
+});
+
+Deno.test("arguments go as they are, unless one of them needs another text", () => {
+  const args = [1, "a", null, 2n ** 60n];
+  equal(plainArgs(args), args);
+  deepEqual(plainArgs([{ real: 1.5 }, 2]), [1.5, 2]);
+  equal(plainArgs([{ real: 1 }]), undefined);
+  equal(plainArgs([1e17]), undefined);
 });

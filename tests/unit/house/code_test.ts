@@ -54,8 +54,8 @@ const problemsIn = (name: string, text: string) =>
   );
 
 Deno.test("nothing exports a default, imports by a computed name, or reads its surroundings when it loads", () => {
-  // main.ts hands over what it was called with, and is imported by nobody.
-  const files = codeFiles().filter((file) => file !== "main.ts");
+  // They hand over what they were called with.
+  const files = codeFiles().filter((file) => file !== "main.ts" && file !== "src/cli/host.ts");
   deepEqual(files.flatMap((file) => problemsIn(file, textOf(file))), []);
 });
 

@@ -81,7 +81,7 @@ export function appOf(routes: readonly Route[], options: Partial<AppOptions> = {
     services: { authenticator, rateLimits: limits } as unknown as Services,
     body: { maxBytes: 1_000, stallTimeout: 1_000, timeout: 2_000, maxDepth: 8 },
     cors: { origins: ["*"] },
-    facts: { shutdown: shutdown.signal, addressOf: () => "192.0.2.1" },
+    facts: { shutdown: shutdown.signal, stopping: new AbortController().signal, addressOf: () => "192.0.2.1" },
     observe: (request, outcome) => void seen.push({ request, outcome }),
     random: new Chance(1).bytes,
     ...options,

@@ -202,6 +202,16 @@ Deno.test("authorize: another namespace is told before a missing scope, so that 
   );
 });
 
+Deno.test("authorize: where operators may call too, they may for any namespace, and others as before", async () => {
+  const access = { kind: "namespace", scope: "namespace:admin", param: "ns", role: "owner", operators: true } as const;
+  const of = (parts: Partial<Principal>) => outcome(access, parts, "/v1/namespaces/shop", "/v1/namespaces/:ns");
+  equal(await of({ operator: true, namespace: "", scopes: new Set() }), "ok");
+  equal(await of({ role: "owner" }), "ok");
+  equal(await of({ role: "admin" }), "FORBIDDEN");
+  equal(await of({}), "FORBIDDEN");
+  equal(await of({ role: "owner", namespace: "cafe" }), "NAMESPACE_MISMATCH");
+});
+
 const takesBody = (parts: Partial<Route> = {}) =>
   route({
     method: "POST",
@@ -222,6 +232,25 @@ Deno.test("validate: a wrong body is 400 that names each field", async () => {
   for (const body of ["[]", '"x"', "1", "true"]) {
     equal((await post(app, body)).json().details[0].field, "body", body);
   }
+});
+
+Deno.test("validate: members that a strict body does not know are each told by name, a prototype too", async () => {
+  const inner = z.strictObject({ level: z.string() }).optional();
+  const app = appOf([takesBody({ body: z.strictObject({ n: z.number().optional(), inner }) })]);
+  const details = async (body: string) => {
+    const answer = await post(app, body);
+    equal(answer.status, 400);
+    return answer.json().details;
+  };
+  deepEqual(await details('{"n":1,"iner":{},"__proto__":{"n":1}}'), [
+    { field: "iner", problem: "unknown; did you mean inner?" },
+    { field: "__proto__", problem: "unknown; expected one of n, inner" },
+  ]);
+  deepEqual(await details('{"inner":{"level":"a","constructor":1}}'), [
+    { field: "inner.constructor", problem: "unknown; expected one of level" },
+  ]);
+  const many = Object.fromEntries(Array.from({ length: 50 }, (_, i) => [`x${i}`, i]));
+  equal((await details(JSON.stringify(many))).length, 20);
 });
 
 Deno.test("validate: null and, where a body is optional, nothing at all mean that every field is absent", async () => {

@@ -6,6 +6,7 @@ import type { NamespacedService } from "../../../src/contracts/health.ts";
 import { ALICE, BOB, Node, principal } from "../auth/support/node.ts";
 import { SECOND } from "../control_plane/support/clock.ts";
 import { CONTEXT } from "../control_plane/support/context.ts";
+import { settingsOn } from "./support/settings.ts";
 
 const alice = principal({ wallet: ALICE, role: "owner" });
 const bob = principal({ wallet: BOB, role: "owner" });
@@ -53,7 +54,15 @@ async function setUp() {
     return deletion;
   };
   const rows = async (
-    table: "namespaces" | "members" | "api_keys" | "sessions" | "refresh_tokens" | "apps" | "leases",
+    table:
+      | "namespaces"
+      | "members"
+      | "api_keys"
+      | "sessions"
+      | "refresh_tokens"
+      | "apps"
+      | "leases"
+      | "namespace_settings",
   ) => (await node.database.run(node.database.db.selectFrom(table).selectAll())).rows;
   const gone = async (name: string) => !(await rows("namespaces")).some((row) => row.name === name);
   return {
@@ -72,11 +81,13 @@ async function setUp() {
 Deno.test("a deleted namespace leaves nothing of its own in any table, and nothing of others goes", async () => {
   await using t = await setUp();
   const { node } = t;
+  const { settings } = settingsOn(node);
   for (const [name, owner] of [["shop", ALICE], ["other", BOB]] as const) {
     await node.namespace(name, owner);
     await node.apiKeys.ofWallet(name, owner, CONTEXT);
     await node.apiKeys.create(name, { name: "k" }, principal({ wallet: owner }), CONTEXT);
     await node.session(name, owner);
+    await settings.changeSettings(name, { sql: { freshness: 1 } }, principal({ wallet: owner }), CONTEXT);
     await node.database.run(
       node.database.db.insertInto("apps").values({
         app_id: `app_${name}`,
@@ -92,7 +103,7 @@ Deno.test("a deleted namespace leaves nothing of its own in any table, and nothi
   t.gateway("a", { database: service }).wake();
   await until(() => t.gone("shop"));
   deepEqual(service.calls, ["shop"]);
-  for (const table of ["namespaces", "members", "api_keys", "sessions", "apps"] as const) {
+  for (const table of ["namespaces", "members", "api_keys", "sessions", "apps", "namespace_settings"] as const) {
     const left = await t.rows(table);
     ok(left.length > 0, table);
     equal(JSON.stringify(left).includes("shop"), false, table);

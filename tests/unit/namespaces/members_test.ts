@@ -9,6 +9,7 @@ import { TestClock } from "../control_plane/support/clock.ts";
 import { CONTEXT } from "../control_plane/support/context.ts";
 import { openControl } from "../control_plane/support/control.ts";
 import { everySchedule } from "../control_plane/support/schedules.ts";
+import { ALL } from "./support/pages.ts";
 
 const owner = principal({ wallet: ALICE, role: "owner" });
 const admin = principal({ wallet: CAROL, role: "admin" });
@@ -19,14 +20,14 @@ const shop = async () => {
   return node;
 };
 const rolesOf = async (node: Node) =>
-  Object.fromEntries((await node.members.list("shop", CONTEXT)).map(({ wallet, role }) => [wallet, role]));
+  Object.fromEntries((await node.members.list("shop", ALL, CONTEXT)).items.map(({ wallet, role }) => [wallet, role]));
 
 /** The members of one of several gateways. */
 function membersOn(control: ControlDatabase): MemberRegistry {
   const { now } = new TestClock();
   return new MemberRegistry({
     control,
-    revocations: new RevocationFeed(control, { now, interval: 0, maxSilence: 0 }),
+    revocations: new RevocationFeed(control, { now, monotonic: now, interval: 0, maxSilence: 0 }),
     audit: new ControlAuditLog(control, now),
     now,
     canonical: (wallet) => wallet,
@@ -195,4 +196,55 @@ Deno.test("the audit log tells what a member was and became", async () => {
     { actor: CAROL, action: "member.removed", resource: BOB, details: { before: "viewer" } },
     { actor: CAROL, action: "member.changed", resource: BOB, details: { role: "viewer", before: "member" } },
   ]);
+});
+
+Deno.test("members come in pages, each once and in the order in which they were added, whatever happens meanwhile", async () => {
+  await using node = await Node.start();
+  await node.namespace("shop", ALICE);
+  await node.namespace("cafe", BOB);
+  const wallets = Array.from({ length: 7 }, (_, i) => "0x" + String(i).repeat(40));
+  for (const [i, wallet] of wallets.toReversed().entries()) {
+    // Some at the same moment.
+    if (i % 3 === 0) node.clock.advance(1);
+    await node.members.set("shop", wallet, "viewer", owner, CONTEXT);
+  }
+  const all = (await node.members.list("shop", ALL, CONTEXT)).items.map(({ wallet }) => wallet);
+  equal(all.length, 8);
+  for (const limit of [1, 2, 3, 7, 8]) {
+    const seen: string[] = [];
+    for (let cursor: string | undefined, pages = 0; pages < 10; pages++) {
+      const page = await node.members.list("shop", { limit, cursor }, CONTEXT);
+      seen.push(...page.items.map(({ wallet }) => wallet));
+      if ((cursor = page.next) === undefined) break;
+    }
+    deepEqual(seen, all, String(limit));
+  }
+  const first = await node.members.list("shop", { limit: 3 }, CONTEXT);
+  await node.members.remove("shop", first.items.at(-1)!.wallet, owner, CONTEXT);
+  const rest = await node.members.list("shop", { limit: 100, cursor: first.next }, CONTEXT);
+  deepEqual(rest.items.map(({ wallet }) => wallet), all.slice(3), "the member at which the page ended is gone");
+  equal((await node.members.list("cafe", { limit: 100, cursor: first.next }, CONTEXT)).items.length <= 1, true);
+});
+
+Deno.test("a cursor that no list gave is refused with its name", async () => {
+  await using node = await shop();
+  const of = (key: unknown) => btoa(JSON.stringify(key)).replaceAll("=", "");
+  const wrong = [
+    "",
+    "x",
+    "%%%",
+    "é",
+    of(null),
+    of({}),
+    of([]),
+    of([1]),
+    of(["a", "b"]),
+    of([1, 2]),
+    of([1, "a", 2]),
+    of([[1], "a"]),
+  ];
+  for (const cursor of wrong) {
+    await rejects(node.members.list("shop", { limit: 1, cursor }, CONTEXT), code("INVALID_REQUEST", /^cursor/), cursor);
+  }
+  deepEqual((await node.members.list("shop", { limit: 9, cursor: of([1e308, "'; --"]) }, CONTEXT)).items, []);
 });

@@ -2,22 +2,23 @@ import { deepEqual, equal, ok, rejects } from "node:assert/strict";
 import { ControlAuditLog } from "../../../services/control_plane/audit.ts";
 import type { ControlDatabase } from "../../../services/control_plane/control_database.ts";
 import { RevocationFeed } from "../../../services/control_plane/revocations.ts";
-import { NamespaceRegistry, type NamespaceRules } from "../../../services/namespaces/namespaces.ts";
+import { type NamespacePolicy, NamespaceRegistry } from "../../../services/namespaces/namespaces.ts";
 import { ALICE, BOB, CAROL, code, Node, principal } from "../auth/support/node.ts";
 import { TestClock } from "../control_plane/support/clock.ts";
 import { CONTEXT } from "../control_plane/support/context.ts";
 import { openControl } from "../control_plane/support/control.ts";
 import { everySchedule } from "../control_plane/support/schedules.ts";
+import { ALL } from "./support/pages.ts";
 
 const alice = principal({ wallet: ALICE, role: "owner" });
 const bob = principal({ wallet: BOB, role: "owner" });
 
 /** The registry of one of several gateways. */
-function registryOn(control: ControlDatabase, rules: Partial<NamespaceRules> = {}): NamespaceRegistry {
+function registryOn(control: ControlDatabase, rules: Partial<NamespacePolicy> = {}): NamespaceRegistry {
   const { now } = new TestClock();
   return new NamespaceRegistry({
     control,
-    revocations: new RevocationFeed(control, { now, interval: 0, maxSilence: 0 }),
+    revocations: new RevocationFeed(control, { now, monotonic: now, interval: 0, maxSilence: 0 }),
     audit: new ControlAuditLog(control, now),
     now,
     rules: { sharedDefault: false, maxPerWallet: 100, creation: "wallet", databases: undefined, ...rules },
@@ -232,7 +233,7 @@ Deno.test("a wallet sees the namespaces it belongs to, a key without a wallet it
   await node.namespace("a", BOB);
   await node.namespace("c", CAROL);
   const seen = async (caller: typeof bob) =>
-    (await node.namespaces.list(caller, CONTEXT)).map(({ name, role }) => `${name} ${role}`);
+    (await node.namespaces.list(caller, ALL, CONTEXT)).items.map(({ name, role }) => `${name} ${role}`);
   deepEqual(await seen(bob), ["a owner", "b viewer"]);
   deepEqual(await seen(principal({ namespace: "c" })), ["c undefined"]);
   deepEqual(await seen(principal({ namespace: "nothing" })), []);
@@ -251,7 +252,7 @@ Deno.test("deleting marks the namespace, ends its credentials in the same step a
   const statement = node.control.calls.find((sql) => sql.includes('update "namespaces"'))!;
   for (const part of ["api_keys", "sessions", "revocations", "audit_events"]) ok(statement.includes(part), part);
   equal(await node.authenticator.identifyToken(token), undefined);
-  equal((await node.namespaces.list(alice, CONTEXT))[0]!.state, "deleting");
+  equal((await node.namespaces.list(alice, ALL, CONTEXT)).items[0]!.state, "deleting");
   for (const wallet of [ALICE, BOB]) {
     await rejects(node.namespaces.admit("shop", wallet, CONTEXT), code("CONFLICT", /being deleted/));
   }
@@ -290,4 +291,51 @@ Deno.test("a database that was read before a deletion and arrives after it is no
   };
   await other.namespaces.databaseOf("shop");
   equal(await other.namespaces.databaseOf("shop"), "two");
+});
+
+Deno.test("a wallet's namespaces come in pages, each once and by name", async () => {
+  await using node = await Node.start();
+  for (const name of ["d", "b", "e", "a", "c"]) await node.namespaces.admit(name, ALICE, CONTEXT);
+  await node.namespaces.admit("bb", BOB, CONTEXT);
+  const first = await node.namespaces.list(alice, { limit: 2 }, CONTEXT);
+  const second = await node.namespaces.list(alice, { limit: 2, cursor: first.next }, CONTEXT);
+  const third = await node.namespaces.list(alice, { limit: 2, cursor: second.next }, CONTEXT);
+  const names = [first, second, third].map(({ items }) => items.map(({ name }) => name));
+  deepEqual(names, [["a", "b"], ["c", "d"], ["e"]]);
+  equal(third.next, undefined);
+  const whole = await node.namespaces.list(alice, { limit: 5 }, CONTEXT);
+  deepEqual([whole.items.length, whole.next], [5, undefined]);
+  await rejects(node.namespaces.list(alice, { limit: 1, cursor: "x" }, CONTEXT), code("INVALID_REQUEST", /^cursor/));
+});
+
+Deno.test("an operator creates a namespace for a wallet, which signs in as its owner", async () => {
+  await using node = await Node.start({ rules: { creation: "operator", maxPerWallet: 1 } });
+  const operator = principal({ namespace: "", operator: true, subject: "key:operator" });
+  const made = await node.namespaces.create("shop", operator, CONTEXT, ALICE);
+  deepEqual(made, { name: "shop", state: "active", createdAt: node.clock.time });
+  equal(await node.namespaces.admit("shop", ALICE, CONTEXT), "owner");
+  await rejects(node.namespaces.admit("shop", BOB, CONTEXT), code("FORBIDDEN"));
+  await node.namespaces.create("cafe", operator, CONTEXT, ALICE);
+  equal((await node.namespaces.list(alice, ALL, CONTEXT)).items.length, 2, "a wallet's limit does not bind operators");
+  await rejects(node.namespaces.create("SHOP", operator, CONTEXT, BOB), code("CONFLICT"));
+  await rejects(node.namespaces.create("bar", operator, CONTEXT), code("FORBIDDEN", /name one in owner/));
+  await rejects(node.namespaces.create("../x", operator, CONTEXT, ALICE), code("INVALID_REQUEST"));
+  const [event] = await node.audit.list("shop", { limit: 1 }, CONTEXT);
+  deepEqual([event!.actor, event!.action, event!.details], ["key:operator", "namespace.created", { owner: ALICE }]);
+});
+
+Deno.test("nobody but an operator names the owner of a namespace, not even itself", async () => {
+  await using node = await Node.start();
+  for (const caller of [alice, bob, principal(), principal({ role: "admin" })]) {
+    await rejects(node.namespaces.create("shop", caller, CONTEXT, ALICE), code("FORBIDDEN", /operator/));
+  }
+  equal(await count(node.database, "namespaces"), 0);
+});
+
+Deno.test("the command line makes any number of namespaces without a wallet", async () => {
+  await using node = await Node.start({ rules: { maxPerWallet: 1 } });
+  for (const name of ["a", "b", "c"]) await node.namespaces.ensure(name, "command-line", CONTEXT);
+  await node.namespaces.createBySystem("d", ALICE, "command-line", CONTEXT);
+  await rejects(node.namespaces.createBySystem("d", BOB, "command-line", CONTEXT), code("CONFLICT"));
+  equal(await count(node.database, "namespaces"), 4);
 });

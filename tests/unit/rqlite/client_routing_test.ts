@@ -32,7 +32,7 @@ clientTest("a request says what it wants in its parameters, and never asks to be
   await cluster.request(select, { transaction: false, level: "linearizable" });
   const seen = fake.nodes[0]!.requests.map(({ path, parameters }) => [path, Object.fromEntries(parameters)]);
   deepEqual(seen, [
-    ["/db/query", { level: "none", freshness: "1500ms", blob_array: "", timeout: "750ms", db_timeout: "250ms" }],
+    ["/db/query", { level: "none", freshness: "1500ms", blob_array: "", timeout: "1750ms", db_timeout: "250ms" }],
     ["/db/execute", { level: "weak", transaction: "", blob_array: "", timeout: "5000ms" }],
     ["/db/request", { level: "strong", norwrandom: "", blob_array: "", timeout: "300ms" }],
   ]);

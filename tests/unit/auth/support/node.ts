@@ -12,7 +12,7 @@ import { type SignInSite, WalletProofs } from "../../../../services/auth/wallet_
 import { ControlAuditLog } from "../../../../services/control_plane/audit.ts";
 import { RevocationFeed } from "../../../../services/control_plane/revocations.ts";
 import { MemberRegistry } from "../../../../services/namespaces/members.ts";
-import { NamespaceRegistry, type NamespaceRules } from "../../../../services/namespaces/namespaces.ts";
+import { type NamespacePolicy, NamespaceRegistry } from "../../../../services/namespaces/namespaces.ts";
 import type { Principal, Role } from "../../../../src/contracts/identity.ts";
 import { SCOPES } from "../../../../src/contracts/identity.ts";
 import { Chance } from "../../control_plane/support/chance.ts";
@@ -37,13 +37,15 @@ export interface NodeOptions {
   readonly clock?: TestClock;
   /** The node's way to the control plane; the database itself when absent. */
   readonly control?: WatchedControl;
-  readonly rules?: Partial<NamespaceRules>;
+  readonly rules?: Partial<NamespacePolicy>;
   readonly site?: Partial<SignInSite>;
   readonly simpleKey?: boolean;
   readonly seed?: number;
   readonly rootKey?: Uint8Array;
   readonly cache?: { readonly size?: number; readonly life?: number };
   readonly callbacks?: readonly string[];
+  /** Whether it reads and makes signing keys at the start, as a gateway does. Default true. */
+  readonly maintained?: boolean;
 }
 
 type Database = Awaited<ReturnType<typeof openControl>>;
@@ -80,12 +82,14 @@ export class Node implements AsyncDisposable {
     const audit = this.audit = new ControlAuditLog(control, now);
     const revocations = this.revocations = new RevocationFeed(control, {
       now,
+      monotonic: now,
       interval: 500,
       maxSilence: MAX_SILENCE,
       onState: (error) => this.states.push(error),
     });
     this.signingKeys = new SigningKeys(control, {
       now,
+      monotonic: now,
       rotation: ROTATION,
       tokenTtl: TOKEN_TTL,
       seal: {
@@ -109,6 +113,7 @@ export class Node implements AsyncDisposable {
       audit,
       now,
       random,
+      derivation: secret,
       refreshTtl: REFRESH_TTL,
       grace: GRACE,
     });
@@ -150,16 +155,16 @@ export class Node implements AsyncDisposable {
 
   /** A node with a database of its own, with signing keys and in touch with revocations. */
   static async start(options: NodeOptions = {}): Promise<Node> {
-    return await new Node(await openControl(), true, options).#ready();
+    return await new Node(await openControl(), true, options).#ready(options);
   }
 
   /** Another gateway on the same database. */
   async another(options: NodeOptions = {}): Promise<Node> {
-    return await new Node(this.database, false, { clock: this.clock, seed: 2, ...options }).#ready();
+    return await new Node(this.database, false, { clock: this.clock, seed: 2, ...options }).#ready(options);
   }
 
-  async #ready(): Promise<this> {
-    await this.signingKeys.maintain();
+  async #ready({ maintained = true }: NodeOptions): Promise<this> {
+    if (maintained) await this.signingKeys.maintain();
     await this.revocations.pull();
     return this;
   }
@@ -179,8 +184,8 @@ export class Node implements AsyncDisposable {
     const role = await this.namespaces.admit(namespace, wallet, CONTEXT);
     const owner = { namespace, wallet, subject: wallet };
     const { id, refreshToken } = await this.sessions.open(owner, role, { userAgent: "test" }, CONTEXT);
-    const token = await this.tokens.issue({ sub: wallet, wallet, namespace, role, scopes: SCOPES, sid: id, rev });
-    return { id, refreshToken, token };
+    const subject = { sub: wallet, wallet, namespace, role, scopes: SCOPES, sid: id, rev };
+    return { id, refreshToken, token: (await this.tokens.issue(subject)).accessToken };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

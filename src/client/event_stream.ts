@@ -1,0 +1,35 @@
+import { linesOf } from "./lines.ts";
+
+/** One event of a server. */
+export interface ServerSentEvent {
+  /** Its type; `message` where it has none. */
+  readonly event: string;
+  /** Where to go on. */
+  readonly id: string | undefined;
+  /** `undefined` for a sign of life that only says where to go on. */
+  readonly data: string | undefined;
+}
+
+/** The events of a `text/event-stream`, signs of life included (html.spec.whatwg.org, 9.2.6). @throws whatever reading throws */
+export async function* eventsOf(body: ReadableStream<Uint8Array>): AsyncGenerator<ServerSentEvent, void, void> {
+  let event = "message", data: string[] = [];
+  // What stands in an event that is not whole yet does not count.
+  let id: string | undefined, nextId: string | undefined;
+  for await (const line of linesOf(body)) {
+    const text = line.endsWith("\r") ? line.slice(0, -1) : line;
+    if (text === "") {
+      id = nextId;
+      yield { event, id, data: data.length === 0 ? undefined : data.join("\n") };
+      event = "message";
+      data = [];
+      continue;
+    }
+    const colon = text.indexOf(":");
+    const field = colon < 0 ? text : text.slice(0, colon);
+    const value = colon < 0 ? "" : text.slice(colon + 1).replace(/^ /, "");
+    if (field === "event") event = value;
+    else if (field === "data") data.push(value);
+    else if (field === "id" && !value.includes("\0")) nextId = value;
+    else if (field === "") yield { event: "message", id, data: undefined };
+  }
+}

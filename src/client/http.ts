@@ -1,0 +1,239 @@
+import { Deadline } from "./deadline.ts";
+import { checkRedirect, errorOf, parseBody, textOf } from "./answers.ts";
+import { invalidResponse, OramaError } from "./errors.ts";
+import { pause } from "./pause.ts";
+import { canPass, DEFAULT_RETRY, pauseAfter, type RetryPolicy } from "./retry.ts";
+
+/** Where a gateway is, and as whom it is called. */
+export interface ClientOptions {
+  /** Of the gateway, such as `https://gateway.example`; a path in it is kept. */
+  readonly url: string | URL;
+  /** Sent as `X-API-Key`. */
+  readonly apiKey?: string;
+  /** Access token, or what gives one; it is asked before each request, so that it may renew it. */
+  readonly token?: string | (() => string | Promise<string>);
+  /** Milliseconds for a call with all its repetitions. Default 60,000. */
+  readonly requestTimeout?: number;
+  /** When calls are repeated that are harmless to repeat: reads, and writes with an idempotency key. */
+  readonly retry?: Partial<RetryPolicy>;
+  /** In place of the platform's own. */
+  readonly fetch?: (url: string, init: RequestInit) => Promise<Response>;
+  /** In place of `Math.random`. */
+  readonly random?: () => number;
+}
+
+/** What goes with any call. */
+export interface CallOptions {
+  /** Ends the call. A write that was sent by then is `OUTCOME_UNKNOWN`, everything else rejects with the signal's reason. */
+  readonly signal?: AbortSignal | undefined;
+  /** Milliseconds for this call with all its repetitions. */
+  readonly requestTimeout?: number | undefined;
+}
+
+/** One call of the gateway. */
+export interface ClientRequest extends CallOptions {
+  readonly method: "GET" | "POST" | "DELETE";
+  /** From the base URL on, such as `/v1/rqlite/query`. */
+  readonly path: string;
+  /** Sent as JSON; a `Blob` as it is, with its type. */
+  readonly body?: unknown;
+  /** What it does: a `read` changes nothing, so it may be repeated. */
+  readonly effect: "read" | "write";
+  /** Makes repeating a write harmless. */
+  readonly idempotencyKey?: string | undefined;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+/** An answer that comes bit by bit. */
+export interface OpenAnswer {
+  readonly body: ReadableStream<Uint8Array>;
+  /** Ends it, whatever is still to come. */
+  close(): void;
+}
+
+/** Calls one gateway. */
+export interface Client {
+  /**
+   * Calls and reads JSON, integers beyond ±(2^53 − 1) as `bigint`.
+   * @param read takes what it needs out of the answer, and throws for an answer that is no gateway's
+   * @throws OramaError
+   */
+  json<T>(request: ClientRequest, read: (body: unknown) => T): Promise<T>;
+  /** Calls and gives the answer as it comes. @param type the media type that it must have @throws OramaError */
+  open(request: ClientRequest, type: string): Promise<OpenAnswer>;
+}
+
+/** Answers after which the gateway itself has judged a write that carries a key: what came before it does not matter. */
+const JUDGED = [400, 404, 409, 412, 413, 422];
+
+/** A client of one gateway. @throws TypeError for options that cannot be */
+export function createClient(options: ClientOptions): Client {
+  return new HttpClient(options);
+}
+
+class HttpClient implements Client {
+  readonly #base: string;
+  readonly #options: ClientOptions;
+  readonly #retry: RetryPolicy;
+
+  constructor(options: ClientOptions) {
+    this.#base = baseOf(options.url);
+    if (options.apiKey !== undefined) checkHeader("apiKey", options.apiKey);
+    if (typeof options.token === "string") checkHeader("token", options.token);
+    this.#options = options;
+    this.#retry = { ...DEFAULT_RETRY, ...options.retry };
+  }
+
+  async json<T>(request: ClientRequest, read: (body: unknown) => T): Promise<T> {
+    const deadline = this.#deadline(request);
+    try {
+      return await this.#repeat(request, deadline, async (response) => {
+        const text = await textOf(response);
+        if (!response.ok) throw errorOf(response, text);
+        return read(parseBody(text, response.status));
+      });
+    } finally {
+      deadline.close();
+    }
+  }
+
+  async open(request: ClientRequest, type: string): Promise<OpenAnswer> {
+    const deadline = this.#deadline(request);
+    try {
+      const body = await this.#repeat(request, deadline, async (response) => {
+        if (!response.ok) throw errorOf(response, await textOf(response));
+        const given = response.headers.get("content-type") ?? "";
+        if (given.split(";", 1)[0]!.trim().toLowerCase() === type && response.body) return response.body;
+        throw invalidResponse(`it is not ${type}: it may be older than this feature`, { status: response.status });
+      });
+      deadline.stopClock();
+      return { body, close: () => deadline.abort() };
+    } catch (error) {
+      deadline.abort();
+      throw error;
+    }
+  }
+
+  #deadline({ requestTimeout, signal }: ClientRequest): Deadline {
+    return new Deadline(requestTimeout ?? this.#options.requestTimeout ?? 60_000, signal);
+  }
+
+  async #repeat<T>(request: ClientRequest, deadline: Deadline, read: (response: Response) => Promise<T>): Promise<T> {
+    const { random = Math.random } = this.#options;
+    const harmless = request.effect === "read" || request.idempotencyKey !== undefined;
+    let maybeApplied = false;
+    for (let failures = 1;; failures++) {
+      let failure: unknown;
+      try {
+        return await this.#once(request, deadline, read);
+      } catch (error) {
+        failure = maybeApplied ? withEarlier(error) : error;
+        if (!harmless || !canPass(error) || deadline.signal.aborted) throw failure;
+        maybeApplied ||= error.code === "OUTCOME_UNKNOWN";
+        const milliseconds = pauseAfter(error, failures, this.#retry, random());
+        if (milliseconds === undefined || milliseconds >= deadline.left) throw failure;
+        await pause(milliseconds, deadline.signal).catch(() => {
+          throw maybeApplied ? failure : deadline.signal.reason;
+        });
+      }
+    }
+  }
+
+  async #once<T>(request: ClientRequest, deadline: Deadline, read: (response: Response) => Promise<T>): Promise<T> {
+    const { method, path } = request;
+    const body = bodyOf(request);
+    const headers = await this.#headers(request, deadline);
+    deadline.signal.throwIfAborted();
+    const { fetch: call = fetch } = this.#options;
+    const init = { method, headers, redirect: "manual", signal: deadline.signal } as const;
+    const sent = call(this.#base + path, body === undefined ? init : { ...init, body });
+    const response = await sent.catch((cause) => {
+      throw afterSending(request, deadline, cause);
+    });
+    await checkRedirect(response);
+    try {
+      return await read(response);
+    } catch (cause) {
+      throw afterSending(request, deadline, cause);
+    }
+  }
+
+  async #headers(request: ClientRequest, deadline: Deadline): Promise<Record<string, string>> {
+    const { apiKey, token: given } = this.#options;
+    const token = typeof given === "function" ? await deadline.within(Promise.resolve(given())) : given;
+    if (typeof given === "function") checkHeader("token", token);
+    const { idempotencyKey, body } = request;
+    if (idempotencyKey !== undefined) checkKey(idempotencyKey);
+    return {
+      accept: "application/json",
+      ...(body !== undefined && { "content-type": body instanceof Blob ? body.type : "application/json" }),
+      ...(apiKey !== undefined && { "x-api-key": apiKey }),
+      ...(token !== undefined && { authorization: `Bearer ${token}` }),
+      ...(idempotencyKey !== undefined && { "idempotency-key": idempotencyKey }),
+      ...request.headers,
+    };
+  }
+}
+
+function baseOf(url: string | URL): string {
+  const { protocol, username, password, search, hash, href } = new URL(url);
+  if (!/^https?:$/.test(protocol)) throw new TypeError(`url must begin with http:// or https://, not ${protocol}`);
+  if (username || password) throw new TypeError("url must hold no credentials: there is apiKey, and token");
+  if (search || hash) throw new TypeError("url must have neither ? nor #");
+  return href.replace(/\/+$/, "");
+}
+
+/**
+ * A write is a `Blob`, if only an empty one: Deno's `fetch` sends a text, or nothing, once more by itself when a connection that
+ * was used before ends without an answer (github.com/denoland/deno/pull/32566), and a `Blob` never.
+ */
+function bodyOf({ body, effect }: ClientRequest): string | Blob | undefined {
+  if (body instanceof Blob) return body;
+  const text = body === undefined ? undefined : JSON.stringify(body);
+  return effect === "write" ? new Blob(text === undefined ? [] : [text]) : text;
+}
+
+/** The platform's own message would quote the secret. */
+function checkHeader(option: string, value: unknown): void {
+  if (typeof value === "string" && /^[\x21-\x7e]+$/.test(value)) return;
+  throw new TypeError(`${option} must be text of visible ASCII characters`);
+}
+
+/** What a key may be without quotes: bare, a comma would look like two headers. */
+function checkKey(key: string): void {
+  if (/^[\x21\x23-\x2b\x2d-\x7e]{1,255}$/.test(key)) return;
+  throw new TypeError("idempotencyKey must be 1 to 255 visible ASCII characters, without commas and double quotes");
+}
+
+/** What a failure means once the request is on its way: for a write, mostly that nobody knows. */
+function afterSending({ effect, idempotencyKey }: ClientRequest, { signal }: Deadline, cause: unknown): unknown {
+  const answered = cause instanceof OramaError && cause !== signal.reason;
+  if (effect === "write") {
+    const certain = answered && isCertain(cause, idempotencyKey !== undefined);
+    return certain ? cause : unknownOutcome(signal.reason ?? cause);
+  }
+  if (answered) return cause;
+  if (signal.aborted) return signal.reason;
+  return new OramaError("no answer: the connection failed, or broke off", { code: "NETWORK_ERROR", cause });
+}
+
+/**
+ * Whether an answer tells what became of a write: a gateway's own words do, and a refusal by whatever stands before it. To a write
+ * with a key a gateway says 503 also where it does not know, so that older clients repeat it.
+ */
+const isCertain = ({ code, status }: OramaError, keyed: boolean) =>
+  code !== "INVALID_RESPONSE" && (!code.startsWith("HTTP_") || status < 500) && !(keyed && status === 503);
+
+const unknownOutcome = (cause: unknown): OramaError => {
+  const { status = 0, requestId, retryAfter } = cause instanceof OramaError ? cause : {};
+  return new OramaError(
+    "the write was sent, and no answer tells what became of it: it may have been applied. Look before repeating it",
+    { code: "OUTCOME_UNKNOWN", status, requestId, retryAfter, cause },
+  );
+};
+
+/** A write of which an earlier try may have been applied is not made undone by a later one that was refused. */
+const withEarlier = (error: unknown): unknown =>
+  error instanceof OramaError && error.code !== "IDEMPOTENCY_KEY_IN_USE" && JUDGED.includes(error.status)
+    ? error
+    : unknownOutcome(error);

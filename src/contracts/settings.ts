@@ -1,0 +1,121 @@
+import type { ReadLevel } from "./database.ts";
+import type { Principal } from "./identity.ts";
+import type { RequestContext } from "./request.ts";
+
+/** What holds for SQL of one namespace: the owner's settings within the operator's limits, and the defaults for the rest. */
+export interface SqlRules {
+  /** Consistency of reads that ask for none; `undefined`: the gateway's own (`database.rqlite.read_level`). */
+  readonly level: ReadLevel | undefined;
+  /** How old, in milliseconds, an answer of level `none` may be; `undefined`: as old as may be. */
+  readonly freshness: number | undefined;
+  /** Milliseconds that a statement has which asks for nothing else. Never above {@link maxTimeout}. */
+  readonly timeout: number;
+  /** The most milliseconds that a statement may ask for. */
+  readonly maxTimeout: number;
+  /** Bytes that the database may hold; 0: as many as there are. */
+  readonly maxDatabaseBytes: number;
+  /** Rows in one answer. */
+  readonly maxRows: number;
+  /** Bytes of one answer. */
+  readonly maxAnswerBytes: number;
+  /** Statements of the namespace that run or wait at once on one gateway. */
+  readonly maxInFlight: number;
+  /** Rows in one bulk load. */
+  readonly maxBulkRows: number;
+}
+
+/** What holds in one namespace, by domain. */
+export interface NamespaceRules {
+  readonly sql: SqlRules;
+}
+
+/**
+ * The owner's settings for SQL. `null`: the gateway's default. These members, like those of every settings and limits type
+ * here, are spelled as they are on the wire, in the control plane and in the configuration: one thing has one name.
+ */
+export interface SqlSettings {
+  readonly read_level: ReadLevel | null;
+  /** Milliseconds. */
+  readonly freshness: number | null;
+  /** Milliseconds. */
+  readonly statement_timeout: number | null;
+}
+
+/** What each limit for SQL may be at most; see {@link SqlRules} for what they mean. */
+export interface SqlLimitValues {
+  /** Milliseconds. */
+  readonly statement_timeout: number;
+  /** 0: none. */
+  readonly database_bytes: number;
+  readonly rows_per_answer: number;
+  readonly bytes_per_answer: number;
+  readonly statements_in_flight: number;
+  readonly bulk_rows: number;
+}
+
+/** Values of which each may be left to the gateway's default, by `null`. */
+export type OrDefault<Values> = { readonly [Name in keyof Values]: Values[Name] | null };
+
+/** What an owner has set, by domain. */
+export interface NamespaceSettings {
+  readonly sql: SqlSettings;
+}
+
+/** What an operator has set for one namespace, by domain. */
+export interface NamespaceLimits {
+  readonly sql: OrDefault<SqlLimitValues>;
+}
+
+/** Some members of some domains: what is not in it stays as it is, `null` gives a value back to the default. */
+export type Change<Domains> = {
+  readonly [Domain in keyof Domains]?:
+    | { readonly [Name in keyof Domains[Domain]]?: Domains[Domain][Name] | undefined }
+    | undefined;
+};
+
+/** Settings or limits of one namespace. */
+export interface Versioned<Values> {
+  /** What was set. */
+  readonly values: Values;
+  /** What holds: defaults in place of what was not set, nothing beyond its limit. `null` where the gateway bounds nothing. */
+  readonly effective: Values;
+  /** How often settings or limits of the namespace were changed. */
+  readonly version: number;
+}
+
+/** Settings and limits of namespaces, and the rules that come of them. */
+export interface Settings {
+  /**
+   * The rules of a namespace: without a promise when they are known here, as they are for all requests but the first. A change
+   * made on any gateway holds on all of them within a second. Never rejects: where the control plane cannot be asked, what
+   * was known last holds, else the gateway's defaults.
+   */
+  rulesOf(namespace: string, request: { readonly signal: AbortSignal }): NamespaceRules | Promise<NamespaceRules>;
+  /** What the owner has set. @throws GatewayError `NOT_FOUND`, `UNAVAILABLE` */
+  settings(namespace: string, context: RequestContext): Promise<Versioned<NamespaceSettings>>;
+  /**
+   * Changes settings.
+   * @throws GatewayError `INVALID_REQUEST` for a setting beyond its limit, `NOT_FOUND`, `CONFLICT` when somebody else was
+   * faster each time, `UNAVAILABLE`, `OUTCOME_UNKNOWN`
+   */
+  changeSettings(
+    namespace: string,
+    change: Change<NamespaceSettings>,
+    actor: Principal,
+    context: RequestContext,
+  ): Promise<Versioned<NamespaceSettings>>;
+  /** What the operator has set. @throws GatewayError `NOT_FOUND`, `UNAVAILABLE` */
+  limits(namespace: string, context: RequestContext): Promise<Versioned<NamespaceLimits>>;
+  /**
+   * Changes limits. A setting that is now beyond its limit stays as it is written, and the limit holds.
+   * @param whole whether everything that the change does not name goes back to its default
+   * @throws GatewayError as {@link changeSettings}
+   */
+  changeLimits(
+    namespace: string,
+    change: Change<NamespaceLimits>,
+    actor: Principal,
+    context: RequestContext,
+    whole: boolean,
+  ): Promise<Versioned<NamespaceLimits>>;
+}

@@ -1,0 +1,107 @@
+import type { ZodType } from "zod";
+import { GatewayError } from "../contracts/errors.ts";
+import { type BodyLimits, brokenOff, parseJson, stalled, tooLarge } from "./body.ts";
+
+/** A body that the handler reads as it comes, instead of one that is read and checked before it. */
+export interface RawBody {
+  /** The media types that are taken, each with what stands in it; the first one is meant where a request names none. */
+  readonly types: Readonly<Record<string, ZodType>>;
+  /** Bytes. One more is 413, found while reading, whatever `Content-Length` says. */
+  readonly maxBytes: number;
+}
+
+/** The body of one request that is read as it comes. */
+export interface StreamedBody {
+  /** One of the route's, in lower case and without parameters. */
+  readonly mediaType: string;
+  /**
+   * The bytes, once. Throws `BODY_TOO_LARGE` (413), `REQUEST_TIMEOUT` (408: it stopped coming, or drips), `INVALID_REQUEST`
+   * (the client broke off), and at its end what a caller is told who may not do this any more: so nothing is done before.
+   */
+  readonly chunks: AsyncIterable<Uint8Array>;
+  /** The whole as one JSON value, within the bounds of ordinary bodies. @throws GatewayError as they do */
+  json(): Promise<unknown>;
+}
+
+/** What is to be known of a request while its body comes. */
+export interface BodySurroundings {
+  /** Finds out anew whether the call may pass. */
+  readonly admit: () => void | Promise<void>;
+  /** Whether the server no longer waits for it. */
+  readonly isStopped: () => boolean;
+}
+
+/** Bytes per second that a body must reach, once it takes longer than an ordinary one may. */
+const SLOWEST = 16 * 1024;
+/** Milliseconds after which its sender is looked at again: a right that was taken away must not be kept by sending slowly. */
+const PATIENCE = 500;
+
+/**
+ * Opens the body of a request.
+ * @throws GatewayError `UNSUPPORTED_MEDIA_TYPE`, `BODY_TOO_LARGE` for a length that is too large already
+ */
+export function streamBody(
+  request: Request,
+  { types, maxBytes }: RawBody,
+  limits: BodyLimits,
+  { admit, isStopped }: BodySurroundings,
+): StreamedBody {
+  const mediaType = mediaTypeOf(request.headers.get("content-type"), Object.keys(types));
+  if (Number(request.headers.get("content-length")) > maxBytes) throw tooLarge(maxBytes);
+  const pieces = (most: number) => piecesOf(request.body, { ...limits, maxBytes: most }, { admit, isStopped });
+  return {
+    mediaType,
+    chunks: { [Symbol.asyncIterator]: () => pieces(maxBytes) },
+    async json() {
+      const all = await Array.fromAsync(pieces(Math.min(maxBytes, limits.maxBytes)));
+      return parseJson(new Uint8Array(await new Blob(all as BlobPart[]).arrayBuffer()), limits.maxDepth);
+    },
+  };
+}
+
+function mediaTypeOf(header: string | null, known: readonly string[]): string {
+  const named = header?.split(";", 1)[0]?.trim().toLowerCase() || known[0]!;
+  if (known.includes(named)) return named;
+  throw new GatewayError("UNSUPPORTED_MEDIA_TYPE", `content-type: the body must be ${known.join(", ")}`, {
+    headers: { accept: known.join(", "), connection: "close" },
+  });
+}
+
+async function* piecesOf(
+  body: ReadableStream<Uint8Array> | null,
+  limits: BodyLimits,
+  { admit, isStopped }: BodySurroundings,
+): AsyncGenerator<Uint8Array, void> {
+  if (body === null) return;
+  const reader = body.getReader();
+  const start = performance.now();
+  let size = 0;
+  try {
+    for (;;) {
+      const { done, value } = await nextPiece(reader, limits.stallTimeout);
+      if (done) break;
+      size += value.byteLength;
+      if (size > limits.maxBytes) throw tooLarge(limits.maxBytes);
+      const elapsed = performance.now() - start;
+      if (elapsed > limits.timeout && size < elapsed / 1000 * SLOWEST) throw stalled();
+      yield value;
+    }
+    if (performance.now() - start > PATIENCE) await admit();
+  } catch (cause) {
+    // Deno lets go of a body in the same way when the client leaves and when the server is made to stop.
+    const left = cause instanceof Deno.errors.BadResource && !isStopped();
+    throw brokenOff(left ? new Error("the client left", { cause }) : cause);
+  } finally {
+    reader.cancel().catch(() => {});
+  }
+}
+
+async function nextPiece(reader: ReadableStreamDefaultReader<Uint8Array>, stallTimeout: number) {
+  const late = Promise.withResolvers<never>();
+  const timer = setTimeout(() => late.reject(stalled()), stallTimeout);
+  try {
+    return await Promise.race([reader.read(), late.promise]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

@@ -1,0 +1,295 @@
+import { deepEqual, equal, match, ok } from "node:assert/strict";
+import { SCOPES } from "../../src/contracts/identity.ts";
+import { until } from "../engines/support/wait.ts";
+import { newMember, newOwner, uniqueName } from "../support/accounts.ts";
+import type { CallOptions } from "../support/client.ts";
+import { TestGateway } from "../support/gateway.ts";
+import { gatewaySuite } from "../support/suite.ts";
+import { chosenDriver, startTestDatabase } from "../support/test_database.ts";
+import { SqlCaller } from "../support/sql.ts";
+
+const suite = gatewaySuite();
+const { test } = suite;
+type Part = "settings" | "limits";
+const pathOf = (namespace: string, part: Part) => `/v1/namespaces/${namespace}/${part}`;
+const read = (namespace: string, part: Part, credential: CallOptions) =>
+  suite.gateway.call("GET", pathOf(namespace, part), credential);
+const change = (namespace: string, part: Part, credential: CallOptions, body: unknown, method = "PATCH") =>
+  suite.gateway.call(method, pathOf(namespace, part), { ...credential, body });
+let made: Promise<string> | undefined;
+/** An operator's key, for all tests. */
+const operator = async () => ({ key: await (made ??= suite.gateway.makeKey("--operator").then(({ key }) => key)) });
+
+test("an owner sets what it names, reads what holds, and gives it back", async () => {
+  await using owner = await newOwner(suite.gateway);
+  const { namespace, accessToken: token } = owner;
+  const before = (await read(namespace, "settings", { token })).expect(200);
+  deepEqual(before.body, {
+    settings: { sql: { read_level: null, freshness: null, statement_timeout: null } },
+    effective: { sql: { read_level: null, freshness: null, statement_timeout: 10_000 } },
+    version: 0,
+  });
+  const sql = { read_level: "linearizable", freshness: 250, statement_timeout: 30_000 };
+  const after = (await change(namespace, "settings", { token }, { sql })).expect(200);
+  deepEqual(after.body, { settings: { sql }, effective: { sql }, version: 1 });
+  deepEqual((await read(namespace, "settings", { token })).expect(200).body, after.body);
+  const back = { sql: { read_level: null, freshness: null, statement_timeout: null } };
+  const end = (await change(namespace, "settings", { token }, back)).expect(200);
+  deepEqual(end.body, { ...before.body, version: 2 });
+  for (const nothing of [{}, { sql: {} }]) {
+    equal((await change(namespace, "settings", { token }, nothing)).expect(200).get("version"), 2);
+  }
+});
+
+test("admins read settings and change none; members, viewers and keys do neither", async () => {
+  await using owner = await newOwner(suite.gateway);
+  const { namespace } = owner;
+  const body = { sql: { freshness: 1 } };
+  for (const role of ["admin", "member", "viewer"]) {
+    const { accessToken: token, apiKey: key } = await newMember(suite.gateway, owner, role);
+    equal((await read(namespace, "settings", { token })).status, role === "admin" ? 200 : 403, role);
+    equal((await change(namespace, "settings", { token }, body)).status, 403, role);
+    equal((await read(namespace, "limits", { token })).status, 403, role);
+    equal((await read(namespace, "settings", { key })).status, 403, `${role}'s key`);
+    equal((await change(namespace, "settings", { key }, body)).status, 403, `${role}'s key`);
+  }
+  const named = (await suite.gateway.call("POST", "/v1/auth/keys", {
+    token: owner.accessToken,
+    body: { name: "all", scopes: SCOPES },
+  })).expect(201).string("api_key");
+  for (const part of ["settings", "limits"] as const) {
+    equal((await read(namespace, part, { key: named })).expect(403).get("code"), "FORBIDDEN", "it has no role");
+    equal((await read(namespace, part, { key: owner.apiKey })).expect(403).get("code"), "INSUFFICIENT_SCOPE");
+    for (const method of ["PATCH", ...(part === "limits" ? ["PUT"] : [])]) {
+      for (const key of [named, owner.apiKey]) {
+        equal((await change(namespace, part, { key }, {}, method)).status, 403, `${method} ${part}`);
+      }
+    }
+  }
+  equal((await read(namespace, "settings", { token: owner.accessToken })).get("version"), 0);
+});
+
+test("nobody touches another tenant's settings or limits, whether that tenant exists or not", async () => {
+  await using owner = await newOwner(suite.gateway);
+  await using other = await newOwner(suite.gateway);
+  const { accessToken: token } = other;
+  for (const namespace of [owner.namespace, owner.namespace.toUpperCase(), uniqueName(), "__proto__", "default"]) {
+    for (const part of ["settings", "limits"] as const) {
+      equal((await read(namespace, part, { token })).expect(403).get("code"), "NAMESPACE_MISMATCH");
+      equal((await change(namespace, part, { token }, { sql: { bulk_rows: 1 } })).status, 403);
+    }
+  }
+  equal((await change(owner.namespace, "settings", await operator(), {})).expect(403).get("code"), "FORBIDDEN");
+  equal((await read(owner.namespace, "settings", { token: owner.accessToken })).get("version"), 0);
+}, { namespaces: 2 });
+
+test("an operator limits a namespace, its owner reads the limits and changes none", async () => {
+  await using owner = await newOwner(suite.gateway);
+  const { namespace, accessToken: token } = owner;
+  const key = await operator();
+  const defaults = (await read(namespace, "limits", { token })).expect(200);
+  equal(defaults.get("effective.sql.rows_per_answer"), 100_000);
+  equal(defaults.get("limits.sql.rows_per_answer"), null);
+  (await change(namespace, "limits", key, { sql: { rows_per_answer: 5, bulk_rows: 6 } })).expect(200);
+  const put = (await change(namespace, "limits", key, { sql: { rows_per_answer: 7 } }, "PUT")).expect(200);
+  deepEqual([put.get("limits.sql.rows_per_answer"), put.get("limits.sql.bulk_rows")], [7, null]);
+  deepEqual((await read(namespace, "limits", { token })).body, put.body);
+  deepEqual((await read(namespace, "limits", key)).body, put.body);
+  for (const method of ["PATCH", "PUT"]) {
+    equal((await change(namespace, "limits", { token }, {}, method)).expect(403).get("code"), "FORBIDDEN");
+  }
+  deepEqual((await change(namespace, "limits", key, {}, "PUT")).get("limits"), defaults.get("limits"));
+  for (const name of [uniqueName(), "_operator", "__proto__"]) {
+    equal((await read(name, "limits", key)).expect(404).get("code"), "NOT_FOUND");
+    equal((await change(name, "limits", key, {})).expect(404).get("code"), "NOT_FOUND");
+  }
+});
+
+test("a setting beyond its limit is refused by name; a limit that is lowered later holds", async () => {
+  await using owner = await newOwner(suite.gateway);
+  const { namespace, accessToken: token } = owner;
+  const set = (statement_timeout: number) =>
+    change(namespace, "settings", { token }, { sql: { freshness: 1, statement_timeout } });
+  const refused = (await set(30_001)).expect(400);
+  deepEqual([refused.get("code"), refused.get("details.0.field")], ["INVALID_REQUEST", "sql.statement_timeout"]);
+  match(refused.string("error"), /at most 30000 ms/);
+  equal((await read(namespace, "settings", { token })).get("version"), 0, "nothing of it is set");
+  (await set(20_000)).expect(200);
+  (await change(namespace, "limits", await operator(), { sql: { statement_timeout: 1_000 } })).expect(200);
+  const now = await read(namespace, "settings", { token });
+  deepEqual(
+    [now.get("settings.sql.statement_timeout"), now.get("effective.sql.statement_timeout")],
+    [20_000, 1_000],
+  );
+});
+
+test("names that are unknown are told with the nearest that there is, and nothing of the change is made", async () => {
+  await using owner = await newOwner(suite.gateway);
+  const { namespace, accessToken: token } = owner;
+  for (
+    const [body, field, problem] of [
+      [{ sql: { freshness: 1, statment_timeout: 5 } }, "sql.statment_timeout", /did you mean statement_timeout\?/],
+      [{ sql: { freshness: 1 }, sqll: {} }, "sqll", /did you mean sql\?/],
+      [{ cache: { ttl: 1 } }, "cache", /one of sql/],
+      [{ freshness: 1 }, "freshness", /one of sql/],
+      [{ sql: { rows_per_answer: 1 } }, "sql.rows_per_answer", /one of read_level, freshness, statement_timeout/],
+      [{ settings: { sql: { freshness: 1 } } }, "settings", /unknown/],
+    ] as const
+  ) {
+    const answer = (await change(namespace, "settings", { token }, body)).expect(400);
+    equal(answer.get("details.0.field"), field);
+    match(answer.string("details.0.problem"), problem);
+    match(answer.string("error"), problem);
+  }
+  for (
+    const raw of [
+      '{"__proto__":{"sql":{"freshness":1}}}',
+      '{"sql":{"__proto__":{"freshness":1}}}',
+      '{"sql":{"constructor":{"prototype":{}}}}',
+      '{"sql":{"toString":1}}',
+    ]
+  ) {
+    for (const [part, credential] of [["settings", { token }], ["limits", await operator()]] as const) {
+      const answer = await suite.gateway.call("PATCH", pathOf(namespace, part), { ...credential, raw });
+      match(answer.expect(400).string("details.0.field"), /__proto__|constructor|toString/);
+    }
+  }
+  const huge = JSON.stringify({ sql: Object.fromEntries(Array.from({ length: 20_000 }, (_, i) => [`x${i}`, i])) });
+  const answer = await suite.gateway.call("PATCH", pathOf(namespace, "settings"), { token, raw: huge });
+  equal(answer.expect(400).list("details").length, 20);
+  ok(answer.text.length < 10_000, String(answer.text.length));
+  equal((await read(namespace, "settings", { token })).get("version"), 0);
+});
+
+test("a value that does not fit is refused by the name of its field", async () => {
+  await using owner = await newOwner(suite.gateway);
+  const { namespace, accessToken: token } = owner;
+  const numbers = [-1, 1.5, 1e300, "5", "10s", true, [], {}, 9_007_199_254_740_993];
+  const settings: Record<string, readonly unknown[]> = {
+    read_level: ["", "Weak", "weak ", "leader", 1, true, [], {}, ["weak"]],
+    freshness: [...numbers, 86_400_001],
+    statement_timeout: [...numbers, 0, 86_400_001],
+  };
+  const limits: Record<string, readonly unknown[]> = {
+    statement_timeout: [...numbers, 0, 86_400_001],
+    database_bytes: numbers,
+    rows_per_answer: [...numbers, 0],
+    bytes_per_answer: [...numbers, 0],
+    statements_in_flight: [...numbers, 0],
+    bulk_rows: [...numbers, 0],
+  };
+  for (
+    const [part, fields, credential] of [
+      ["settings", settings, { token }],
+      ["limits", limits, await operator()],
+    ] as const
+  ) {
+    for (const [name, values] of Object.entries(fields)) {
+      for (const value of values) {
+        const answer = await change(namespace, part, credential, { sql: { [name]: value } });
+        equal(answer.status, 400, `${part} ${name} = ${JSON.stringify(value)}: ${answer.text}`);
+        equal(answer.get("details.0.field"), `sql.${name}`);
+      }
+    }
+    for (const sql of [null, 1, "x", [], true]) {
+      equal((await change(namespace, part, credential, { sql })).expect(400).get("details.0.field"), "sql");
+    }
+    for (const body of [[], "x", 1]) (await change(namespace, part, credential, body)).expect(400);
+    equal((await read(namespace, part, { token })).get("version"), 0);
+  }
+});
+
+test("of many changes at once none is lost", async () => {
+  await using owner = await newOwner(suite.gateway);
+  const { namespace, accessToken: token } = owner;
+  const key = await operator();
+  const names = ["database_bytes", "rows_per_answer", "bytes_per_answer", "bulk_rows"];
+  const answers = await Promise.all([
+    ...names.map((name) => change(namespace, "limits", key, { sql: { [name]: 5 } })),
+    change(namespace, "settings", { token }, { sql: { freshness: 5 } }),
+  ]);
+  for (const answer of answers) ok([200, 409].includes(answer.status), answer.text);
+  const made = answers.filter(({ status }) => status === 200).length;
+  const after = await read(namespace, "limits", { token });
+  equal(after.get("version"), made);
+  for (const [i, name] of names.entries()) {
+    if (answers[i]!.status === 200) equal(after.get(`limits.sql.${name}`), 5, name);
+  }
+});
+
+test("changes are in the audit log, with what was there before", async () => {
+  await using owner = await newOwner(suite.gateway);
+  const { namespace, accessToken: token } = owner;
+  (await change(namespace, "settings", { token }, { sql: { read_level: "none" } })).expect(200);
+  (await change(namespace, "limits", await operator(), { sql: { bulk_rows: 5 } })).expect(200);
+  const events = (await suite.gateway.call("GET", `/v1/namespaces/${namespace}/audit?limit=2`, { token })).expect(200);
+  deepEqual(events.list("events").map(({ action, details }) => [action, details]), [
+    ["limits.changed", { changes: { "sql.bulk_rows": { before: null, after: 5 } } }],
+    ["settings.changed", { changes: { "sql.read_level": { before: null, after: "none" } } }],
+  ]);
+  equal(events.list("events")[1]!.actor, owner.wallet.address);
+});
+
+test("a limit holds from the moment it is set, and no longer than until it is given back", async () => {
+  await using owner = await newOwner(suite.gateway);
+  const db = new SqlCaller(suite.gateway, { key: owner.apiKey });
+  const ask = () => db.query("SELECT 1 AS n UNION ALL SELECT 2");
+  (await ask()).expect(200);
+  const key = await operator();
+  (await change(owner.namespace, "limits", key, { sql: { rows_per_answer: 1 } })).expect(200);
+  equal((await ask()).expect(413).get("code"), "RESULT_TOO_LARGE");
+  (await change(owner.namespace, "limits", key, { sql: { rows_per_answer: null } })).expect(200);
+  (await ask()).expect(200);
+});
+
+Deno.test({
+  name: "a limit that one gateway sets holds on another within a second",
+  ignore: chosenDriver() === "sqlite" || Deno.env.has("TEST_BASE_URL"),
+  async fn() {
+    await using second = await suite.gateway.twin();
+    await using owner = await newOwner(suite.gateway);
+    const db = new SqlCaller(second, { key: owner.apiKey });
+    const ask = () => db.query("SELECT 1 AS n UNION ALL SELECT 2");
+    (await ask()).expect(200);
+    const key = await operator();
+    (await change(owner.namespace, "limits", key, { sql: { rows_per_answer: 1 } })).expect(200);
+    await until("the other gateway limits it", async () => (await ask()).status === 413, 1_000);
+    (await change(owner.namespace, "limits", key, {}, "PUT")).expect(200);
+    await until("the other gateway does so no more", async () => (await ask()).status === 200, 1_000);
+  },
+});
+
+Deno.test({
+  name: "without its control plane a gateway goes on with the rules that it knows, and changes none",
+  ignore: chosenDriver() === "sqlite" || Deno.env.has("TEST_BASE_URL"),
+  async fn() {
+    await using database = await startTestDatabase("rqlite");
+    await using gateway = await TestGateway.start({ database });
+    await using owner = await newOwner(gateway);
+    const { key } = await gateway.makeKey("--operator");
+    const path = pathOf(owner.namespace, "limits");
+    const db = new SqlCaller(gateway, { key: owner.apiKey });
+    const ask = () => db.query("SELECT 1 AS n UNION ALL SELECT 2");
+    const body = { sql: { rows_per_answer: 1 } };
+    (await gateway.call("PATCH", path, { key, body })).expect(200);
+    (await ask()).expect(413);
+    for (const node of database.control!.nodes) node.pause();
+    try {
+      (await ask()).expect(413);
+      const [reading, changing] = await Promise.all([
+        gateway.call("GET", path, { key }),
+        gateway.call("PATCH", path, { key, body: { sql: { rows_per_answer: null } } }),
+      ]);
+      equal(reading.expect(503).get("code"), "UNAVAILABLE");
+      ok([503, 409].includes(changing.status), changing.text);
+      (await ask()).expect(413);
+    } finally {
+      for (const node of database.control!.nodes) node.resume();
+    }
+    await until(
+      "it can be changed again",
+      async () => (await gateway.call("PUT", path, { key, body: {} })).status === 200,
+    );
+    (await ask()).expect(200);
+  },
+});

@@ -1,0 +1,93 @@
+import { deepEqual, equal, ok, rejects } from "node:assert/strict";
+import { SqlDatabase } from "../../services/database/database.ts";
+import { Judge } from "../../services/database/judge.ts";
+import { RqliteDriver } from "../../services/database/rqlite.ts";
+import { DEFAULT_RULES } from "../../services/database/runner.ts";
+import { RqliteCluster } from "../../services/rqlite/client.ts";
+import { GatewayError } from "../../src/contracts/errors.ts";
+import { engineTest } from "./support/engine_test.ts";
+import { until } from "./support/wait.ts";
+
+const context = { requestId: "test", signal: new AbortController().signal, clientAddress: "" };
+
+/** A query that counts up to `n`; it takes as long as it takes. */
+const counting = (n: number) =>
+  `INSERT INTO t (n) WITH RECURSIVE c (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c LIMIT ${n}) SELECT max(i) FROM c`;
+
+/** Sends what the gateway never would: rqlite interrupts only the first statement of a request that runs out of time. */
+const sendBulk = async (url: string, sqls: readonly string[], timeout = "100ms") => {
+  const headers = { "content-type": "application/json" };
+  const body = JSON.stringify(sqls.map((sql) => [sql]));
+  return await (await fetch(`${url}/db/execute?db_timeout=${timeout}`, { method: "POST", headers, body })).text();
+};
+
+/** Whether a read through the log is answered. */
+const comesBack = (url: string) =>
+  fetch(`${url}/db/query?level=strong&q=SELECT+1`, { signal: AbortSignal.timeout(300) }).then(async (response) => {
+    await response.text();
+    return true;
+  }, () => false);
+
+engineTest(
+  "a cluster that does not come back from a write refuses writes at once, reads on, and harms no other namespace",
+  ["rqlited"],
+  async (engines) => {
+    const [one, two] = await Promise.all([engines.rqlite({ nodes: 1 }), engines.rqlite({ nodes: 1 })]);
+    const changes: string[] = [];
+    const clusters = new Map(
+      [["one", one.urls], ["two", two.urls]].map(([name, urls]) => [
+        name as string,
+        new RqliteCluster({
+          name: name as string,
+          urls: urls as string[],
+          timeout: 1_000,
+          onStuck: (stuck) => changes.push(`${name} ${stuck}`),
+        }),
+      ]),
+    );
+    const driver = new RqliteDriver({ clusters, clusterOf: (name) => Promise.resolve(name), judge: new Judge() });
+    const db = new SqlDatabase(driver, { rulesOf: () => ({ ...DEFAULT_RULES, timeout: 300 }) });
+    const insert = (name: string) => db.execute(name, { sql: "INSERT INTO t (n) VALUES (?)", args: [1] }, context);
+    try {
+      for (const name of ["one", "two"]) {
+        await db.execute(name, { sql: "CREATE TABLE t (id INTEGER PRIMARY KEY, n INT)", args: [] }, context);
+        await insert(name);
+      }
+      const start = performance.now();
+      await sendBulk(one.urls[0]!, [counting(1_000_000)], "60s");
+      const rows = Math.ceil(15_000 / (performance.now() - start)) * 1_000_000;
+      const bulk = sendBulk(one.urls[0]!, [counting(rows), counting(rows)]);
+      bulk.catch(() => {});
+      await until("the log waits for it", async () => !await comesBack(one.urls[0]!));
+
+      await rejects(insert("one"), (error) => error instanceof GatewayError && error.code === "OUTCOME_UNKNOWN");
+      await until("the cluster is known to be stuck", () => changes.length > 0, 20_000);
+      deepEqual(changes, ["one true"]);
+      for (let i = 0; i < 50; i++) {
+        const before = performance.now();
+        await rejects(
+          insert("one"),
+          (error) =>
+            error instanceof GatewayError && error.code === "UNAVAILABLE" &&
+            /does not come to an end/.test(error.message),
+        );
+        ok(performance.now() - before < 200, "at once");
+      }
+      const read = await db.query("one", { sql: "SELECT n FROM t WHERE id = ?", args: [1] }, context);
+      deepEqual(read.rows, [[1]]);
+      await insert("two");
+      const { status, reason, details } = await driver.health(context.signal);
+      equal(status, "degraded");
+      ok(/in 1 a statement does not come to an end/.test(reason ?? ""), reason);
+      deepEqual(details, { clusters: 2, ready: 1, stuck: 1 });
+
+      await bulk;
+      await until("it takes writes again", () => changes.length === 2, 60_000);
+      await insert("one");
+      deepEqual(changes, ["one true", "one false"]);
+      equal((await driver.health(context.signal)).status, "ok");
+    } finally {
+      await db.close();
+    }
+  },
+);

@@ -1,0 +1,17 @@
+import process from "node:process";
+import { HOSTILE_SCENARIOS } from "./hostile_scenarios.ts";
+import { KYSELY_SCENARIOS } from "./kysely_scenarios.ts";
+import { OPTION_SCENARIOS } from "./option_scenarios.ts";
+import { SCENARIOS, type Target } from "./scenarios.ts";
+
+/** Runs a set of scenarios, and tells what became of each in one line of JSON. Bundled for Node by its tests. */
+const target: Target = { url: process.env.TARGET_URL ?? "", apiKey: process.env.TARGET_KEY ?? "" };
+const sets: Readonly<Record<string, Readonly<Record<string, (target: Target) => Promise<void>>>>> = {
+  database: { ...SCENARIOS, ...KYSELY_SCENARIOS },
+  options: OPTION_SCENARIOS,
+  hostile: HOSTILE_SCENARIOS,
+};
+for (const [name, run] of Object.entries(sets[process.env.SCENARIOS ?? ""] ?? {})) {
+  const problem = await run(target).then(() => null, (error) => String(error instanceof Error ? error.stack : error));
+  process.stdout.write(`${JSON.stringify({ name, problem })}\n`);
+}

@@ -1,0 +1,40 @@
+/** Whether processes can be looked up here. */
+export const CAN_SEE_PROCESSES = Deno.build.os === "linux";
+
+/** Process ids of the hosts that a process has started, those of one kind (Linux: proc(5)). */
+export function hostsOf(parent: number, kind = "sql"): number[] {
+  const found: number[] = [];
+  for (const { name } of Deno.readDirSync("/proc")) {
+    if (!/^\d+$/.test(name)) continue;
+    try {
+      const [, state, of] = /\) (\S) (\d+) /.exec(Deno.readTextFileSync(`/proc/${name}/stat`)) ?? [];
+      if (state === "Z" || Number(of) !== parent) continue;
+      if (Deno.readTextFileSync(`/proc/${name}/cmdline`).endsWith(`\0host\0${kind}\0`)) found.push(Number(name));
+    } catch {
+      // It has ended meanwhile.
+    }
+  }
+  return found;
+}
+
+/** The one host that has a namespace's file open. */
+export function hostOf(parent: number, file: string): number | undefined {
+  return hostsOf(parent).find((pid) => {
+    try {
+      return [...Deno.readDirSync(`/proc/${pid}/fd`)].some(({ name }) =>
+        Deno.readLinkSync(`/proc/${pid}/fd/${name}`).endsWith(`/${file}`)
+      );
+    } catch {
+      return false;
+    }
+  });
+}
+
+/** Whether a process is there and no zombie. */
+export function isThere(pid: number): boolean {
+  try {
+    return !/^State:\s+Z/m.test(Deno.readTextFileSync(`/proc/${pid}/status`));
+  } catch {
+    return false;
+  }
+}

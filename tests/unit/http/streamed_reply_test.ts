@@ -1,0 +1,155 @@
+import { deepEqual, equal, ok, rejects } from "node:assert/strict";
+import { GatewayError } from "../../../src/contracts/errors.ts";
+import { streamContext, type Streamed, streamOf } from "../../../src/http/streamed_reply.ts";
+import { until } from "../../engines/support/wait.ts";
+import { appOf, route } from "./support.ts";
+
+const piece = (length: number) => new Uint8Array(length);
+
+async function* pieces(count: number, end?: unknown): AsyncGenerator<Uint8Array, unknown> {
+  for (let i = 0; i < count; i++) yield await Promise.resolve(piece(10));
+  return end;
+}
+
+Deno.test("a streamed answer is observed once, when it has ended, with its bytes and how it ended", async () => {
+  const failure = new GatewayError("STATEMENT_TIMEOUT", "late");
+  const { call, seen } = appOf([
+    route({ path: "/whole", handle: () => ({ status: 200, body: pieces(3) }) }),
+    route({ path: "/told", handle: () => ({ status: 200, body: pieces(2, failure) }) }),
+  ]);
+  equal((await call("GET /whole")).text.length, 30);
+  equal((await call("GET /told")).text.length, 20);
+  const told = seen.map(({ outcome: { status, error, streamed } }) => ({ status, error, streamed }));
+  deepEqual(told, [
+    { status: 200, error: undefined, streamed: { bytes: 30, end: "complete" } },
+    { status: 200, error: failure, streamed: { bytes: 20, end: "failed" } },
+  ]);
+});
+
+Deno.test("what throws on the way cuts the answer off", async () => {
+  const { fetch, seen } = appOf([
+    route({
+      path: "/broken",
+      handle: () => ({
+        status: 200,
+        body: (async function* () {
+          yield await Promise.resolve(piece(10));
+          throw new Error("disk");
+        })(),
+      }),
+    }),
+  ]);
+  const response = await fetch(new Request("http://gateway.example/broken"));
+  equal(response.status, 200);
+  await rejects(response.bytes());
+  deepEqual(seen[0]?.outcome.streamed, { bytes: 10, end: "failed" });
+  equal(String(seen[0]?.outcome.error), "Error: disk");
+});
+
+Deno.test("the next piece is made when the one before it was taken", async () => {
+  let made = 0;
+  const source = (async function* () {
+    for (;;) {
+      made++;
+      yield await Promise.resolve(piece(10));
+    }
+  })();
+  const reader = streamOf(source, () => {}).getReader();
+  for (let read = 1; read <= 5; read++) {
+    await reader.read();
+    ok(made <= read + 1, `${made} pieces for ${read} reads`);
+  }
+  await reader.cancel();
+});
+
+Deno.test("a client that leaves ends the work, also while nothing comes", async () => {
+  let over = false, signal: AbortSignal | undefined;
+  const { fetch, seen } = appOf([
+    route({
+      path: "/slow",
+      handle(call) {
+        const { context, until } = streamContext(call);
+        signal = context.signal;
+        return {
+          status: 200,
+          body: until((async function* () {
+            try {
+              yield piece(5);
+              await new Promise((_, reject) =>
+                context.signal.addEventListener("abort", () => reject(context.signal.reason))
+              );
+            } finally {
+              over = true;
+            }
+          })()),
+        };
+      },
+    }),
+  ]);
+  const reader = (await fetch(new Request("http://gateway.example/slow"))).body!.getReader();
+  await reader.read();
+  const waiting = reader.read();
+  await reader.cancel();
+  await waiting;
+  await until("the work has ended", () => over);
+  equal(signal?.aborted, true);
+  deepEqual(seen.map(({ outcome }) => outcome.streamed), [{ bytes: 5, end: "left" }]);
+});
+
+Deno.test("a client that stops reading is given up", async () => {
+  const how: Streamed[] = [];
+  let over = false;
+  const source = (async function* () {
+    try {
+      for (;;) yield await Promise.resolve(piece(10));
+    } finally {
+      over = true;
+    }
+  })();
+  const reader = streamOf(source, (end) => how.push(end), 50).getReader();
+  await reader.read();
+  await until("it is given up", () => over);
+  deepEqual(how, [{ bytes: 10, end: "stalled", error: undefined }]);
+  await rejects(reader.read());
+});
+
+Deno.test("HEAD of what is streamed has no body, and ends what was begun", async () => {
+  let over = false;
+  const { call, seen } = appOf([
+    route({
+      path: "/file",
+      handle: () => ({
+        status: 200,
+        headers: { "content-length": "10" },
+        body: (async function* () {
+          try {
+            yield await Promise.resolve(piece(10));
+          } finally {
+            over = true;
+          }
+        })(),
+      }),
+    }),
+  ]);
+  const head = await call("HEAD /file");
+  deepEqual([head.status, head.text, head.headers.get("content-length")], [200, "", "10"]);
+  await until("it has ended", () => over);
+  equal(seen.length, 1);
+});
+
+Deno.test("what was opened is given back also when the client leaves before the first piece", async () => {
+  let released = 0, began = false;
+  const { until: handOut, context } = streamContext({
+    requestId: "r",
+    clientAddress: "192.0.2.1",
+    signal: new AbortController().signal,
+  });
+  const source = (async function* () {
+    began = true;
+    yield piece(1);
+  })();
+  const stream = streamOf(handOut(source, () => released++), () => {});
+  await stream.cancel();
+  await until("it is given back", () => released === 1);
+  deepEqual([began, context.signal.aborted], [false, true]);
+});

@@ -1,0 +1,330 @@
+import { deepEqual, equal, ok, rejects } from "node:assert/strict";
+import { GatewayError } from "../../../src/contracts/errors.ts";
+import type { NamespaceRules } from "../../../src/contracts/settings.ts";
+import { until } from "../../engines/support/wait.ts";
+import { ALICE, BOB, code, Node, principal } from "../auth/support/node.ts";
+import { CONTEXT } from "../control_plane/support/context.ts";
+import { everySchedule } from "../control_plane/support/schedules.ts";
+import { DEFAULTS, settingsOn } from "./support/settings.ts";
+
+const alice = principal({ wallet: ALICE, role: "owner" });
+const operator = principal({ namespace: "", operator: true, subject: "key:operator" });
+const NOTHING_SET = { read_level: null, freshness: null, statement_timeout: null };
+const NO_LIMITS = {
+  statement_timeout: null,
+  database_bytes: null,
+  rows_per_answer: null,
+  bytes_per_answer: null,
+  statements_in_flight: null,
+  bulk_rows: null,
+};
+const DEFAULT_RULES: NamespaceRules = {
+  sql: {
+    level: undefined,
+    freshness: undefined,
+    timeout: 10_000,
+    maxTimeout: 30_000,
+    maxDatabaseBytes: 0,
+    maxRows: 100,
+    maxAnswerBytes: 2_000,
+    maxInFlight: 30,
+    maxBulkRows: 4_000,
+  },
+};
+
+async function shop() {
+  const node = await Node.start();
+  await node.namespace("shop", ALICE);
+  await node.namespace("cafe", BOB);
+  return Object.assign(settingsOn(node), { node, [Symbol.asyncDispose]: () => node[Symbol.asyncDispose]() });
+}
+
+/** What holds at once: nobody may wait for rules that are known. */
+function nowOf(rules: NamespaceRules | Promise<NamespaceRules>): NamespaceRules {
+  ok(!(rules instanceof Promise), "they are known");
+  return rules;
+}
+
+const stored = async (node: Node) =>
+  (await node.database.run<{ namespace: string; settings: string; limits: string; version: number }>(
+    node.database.db.selectFrom("namespace_settings").selectAll().orderBy("namespace"),
+  )).rows;
+
+Deno.test("a namespace for which nobody set anything has the defaults, and no row", async () => {
+  await using t = await shop();
+  deepEqual(await t.settings.rulesOf("shop"), DEFAULT_RULES);
+  deepEqual(await t.settings.settings("shop", CONTEXT), {
+    values: { sql: NOTHING_SET },
+    effective: { sql: { ...NOTHING_SET, statement_timeout: 10_000 } },
+    version: 0,
+  });
+  deepEqual(await t.settings.limits("shop", CONTEXT), {
+    values: { sql: NO_LIMITS },
+    effective: { sql: DEFAULTS.sql.limits },
+    version: 0,
+  });
+  deepEqual(await stored(t.node), []);
+});
+
+Deno.test("a change names what it changes, the rest stays, and null gives it back", async () => {
+  await using t = await shop();
+  const change = (sql: Parameters<typeof t.settings.changeSettings>[1]["sql"]) =>
+    t.settings.changeSettings("shop", { sql }, alice, CONTEXT);
+  await change({ read_level: "strong", freshness: 0 });
+  const second = await change({ statement_timeout: 5, read_level: undefined });
+  deepEqual(second.values.sql, { read_level: "strong", freshness: 0, statement_timeout: 5 });
+  equal(second.version, 2);
+  deepEqual((await change({ read_level: null })).values.sql, { read_level: null, freshness: 0, statement_timeout: 5 });
+  const { sql } = nowOf(await t.settings.rulesOf("shop"));
+  deepEqual([sql.level, sql.freshness, sql.timeout, sql.maxTimeout], [undefined, 0, 5, 30_000]);
+  deepEqual(await t.settings.rulesOf("cafe"), DEFAULT_RULES, "another namespace has its own");
+});
+
+Deno.test("what changes nothing is neither written, counted nor audited", async () => {
+  await using t = await shop();
+  await t.settings.changeSettings("shop", { sql: { freshness: 7 } }, alice, CONTEXT);
+  const events = (await t.node.audit.list("shop", { limit: 100 }, CONTEXT)).length;
+  for (
+    const change of [{}, { sql: {} }, { sql: { freshness: 7 } }, { sql: { read_level: null } }, { sql: undefined }]
+  ) {
+    equal((await t.settings.changeSettings("shop", change, alice, CONTEXT)).version, 1);
+  }
+  equal((await t.node.audit.list("shop", { limit: 100 }, CONTEXT)).length, events);
+});
+
+Deno.test("a change is in the audit log with what was there before", async () => {
+  await using t = await shop();
+  await t.settings.changeSettings("shop", { sql: { read_level: "none" } }, alice, CONTEXT);
+  await t.settings.changeLimits("shop", { sql: { bulk_rows: 9, database_bytes: 0 } }, operator, CONTEXT, false);
+  const [limits, settings] = await t.node.audit.list("shop", { limit: 2 }, CONTEXT);
+  deepEqual([settings!.actor, settings!.action, settings!.resource, settings!.details], [
+    ALICE,
+    "settings.changed",
+    "shop",
+    { changes: { "sql.read_level": { before: null, after: "none" } } },
+  ]);
+  deepEqual([limits!.actor, limits!.action, limits!.details], ["key:operator", "limits.changed", {
+    changes: { "sql.bulk_rows": { before: null, after: 9 }, "sql.database_bytes": { before: null, after: 0 } },
+  }]);
+});
+
+Deno.test("a setting beyond its limit is refused with its name, whoever set the limit", async () => {
+  await using t = await shop();
+  const set = (statement_timeout: number) =>
+    t.settings.changeSettings("shop", { sql: { statement_timeout } }, alice, CONTEXT);
+  await rejects(set(30_001), (error: GatewayError) => {
+    deepEqual([error.code, error.extra.details], ["INVALID_REQUEST", [{
+      field: "sql.statement_timeout",
+      problem: "at most 30000 ms, which is the limit of this namespace",
+    }]]);
+    return true;
+  });
+  await set(30_000);
+  await t.settings.changeLimits("shop", { sql: { statement_timeout: 60_000 } }, operator, CONTEXT, false);
+  await set(60_000);
+  await t.settings.changeLimits("shop", { sql: { statement_timeout: 100 } }, operator, CONTEXT, false);
+  const now = await t.settings.settings("shop", CONTEXT);
+  deepEqual([now.values.sql.statement_timeout, now.effective.sql.statement_timeout], [60_000, 100]);
+  const { sql } = nowOf(await t.settings.rulesOf("shop"));
+  deepEqual([sql.timeout, sql.maxTimeout], [100, 100]);
+  await t.settings.changeSettings("shop", { sql: { read_level: "weak" } }, alice, CONTEXT);
+});
+
+Deno.test("the gateway's default is cut off at the limit too", async () => {
+  await using node = await Node.start();
+  await node.namespace("shop", ALICE);
+  const { settings } = settingsOn(node, { sql: { ...DEFAULTS.sql, statement_timeout: 99_000 } });
+  equal((await settings.rulesOf("shop")).sql.timeout, 30_000);
+});
+
+Deno.test("setting all limits gives those back that are not named; the owner's settings stay", async () => {
+  await using t = await shop();
+  const { settings } = t;
+  await settings.changeSettings("shop", { sql: { freshness: 3 } }, alice, CONTEXT);
+  await settings.changeLimits("shop", { sql: { bulk_rows: 5, rows_per_answer: 6 } }, operator, CONTEXT, false);
+  const after = await settings.changeLimits("shop", { sql: { bulk_rows: 8 } }, operator, CONTEXT, true);
+  deepEqual(after.values.sql, { ...NO_LIMITS, bulk_rows: 8 });
+  deepEqual((await settings.changeLimits("shop", {}, operator, CONTEXT, true)).values.sql, NO_LIMITS);
+  equal((await settings.settings("shop", CONTEXT)).values.sql.freshness, 3);
+});
+
+Deno.test("every limit reaches the rules under its own name", async () => {
+  await using t = await shop();
+  const sql = {
+    statement_timeout: 1,
+    database_bytes: 2,
+    rows_per_answer: 3,
+    bytes_per_answer: 4,
+    statements_in_flight: 5,
+    bulk_rows: 6,
+  };
+  const { values, effective } = await t.settings.changeLimits("shop", { sql }, operator, CONTEXT, false);
+  deepEqual([values.sql, effective.sql], [sql, sql]);
+  const rules = await t.settings.rulesOf("shop");
+  deepEqual(rules.sql, {
+    level: undefined,
+    freshness: undefined,
+    timeout: 1,
+    maxTimeout: 1,
+    maxDatabaseBytes: 2,
+    maxRows: 3,
+    maxAnswerBytes: 4,
+    maxInFlight: 5,
+    maxBulkRows: 6,
+  });
+});
+
+Deno.test("two changes at once are both made, in whatever order", async () => {
+  const orders = await everySchedule(async (schedule) => {
+    await using node = await Node.start();
+    await node.namespace("shop", ALICE);
+    const parts = { revocations: node.revocations, audit: node.audit, clock: node.clock };
+    const on = () => settingsOn({ ...parts, control: schedule.client(node.database) }).settings;
+    const [one, two] = [on(), on()];
+    await schedule.run<unknown>([
+      () => one.changeSettings("shop", { sql: { freshness: 1 } }, alice, CONTEXT),
+      () => two.changeLimits("shop", { sql: { bulk_rows: 2 } }, operator, CONTEXT, false),
+    ]);
+    const [row] = await stored(node);
+    deepEqual([JSON.parse(row!.settings).sql.freshness, JSON.parse(row!.limits).sql.bulk_rows, row!.version], [
+      1,
+      2,
+      2,
+    ]);
+  });
+  ok(orders > 2, String(orders));
+});
+
+Deno.test("who is never fast enough is told so", async () => {
+  await using t = await shop();
+  const rival = settingsOn(await t.node.another()).settings;
+  let freshness = 0;
+  t.node.control.before = async (sql) => {
+    if (!sql.includes('insert into "audit_events"')) return;
+    await rival.changeSettings("shop", { sql: { freshness: freshness++ } }, alice, CONTEXT);
+  };
+  const late = t.settings.changeSettings("shop", { sql: { read_level: "none" } }, alice, CONTEXT);
+  await rejects(late, code("CONFLICT", /elsewhere/));
+});
+
+Deno.test("a change does not reach a namespace that took the name meanwhile", async () => {
+  await using t = await shop();
+  const { database, clock } = t.node;
+  const other = await t.node.another();
+  t.node.control.before = async (sql) => {
+    if (!sql.includes('insert into "audit_events"')) return;
+    t.node.control.before = () => {};
+    await database.run(database.db.deleteFrom("namespaces").where("name", "=", "shop"));
+    clock.advance(1);
+    await other.namespace("shop", BOB);
+  };
+  const late = t.settings.changeSettings("shop", { sql: { freshness: 4 } }, alice, CONTEXT);
+  await rejects(late, code("CONFLICT"));
+  deepEqual(await stored(t.node), []);
+});
+
+Deno.test("a namespace that does not exist, or is being deleted, has neither settings nor limits", async () => {
+  await using t = await shop();
+  await t.node.namespaces.delete("shop", alice, CONTEXT);
+  for (const name of ["shop", "nothing", "", "__proto__", "constructor"]) {
+    await rejects(t.settings.settings(name, CONTEXT), code("NOT_FOUND"));
+    await rejects(t.settings.limits(name, CONTEXT), code("NOT_FOUND"));
+    await rejects(t.settings.changeSettings(name, { sql: { freshness: 1 } }, alice, CONTEXT), code("NOT_FOUND"));
+    await rejects(t.settings.changeLimits(name, {}, operator, CONTEXT, true), code("NOT_FOUND"));
+    deepEqual(await t.settings.rulesOf(name), DEFAULT_RULES);
+  }
+  deepEqual(await stored(t.node), []);
+});
+
+Deno.test("values of a newer gateway outlive a change by an older one", async () => {
+  await using t = await shop();
+  const { database } = t.node;
+  const settings = JSON.stringify({ sql: { freshness: 1, colour: "red" }, cache: { ttl: 5 } });
+  await database.run(
+    database.db.insertInto("namespace_settings").values({ namespace: "shop", settings, limits: "{}", version: 3 }),
+  );
+  const before = await t.settings.settings("shop", CONTEXT);
+  deepEqual([before.values, before.version], [{ sql: { ...NOTHING_SET, freshness: 1 } }, 3]);
+  await t.settings.changeSettings("shop", { sql: { freshness: 2 } }, alice, CONTEXT);
+  const [row] = await stored(t.node);
+  deepEqual(JSON.parse(row!.settings), { sql: { freshness: 2, colour: "red" }, cache: { ttl: 5 } });
+});
+
+Deno.test("a change holds here when its call ends, and on another gateway once it heard of it", async () => {
+  await using t = await shop();
+  const other = await t.node.another();
+  const { settings: remote } = settingsOn(other);
+  for (const one of [t.settings, remote]) equal((await one.rulesOf("shop")).sql.maxRows, 100);
+  await t.settings.changeLimits("shop", { sql: { rows_per_answer: 1 } }, operator, CONTEXT, false);
+  equal(nowOf(t.settings.rulesOf("shop")).sql.maxRows, 1);
+  equal(nowOf(remote.rulesOf("shop")).sql.maxRows, 100);
+  await other.revocations.pull();
+  await until("the other gateway has read them", () => nowOf(remote.rulesOf("shop")).sql.maxRows === 1);
+});
+
+Deno.test("a gateway that looks twice a second knows a change within a second", async () => {
+  await using t = await shop();
+  const other = await t.node.another();
+  const { settings: remote } = settingsOn(other);
+  await remote.rulesOf("shop");
+  await other.revocations.start();
+  await t.settings.changeLimits("shop", { sql: { rows_per_answer: 1 } }, operator, CONTEXT, false);
+  const start = performance.now();
+  await until("the change is known", () => nowOf(remote.rulesOf("shop")).sql.maxRows === 1);
+  ok(performance.now() - start < 1_000, `${performance.now() - start} ms`);
+  other.revocations.stop();
+});
+
+Deno.test("a name that was deleted and taken again has nothing of the one before, on any gateway", async () => {
+  await using t = await shop();
+  const other = await t.node.another();
+  const { settings: remote } = settingsOn(other);
+  await t.settings.changeLimits("shop", { sql: { rows_per_answer: 1 } }, operator, CONTEXT, false);
+  for (const one of [t.settings, remote]) equal((await one.rulesOf("shop")).sql.maxRows, 1);
+  await t.node.namespaces.delete("shop", alice, CONTEXT);
+  await other.revocations.pull();
+  for (const one of [t.settings, remote]) equal((await one.rulesOf("shop")).sql.maxRows, 1, "it is still there");
+  await t.node.database.run(t.node.database.db.deleteFrom("namespaces").where("name", "=", "shop"));
+  deepEqual((await stored(t.node)).length, 0, "the row goes with its namespace");
+  await t.node.namespace("shop", BOB);
+  for (const one of [t.settings, remote]) deepEqual(await one.rulesOf("shop"), DEFAULT_RULES);
+});
+
+Deno.test("while the control plane is down, rules that are known hold, and others are the defaults", async () => {
+  await using t = await shop();
+  await t.settings.changeLimits("shop", { sql: { rows_per_answer: 1 } }, operator, CONTEXT, false);
+  await t.settings.rulesOf("shop");
+  t.node.control.before = () => {
+    throw new GatewayError("UNAVAILABLE", "down");
+  };
+  equal(nowOf(t.settings.rulesOf("shop")).sql.maxRows, 1);
+  deepEqual(await t.settings.rulesOf("cafe"), DEFAULT_RULES);
+  equal(t.errors.length, 1);
+  await rejects(t.settings.settings("shop", CONTEXT), code("UNAVAILABLE"));
+  await rejects(t.settings.changeSettings("shop", { sql: { freshness: 1 } }, alice, CONTEXT), code("UNAVAILABLE"));
+  t.node.control.before = () => {};
+  equal((await t.settings.rulesOf("shop")).sql.maxRows, 1);
+});
+
+Deno.test("a change whose answer was lost is told as such, and holds once it is heard of", async () => {
+  await using t = await shop();
+  await t.settings.rulesOf("shop");
+  t.node.control.after = (sql) => {
+    if (!sql.includes('insert into "audit_events"')) return;
+    t.node.control.after = () => {};
+    throw new GatewayError("OUTCOME_UNKNOWN", "lost");
+  };
+  const lost = t.settings.changeLimits("shop", { sql: { rows_per_answer: 1 } }, operator, CONTEXT, false);
+  await rejects(lost, code("OUTCOME_UNKNOWN"));
+  await t.node.revocations.pull();
+  await until("it is known", () => nowOf(t.settings.rulesOf("shop")).sql.maxRows === 1);
+});
+
+Deno.test("what is stored in another form than this gateway's counts as not set", async () => {
+  await using t = await shop();
+  const { database } = t.node;
+  const row = { namespace: "shop", settings: '{"sql":[],"x":1}', limits: '{"sql":null}', version: 1 };
+  await database.run(database.db.insertInto("namespace_settings").values(row));
+  deepEqual(await t.settings.rulesOf("shop"), DEFAULT_RULES);
+  equal((await t.settings.changeSettings("shop", { sql: { freshness: 2 } }, alice, CONTEXT)).values.sql.freshness, 2);
+});

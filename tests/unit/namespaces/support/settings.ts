@@ -1,0 +1,32 @@
+import { ControlSettings } from "../../../../services/namespaces/settings.ts";
+import type { RuleDefaults } from "../../../../services/namespaces/rules/index.ts";
+import type { Node } from "../../auth/support/node.ts";
+
+/** Defaults that no two limits share, so that one cannot pass for another. */
+export const DEFAULTS: RuleDefaults = {
+  sql: {
+    statement_timeout: 10_000,
+    limits: {
+      statement_timeout: 30_000,
+      database_bytes: 0,
+      rows_per_answer: 100,
+      bytes_per_answer: 2_000,
+      statements_in_flight: 30,
+      bulk_rows: 4_000,
+    },
+  },
+};
+
+/** The settings service of a gateway, and what it complained of. */
+export function settingsOn(node: Pick<Node, "control" | "revocations" | "audit" | "clock">, defaults = DEFAULTS) {
+  const errors: unknown[] = [];
+  const settings = new ControlSettings({
+    control: node.control,
+    revocations: node.revocations,
+    audit: node.audit,
+    monotonic: node.clock.now,
+    defaults,
+    onError: (_namespace, error) => errors.push(error),
+  });
+  return { settings, errors };
+}
