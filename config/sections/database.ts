@@ -54,7 +54,10 @@ export const database = section({
           description: "After how long without a statement a process ends.",
         }),
       }),
-      max_open: field(integer(), { description: "No more: it is `database.sqlite.hosts.max` now, and refused here." }),
+      max_open: field(integer(), {
+        unit: "databases",
+        description: "No more: it is `database.sqlite.hosts.max` now, and refused here.",
+      }),
       busy_timeout: field(duration({ max: "5m" }), {
         default: "5s",
         description: "How long a statement waits for another one's lock.",

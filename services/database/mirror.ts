@@ -3,6 +3,7 @@ import { GatewayError } from "../../src/contracts/errors.ts";
 import type { GatedStatement, SqlFault } from "./driver.ts";
 import { type Judge, JudgeBusy, type Judged, NoJudge, NoJudgement } from "./judge.ts";
 import type { JudgeItem, Judgement, SchemaObjectText } from "./judge_protocol.ts";
+import type { SchemaSource } from "./mirror_source.ts";
 
 /** What the judge says to a statement. */
 export interface Verdict {
@@ -12,21 +13,6 @@ export interface Verdict {
   readonly fault?: SqlFault;
   /** The fault is one under this schema alone. */
   readonly mistake?: true;
-}
-
-/** A schema as the leader has it. */
-export interface Schema {
-  /** SQLite's own count of changes. */
-  readonly version: number;
-  readonly objects: readonly SchemaObjectText[];
-}
-
-/** Where a mirror looks. The first two throw when the leader cannot be asked. */
-export interface SchemaSource {
-  readonly schema: () => Promise<Schema>;
-  readonly version: () => Promise<number>;
-  /** The text that a short statement is sent with, if it may share a request. */
-  readonly shared: (statement: GatedStatement) => string | undefined;
 }
 
 /** Milliseconds between two looks at whether another gateway has changed the schema. */

@@ -1,7 +1,8 @@
 import type { SqlOutput, Statement } from "../../src/contracts/database.ts";
 import type { ReadLevel, RqliteCluster } from "../rqlite/client.ts";
 import type { Judge } from "./judge.ts";
-import { Mirror, type Schema } from "./mirror.ts";
+import { Mirror } from "./mirror.ts";
+import type { Schema } from "./mirror_source.ts";
 import { SizeWatch } from "./rqlite_size.ts";
 import { sharedText } from "./rqlite_statements.ts";
 

@@ -25,7 +25,9 @@ export class Commits {
     if (db.prepare("SELECT 1 FROM sqlite_schema WHERE name = '_orama_commit'").get() === undefined) return;
     this.#compile();
     const row = db.prepare("SELECT instance, requests FROM _orama_commit").get();
-    if (row) this.found = { instance: String(row["instance"]), requests: JSON.parse(String(row["requests"])) };
+    if (row?.["requests"]) {
+      this.found = { instance: String(row["instance"]), requests: JSON.parse(String(row["requests"])) };
+    }
   }
 
   /** Within a transaction, behind all else: an insert before it must not see its own changes counted. */

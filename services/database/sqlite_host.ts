@@ -10,12 +10,11 @@ const MAX_MEMBERS = 256, MAX_BYTES = 4 * 2 ** 20;
 /** Serves one namespace's SQL: opens its file, gives back every right, and runs what it is asked. */
 export async function run(): Promise<void> {
   watchParent();
-  warmUp();
   await serve(new SqlHost());
 }
 
-/** Does once what the first request needs, so that it finds compiled code; a spare has the time. */
-function warmUp(): void {
+/** Does once what the first request needs, so that it finds compiled code. */
+function warmUp(): RunReply {
   const statement = { sql: "SELECT 1", args: [], facts: WARMING };
   const connection = new SqliteConnection(":memory:", { synchronous: "FULL", busyTimeout: 0, memory: 0 }, "");
   connection.run({
@@ -27,7 +26,10 @@ function warmUp(): void {
     maxDatabaseBytes: 0,
   });
   connection.close();
+  return NOTHING;
 }
+
+const NOTHING: RunReply = { kind: "done", outcomes: [] };
 
 const WARMING: StatementFacts = {
   access: "read",
@@ -57,7 +59,7 @@ class SqlHost implements Guest {
       else if (order.op === "open") answers.answer(id, this.#open(order));
       else {
         this.#work(runs.splice(0), answers);
-        answers.answer(id, this.#told(() => (this.#opened().upkeep(), { kind: "done", outcomes: [] })));
+        answers.answer(id, this.#told(() => order.op === "warm" ? warmUp() : this.#lookAfter()));
       }
     }
     this.#work(runs, answers);
@@ -82,6 +84,11 @@ class SqlHost implements Guest {
     } catch (error) {
       return troubleReply(error);
     }
+  }
+
+  #lookAfter(): RunReply {
+    this.#opened().upkeep();
+    return NOTHING;
   }
 
   #opened(): SqliteConnection {

@@ -62,6 +62,8 @@ export class SqliteHosts {
         heap: Math.ceil(2 * settings.memory / 2 ** 20) + 256,
       },
       open: (host, namespace) => this.#open(host, namespace),
+      // Whoever takes it meets what came of it.
+      warm: (host) => void host.request({ op: "warm" }, OPENING).catch(() => {}),
       max,
       spares,
       idle,

@@ -32,8 +32,13 @@ export interface UpkeepOrder {
   readonly op: "upkeep";
 }
 
+/** A spare may get ready for its first request. */
+export interface WarmOrder {
+  readonly op: "warm";
+}
+
 /** What an SQL host is asked. */
-export type SqlOrder = OpenOrder | RunOrder | UpkeepOrder;
+export type SqlOrder = OpenOrder | RunOrder | UpkeepOrder | WarmOrder;
 
 /** The database, not a statement, is the matter. */
 export interface TroubleReply {

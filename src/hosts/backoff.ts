@@ -19,6 +19,11 @@ export class Backoff {
     return Math.max(0, (this.#crashes.get(key)?.until ?? 0) - performance.now());
   }
 
+  /** Nothing is held against the key any more. */
+  forget(key: string): void {
+    this.#crashes.delete(key);
+  }
+
   /** @param life milliseconds for which the host had served the key */
   crashed(key: string, life: number): void {
     const count = life >= SOUND ? 1 : (this.#crashes.get(key)?.count ?? 0) + 1;

@@ -221,10 +221,10 @@ export class Host {
       stream.pause();
     }
     if (kind === "item") stream.push(report[2]);
-    else {
+    else if (kind === "end") {
       this.#streams.delete(id);
       stream.finish();
-    }
+    } else throw new Error(`a report of the kind ${kind}`);
     this.#next();
   }
 

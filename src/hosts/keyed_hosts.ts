@@ -1,17 +1,10 @@
 import { Backoff } from "./backoff.ts";
 import { type EndReason, Host } from "./host.ts";
+import { NoHost, Places } from "./places.ts";
 import { Spares } from "./spares.ts";
 import type { HostProgram } from "./spawn.ts";
 
-/** There is no host for a key now; nothing was asked of any. */
-export class NoHost extends Error {
-  override readonly name = "NoHost";
-
-  /** @param wait milliseconds after which the key may have one; `undefined` when nobody knows, or never */
-  constructor(sentence: string, readonly wait?: number) {
-    super(sentence);
-  }
-}
+export { NoHost } from "./places.ts";
 
 /** A key's host, and what its opening gave. */
 export interface Seat<Opened> {
@@ -32,6 +25,8 @@ export interface KeyedHostsOptions<Opened> {
   readonly program: HostProgram;
   /** Makes a fresh host the one of a key, by its first request. Throwing ends it. */
   readonly open: (host: Host, key: string) => Promise<Opened>;
+  /** Called with each spare when it is started, which then has the time to get ready. Must not throw. */
+  readonly warm?: (host: Host) => void;
   /** Hosts of keys at once. */
   readonly max: number;
   /** Started ahead, beyond `max`. */
@@ -73,8 +68,7 @@ export class KeyedHosts<Opened> {
   readonly #held = new Map<string, Promise<void>>();
   readonly #backoff = new Backoff();
   readonly #spares: Spares;
-  readonly #queue: { readonly admit: () => void }[] = [];
-  #taken = 0;
+  readonly #places: Places;
   #sweeper: ReturnType<typeof setInterval> | undefined;
   #slice: ReturnType<typeof setTimeout> | undefined;
   #killed = 0;
@@ -82,12 +76,17 @@ export class KeyedHosts<Opened> {
 
   constructor(options: KeyedHostsOptions<Opened>) {
     this.#options = options;
-    this.#spares = new Spares(options.spares, () => this.#start());
+    this.#places = new Places(options.max, options.patience ?? 10_000);
+    this.#spares = new Spares(options.spares, () => {
+      const host = this.#start();
+      options.warm?.(host);
+      return host;
+    });
   }
 
-  /** Starts the spares. Nothing waits for them. */
+  /** Starts the spares, a little later. Nothing waits for them. */
   warm(): void {
-    this.#spares.fill();
+    this.#spares.warm();
   }
 
   /** The key's host when it is there at once. */
@@ -130,6 +129,8 @@ export class KeyedHosts<Opened> {
       await this.#ending.get(key);
       return await run();
     } finally {
+      // What kept its hosts from living may be over.
+      this.#backoff.forget(key);
       this.#held.delete(key);
       resolve();
     }
@@ -153,7 +154,7 @@ export class KeyedHosts<Opened> {
 
   /** How many there are now, and how many were killed or crashed so far. */
   figures(): { readonly running: number; readonly spare: number; readonly killed: number } {
-    return { running: this.#taken, spare: this.#spares.count, killed: this.#killed };
+    return { running: this.#places.taken, spare: this.#spares.count, killed: this.#killed };
   }
 
   /** Ends all of them. Whoever waits for one gets NoHost. */
@@ -162,7 +163,7 @@ export class KeyedHosts<Opened> {
     clearInterval(this.#sweeper);
     clearTimeout(this.#slice);
     await this.#spares.close();
-    for (const { admit } of this.#queue.splice(0)) admit();
+    this.#places.open();
     await Promise.all([...this.#entries.values()].map(async (entry) => {
       await entry.ready.catch(() => {});
       await entry.host?.end("closed");
@@ -188,9 +189,9 @@ export class KeyedHosts<Opened> {
     const wait = this.#backoff.wait(entry.key);
     if (wait > BEARABLE) throw new NoHost("its hosts crash one after the other", wait);
     if (wait > 0) await new Promise((resolve) => setTimeout(resolve, wait));
-    await this.#place();
+    await this.#places.take(() => this.#makeRoom());
     if (this.#closed) {
-      this.#free();
+      this.#places.free();
       throw new NoHost("the hosts are closed");
     }
     const host = entry.host = this.#spares.take() ?? this.#start();
@@ -201,6 +202,8 @@ export class KeyedHosts<Opened> {
       this.#sweeper ??= this.#sweep();
       return entry.seat = seat;
     } catch (error) {
+      // Each try costs a process.
+      if (host.open) this.#backoff.crashed(entry.key, 0);
       host.kill("closed");
       await host.ended;
       throw error;
@@ -211,7 +214,7 @@ export class KeyedHosts<Opened> {
     const { program, watch } = this.#options;
     const host: Host = Host.start(program, {
       onLine: (line) => watch?.line?.(line, this.#keyOf(host)),
-      onIdle: () => this.#queue.length > 0 && this.#makeRoom(),
+      onIdle: () => this.#places.waiting > 0 && this.#makeRoom(),
       onEnd: (reason) => watch?.ended?.(reason),
     });
     watch?.started?.();
@@ -230,38 +233,16 @@ export class KeyedHosts<Opened> {
       if (reason === "crashed" || reason === "deadline") this.#killed++;
       if (this.#entries.get(key) === entry) this.#entries.delete(key);
       if (this.#ending.get(key) === gone) this.#ending.delete(key);
-      this.#free();
+      this.#places.free();
     });
     this.#ending.set(key, gone);
-  }
-
-  /** Waits for one of the places. */
-  async #place(): Promise<void> {
-    if (this.#taken < this.#options.max) return void this.#taken++;
-    const { promise, resolve, reject } = Promise.withResolvers<void>();
-    const waiter = { admit: resolve };
-    this.#queue.push(waiter);
-    const timer = setTimeout(() => {
-      const at = this.#queue.indexOf(waiter);
-      if (at >= 0) this.#queue.splice(at, 1);
-      reject(new NoHost("all hosts are busy with other namespaces"));
-    }, this.#options.patience ?? 10_000);
-    this.#makeRoom();
-    await promise.finally(() => clearTimeout(timer));
-  }
-
-  /** A place is free: whoever waits longest has it. */
-  #free(): void {
-    const next = this.#queue.shift();
-    if (next) next.admit();
-    else this.#taken--;
   }
 
   /** Sends away as many hosts as are waited for, those idle for longest first, then those that have been there for longest. */
   #makeRoom(): void {
     const entries = [...this.#entries.values()];
     const staying = entries.filter(({ seat, leaving }) => seat?.host.open && !leaving);
-    let wanted = this.#queue.length - entries.filter(({ leaving }) => leaving).length;
+    let wanted = this.#places.waiting - entries.filter(({ leaving }) => leaving).length;
     const idle = staying.filter(({ host }) => host?.pending === 0).sort((a, b) => a.used - b.used);
     for (const entry of idle) if (wanted-- > 0) void this.#leave(entry, "evicted");
     if (wanted <= 0) return;
@@ -269,7 +250,7 @@ export class KeyedHosts<Opened> {
     const [longest] = staying.filter(({ leaving }) => !leaving).sort((a, b) => a.since - b.since);
     if (longest && now - longest.since >= SLICE) void this.#leave(longest, "evicted");
     clearTimeout(this.#slice);
-    this.#slice = setTimeout(() => this.#queue.length > 0 && this.#makeRoom(), SLICE);
+    this.#slice = setTimeout(() => this.#places.waiting > 0 && this.#makeRoom(), SLICE);
   }
 
   /** Lets a host finish what it was asked, and end. */

@@ -21,8 +21,12 @@ export class Spares {
     return host;
   }
 
-  /** Starts as many as are wanted. */
-  fill(): void {
+  /** Starts as many as are wanted, a little later: whoever starts up itself goes first. */
+  warm(): void {
+    this.#fillIn(WARM);
+  }
+
+  #fill(): void {
     this.#filling = undefined;
     while (!this.#closed && this.#hosts.length < this.wanted) {
       const host = this.start();
@@ -48,10 +52,12 @@ export class Spares {
 
   #fillIn(wait: number): void {
     if (this.#closed || this.wanted === 0) return;
-    this.#filling ??= setTimeout(() => this.fill(), wait);
+    this.#filling ??= setTimeout(() => this.#fill(), wait);
     Deno.unrefTimer(Number(this.#filling));
   }
 }
 
+/** Milliseconds before the first spares are started. */
+const WARM = 200;
 /** Milliseconds before a spare is replaced: whoever took it goes first. */
 const REPLACE = 5;

@@ -50,7 +50,7 @@ test("a statement without end is answered in time, whichever way it came, and ne
     }
     const said = (await answer).expect(422);
     equal(said.get("code"), "STATEMENT_TIMEOUT", way);
-    ok(took < 3_000, `${way}: ${took} ms`);
+    ok(took < 10_000, `${way}: ${took} ms`);
     ok(during > 3, `${way}: the neighbour was answered ${during} times`);
   }
   deepEqual(await sql.rows("SELECT count(*) AS n FROM t"), [{ n: 0 }]);

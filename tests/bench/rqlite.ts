@@ -5,7 +5,7 @@ import { RqliteTestCluster } from "../engines/support/rqlite.ts";
 import { load, type LoadOptions, machine, type Measured } from "./load.ts";
 import { start } from "./processes.ts";
 
-const ROUNDS = 1;
+const ROUNDS = 3;
 const ROWS = 1000;
 const SELECT = "SELECT v FROM t WHERE id = ?";
 const INSERT = "INSERT INTO log (v) VALUES (?)";

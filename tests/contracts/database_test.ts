@@ -746,6 +746,30 @@ for (const [name, scenario] of Object.entries(scenarios)) {
   });
 }
 
+async function stopsWhatDoesNotEnd(db: Subject): Promise<void> {
+  const endless = "WITH RECURSIVE c (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c) ";
+  await db.exec("CREATE TABLE t (a)");
+  await rejects(db.query(`${endless} SELECT count(*) FROM c`), is("STATEMENT_TIMEOUT"));
+  await rejects(db.exec(`${endless} INSERT INTO t SELECT count(*) FROM c`), is("STATEMENT_TIMEOUT"));
+  await rejects(
+    db.transaction(exec("INSERT INTO t VALUES (1)"), query(`${endless} SELECT count(*) FROM c`)),
+    is("STATEMENT_TIMEOUT"),
+  );
+  deepEqual(await db.rows("SELECT a FROM t"), []);
+}
+
+Deno.test("sqlite: a statement that runs out of its time is STATEMENT_TIMEOUT, and the next one works", async () => {
+  const dir = await Deno.makeTempDir();
+  const rules = { ...DEFAULT_RULES, timeout: 200 };
+  const database = new SqlDatabase(new SqliteDriver({ dir }), { rulesOf: () => rules });
+  try {
+    await stopsWhatDoesNotEnd(new Subject(database));
+  } finally {
+    await database.close();
+    await Deno.remove(dir, { recursive: true });
+  }
+});
+
 engineTest(
   "rqlite: a statement that runs out of its time is STATEMENT_TIMEOUT, and the next one works",
   ["rqlited"],
@@ -753,16 +777,8 @@ engineTest(
     const { urls } = await engines.rqlite({ nodes: 1 });
     const rules = { ...DEFAULT_RULES, timeout: 200 };
     const db = new Subject(new SqlDatabase(rqliteDriver(urls), { rulesOf: () => rules }));
-    const endless = "WITH RECURSIVE c (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c) ";
     try {
-      await db.exec("CREATE TABLE t (a)");
-      await rejects(db.query(`${endless} SELECT count(*) FROM c`), is("STATEMENT_TIMEOUT"));
-      await rejects(db.exec(`${endless} INSERT INTO t SELECT count(*) FROM c`), is("STATEMENT_TIMEOUT"));
-      await rejects(
-        db.transaction(exec("INSERT INTO t VALUES (1)"), query(`${endless} SELECT count(*) FROM c`)),
-        is("STATEMENT_TIMEOUT"),
-      );
-      deepEqual(await db.rows("SELECT a FROM t"), []);
+      await stopsWhatDoesNotEnd(db);
     } finally {
       await db.database.close();
     }

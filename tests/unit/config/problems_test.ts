@@ -217,3 +217,10 @@ Deno.test("hostile files are one problem each", () => {
   match(problemOf({ yaml: "http:\n\tlisten: :1" }).problem, /tabs/);
   match(problemOf({ env: { ORAMA_HTTP__TRUSTED_PROXIES: "[".repeat(5000) } }).problem, /^expected a list/);
 });
+
+Deno.test("a setting that was replaced is refused with the name of the new one, wherever it was set", () => {
+  const inFile = problemOf({ yaml: "database:\n  sqlite:\n    max_open: 64\n" });
+  deepEqual([inFile.line, inFile.key], [3, "database.sqlite.max_open"]);
+  match(inFile.problem, /write database\.sqlite\.hosts\.max/);
+  match(problemOf({ env: { ORAMA_DATABASE__SQLITE__MAX_OPEN: "64" } }).problem, /database\.sqlite\.hosts\.max/);
+});

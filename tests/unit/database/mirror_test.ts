@@ -1,7 +1,8 @@
 import { deepEqual, equal, ok, rejects } from "node:assert/strict";
 import { judge as gate } from "../../../services/database/gate.ts";
 import { Judge } from "../../../services/database/judge.ts";
-import { Mirror, type Schema } from "../../../services/database/mirror.ts";
+import { Mirror } from "../../../services/database/mirror.ts";
+import type { Schema } from "../../../services/database/mirror_source.ts";
 import { sharedText } from "../../../services/database/rqlite_statements.ts";
 import { GatewayError } from "../../../src/contracts/errors.ts";
 import { until } from "../../engines/support/wait.ts";
