@@ -130,7 +130,8 @@ export async function createContainer({ config, rootKey, now, random, url }: Con
     control,
     audit,
     now,
-    holder: random(8).toHex(),
+    // Nobody else can have an embedded control plane: what its last process began, this one may go on with at once.
+    holder: drivers.embedded ? "embedded" : random(8).toHex(),
     services: { database: drivers.database },
     operatorNamespace: OPERATOR_NAMESPACE,
     onError: (namespace, error) => log.error("a namespace could not be deleted yet", { namespace, error }),

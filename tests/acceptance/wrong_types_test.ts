@@ -84,6 +84,7 @@ const SAMPLES: Readonly<Record<string, Record<string, unknown>>> = {
     timeout: "5s",
   },
   "POST /v1/rqlite/bulk": { table: "t", columns: ["id"], on_conflict: "ignore", rows: [[1], { id: 2 }] },
+  "POST /v1/rqlite/changes/tables": { table: "no_such_table", columns: ["id"] },
   "POST /v1/rqlite/create-table": { schema: "CREATE TABLE IF NOT EXISTS sample (id INTEGER)", timeout: 5_000 },
   "POST /v1/rqlite/drop-table": { table: "no_such_table", timeout: 5_000 },
   "POST /v1/rqlite/migrations": {

@@ -27,7 +27,7 @@ Deno.test("every key that can be made is recognised, and every token", async () 
     for (const key of [randomKey(namespace, chance.bytes), wallet]) equal(redactText(`<${key}>`), "<[secret]>");
   }
   await using node = await Node.start();
-  const token = await node.tokens.issue({ sub: "a", namespace: "shop", scopes: ["sql:read"], rev: 0 });
+  const { accessToken: token } = await node.tokens.issue({ sub: "a", namespace: "shop", scopes: ["sql:read"], rev: 0 });
   equal(redactText(`token=${token}`), "token=[secret]");
 });
 

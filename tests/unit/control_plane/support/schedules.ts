@@ -2,6 +2,9 @@ import { setImmediate } from "node:timers/promises";
 import type { ControlDatabase } from "../../../../services/control_plane/control_database.ts";
 import { WatchedControl } from "./doubles.ts";
 
+/** Milliseconds in which a task that need not wait for another one comes to its next query, on any machine. */
+const PATIENCE = 10_000;
+
 /** Decides whose query is next, in one run of a scenario. */
 export class Schedule {
   readonly #waiting: { readonly client: number; readonly go: () => void }[] = [];
@@ -21,14 +24,14 @@ export class Schedule {
   async run<T>(tasks: readonly (() => Promise<T>)[]): Promise<PromiseSettledResult<T>[]> {
     let running = tasks.length;
     const all = Promise.allSettled(tasks.map((task) => task().finally(() => running--)));
-    for (let idle = 0; running > 0;) {
+    for (let since = performance.now(); running > 0;) {
       await setImmediate();
       // Only when every task that still runs waits for its turn: else the choices would depend on how fast one of them is.
       if (this.#waiting.length < running || running === 0) {
-        if (++idle > 10_000) throw new Error("a task waits for something else than its turn");
+        if (performance.now() > since + PATIENCE) throw new Error("a task waits for something else than its turn");
         continue;
       }
-      idle = 0;
+      since = performance.now();
       this.#waiting.sort((a, b) => a.client - b.client);
       this.#waiting.splice(this.choose(this.#waiting.length), 1)[0]!.go();
     }
