@@ -27,7 +27,7 @@ export const createTable = defineRoute({
         "this is no definition: send it to /v1/rqlite/exec or /v1/rqlite/query",
       );
     }
-    const options = { timeout, idempotencyKey: idempotencyKeyOf(call.incoming) };
+    const options = { timeout: timeout ?? undefined, idempotencyKey: idempotencyKeyOf(call.incoming) };
     const { replayed } = await database.execute(call.principal.namespace, { sql, args: [] }, call, options);
     return json(201, { status: "ok", replayed });
   },

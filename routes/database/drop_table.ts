@@ -26,7 +26,7 @@ export const dropTable = defineRoute({
         details: [{ field: "table", problem }],
       });
     }
-    const options = { timeout, idempotencyKey: idempotencyKeyOf(call.incoming) };
+    const options = { timeout: timeout ?? undefined, idempotencyKey: idempotencyKeyOf(call.incoming) };
     const { replayed } = await database.dropTable(call.principal.namespace, table, call, options);
     return ok({ status: "ok", replayed });
   },

@@ -25,7 +25,7 @@ export const exec = defineRoute({
   async handle(call, { database }) {
     const { sql, args, integers, timeout } = call.body;
     requireScopes(call.principal, database.classify(sql));
-    const options = { timeout, idempotencyKey: idempotencyKeyOf(call.incoming) };
+    const options = { timeout: timeout ?? undefined, idempotencyKey: idempotencyKeyOf(call.incoming) };
     const result = await database.execute(call.principal.namespace, { sql, args }, call, options);
     return { status: 200, body: `{${execMembers(result, integers)},"execution_state":"ok"${replayedMember(result)}}` };
   },

@@ -63,7 +63,11 @@ export const migrate = defineRoute({
       statements: statements ?? sql ?? [],
     }));
     const dryRun = dry_run ?? false;
-    const report = await database.migrate(call.principal.namespace, given, call, { target, dryRun, timeout });
+    const report = await database.migrate(call.principal.namespace, given, call, {
+      target,
+      dryRun,
+      timeout: timeout ?? undefined,
+    });
     return ok({ ...report, ...(dryRun && { dry_run: true }) });
   },
 });

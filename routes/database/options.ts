@@ -8,15 +8,15 @@ const DURATION = /^(?:\d{1,9}(?:\.\d{1,9})?(?:ms|[smh])){1,4}$/;
 const EXPECTED = "must be milliseconds, or a duration such as 500ms, 2s or 1m30s, more than 0";
 
 /** A span of time as a client writes it; comes out in whole milliseconds, at least 1. */
-const milliseconds = z.union([z.int().min(1), z.string().regex(DURATION)], EXPECTED).nullish().transform(
+const milliseconds = z.union([z.int().min(1), z.string().regex(DURATION)], EXPECTED).transform(
   (value, context) => {
-    if (typeof value !== "string") return value ?? undefined;
+    if (typeof value !== "string") return value;
     const span = millisecondsOf(value);
     if (span > 0) return span;
     context.addIssue({ code: "custom", message: EXPECTED });
     return z.NEVER;
   },
-);
+).nullish();
 
 function millisecondsOf(text: string): number {
   let total = 0;
@@ -24,7 +24,7 @@ function millisecondsOf(text: string): number {
   return Math.ceil(total);
 }
 
-const level = z.enum(READ_LEVELS).nullish().transform((level) => level ?? undefined);
+const level = z.enum(READ_LEVELS).nullish();
 
 /** What every statement takes. */
 export const statementOptions = {
@@ -54,11 +54,13 @@ export const transactionOptions = {
   ...statementOptions,
 };
 
+type OrNull<Options> = { readonly [Name in keyof Options]: Options[Name] | null };
+
 /** The options among the members of a body. */
-export const readOptionsOf = ({ level, freshness, timeout }: ReadOptions): ReadOptions => ({
-  level,
-  freshness,
-  timeout,
+export const readOptionsOf = ({ level, freshness, timeout }: OrNull<ReadOptions>): ReadOptions => ({
+  level: level ?? undefined,
+  freshness: freshness ?? undefined,
+  timeout: timeout ?? undefined,
 });
 
 /** Names, in the answer to a read, the level that it was read at. */

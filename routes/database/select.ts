@@ -30,7 +30,8 @@ export const select = defineRoute({
   method: "POST",
   path: "/v1/rqlite/select",
   summary: "Run a SELECT given in parts",
-  description: "With `one` the answer is the row itself with `items`, the list of this one row, beside its columns. " + LINES,
+  description: "With `one` the answer is the row itself with `items`, the list of this one row, beside its columns. " +
+    LINES,
   tag: "Database",
   access: { kind: "namespace", scope: "sql:read" },
   bodyHint: "{table, select?, where?, joins?, order_by?, group_by?, limit?, offset?, one?}",

@@ -5,7 +5,7 @@ import { defineRoute } from "../../src/http/route.ts";
 import { args, argument } from "./arguments.ts";
 import { WRITE_ERRORS } from "./errors.ts";
 import { idempotencyKeyOf } from "./idempotency.ts";
-import { LEVEL_HEADERS, READ_LEVEL_HEADER, transactionOptions } from "./options.ts";
+import { LEVEL_HEADERS, READ_LEVEL_HEADER, readOptionsOf, transactionOptions } from "./options.ts";
 import {
   execFields,
   execMembers,
@@ -89,7 +89,7 @@ export const transaction = defineRoute({
       ? ["ops", ops]
       : ["statements", (statements ?? []).map((sql) => ({ kind: "exec", sql, args: [] }))];
     steps.forEach((step, at) => inPlace(list, at, () => requireScopes(call.principal, database.classify(step.sql))));
-    const options = { level, timeout, idempotencyKey: idempotencyKeyOf(call.incoming) };
+    const options = { ...readOptionsOf({ level, timeout }), idempotencyKey: idempotencyKeyOf(call.incoming) };
     const result = await database.transaction(call.principal.namespace, steps, call, options).catch((error) => {
       throw error instanceof GatewayError ? placed(list, error) : error;
     });

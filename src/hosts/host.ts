@@ -28,6 +28,12 @@ export interface HostListeners {
   readonly onEnd?: ((reason: EndReason) => void) | undefined;
 }
 
+/**
+ * How many batches of requests may be unanswered. What is asked meanwhile goes in the next one: under load a wakeup of the host, and
+ * one of this process, is for many requests. Two, so that the host has work while this process reads its answers.
+ */
+const MAX_FLIGHTS = 2;
+
 interface Waiter {
   readonly id: number;
   readonly timeout: number;
@@ -53,8 +59,12 @@ export class Host {
   #line: Waiter[] = [];
   #first = 0;
   #lastId = 0;
-  /** Until everything that was sent is in the pipe. */
+  /** Until what may go now is in the pipe. */
   #sending: Promise<void> | undefined;
+  /** The last request of each batch that is on its way. */
+  readonly #flights: number[] = [];
+  /** The last request that waits for the next batch; 0 for none. */
+  #gathered = 0;
   #settled: (() => void)[] = [];
   #busy: HostStream | undefined;
   /** Why it is being ended, once it is. */
@@ -101,6 +111,7 @@ export class Host {
     return new Promise((resolve, reject) => {
       if (!this.open) return reject(this.#endedFor(false));
       const id = ++this.#lastId;
+      this.#gathered = id;
       this.#send(["ask", id, body]);
       const waiter = { id, timeout, resolve, reject };
       if (this.#line.push(waiter) - this.#first === 1 && !this.#busy) this.#deadline.start(timeout);
@@ -135,9 +146,8 @@ export class Host {
   async end(reason: EndReason, grace = 2_000): Promise<void> {
     if (!this.open) return void await this.ended;
     this.#reason = reason;
-    const close = () => this.#process.closeInput();
-    if (this.#sending) void this.#sending.then(close);
-    else close();
+    // What was asked before is still sent.
+    void this.settled().then(() => this.#sending).then(() => this.#process.closeInput());
     const timer = setTimeout(() => this.kill(reason), grace);
     await this.ended;
     clearTimeout(timer);
@@ -154,16 +164,24 @@ export class Host {
     if (this.open) this.#send(order);
   }
 
-  /** Whatever is sent in one turn of the event loop, or while the pipe is full, goes in one write. */
+  /** Whatever is sent in one turn of the event loop, while the pipe is full or while enough is on its way, goes in one write. */
   #send(order: Order): void {
     this.#writer.add(order);
-    this.#sending ??= this.#drain();
+    this.#wake();
+  }
+
+  #wake(): void {
+    if (this.#flights.length < MAX_FLIGHTS) this.#sending ??= this.#drain();
   }
 
   async #drain(): Promise<void> {
     await undefined;
     try {
-      while (this.#writer.length > 0) await this.#process.write(this.#writer.take());
+      while (this.#writer.length > 0 && this.#flights.length < MAX_FLIGHTS) {
+        if (this.#gathered > 0) this.#flights.push(this.#gathered);
+        this.#gathered = 0;
+        await this.#process.write(this.#writer.take());
+      }
     } catch {
       // A broken pipe: the end of the output, which follows, tells everybody.
     } finally {
@@ -234,6 +252,10 @@ export class Host {
     if (++this.#first === this.#line.length || this.#first > 1_000) {
       this.#line = this.#line.slice(this.#first);
       this.#first = 0;
+    }
+    if (this.#flights[0] === id) {
+      this.#flights.shift();
+      if (this.#writer.length > 0) this.#wake();
     }
     waiter.resolve(body);
     this.#next();
