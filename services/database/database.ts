@@ -25,7 +25,7 @@ import type { RequestContext } from "../../src/contracts/request.ts";
 import type { GatedStatement, SqlDriver } from "./driver.ts";
 import { errorOf, WRITES_IN_QUERY } from "./faults.ts";
 import { fingerprintOf, IdempotentWrites, type OnceReply } from "./idempotency.ts";
-import { Migrations } from "./migrations.ts";
+import { Migrations } from "./migrations/service.ts";
 import { own } from "./own.ts";
 import { Preconditions } from "./preconditions.ts";
 import {
@@ -42,7 +42,7 @@ import {
 import { Runner, type RunnerOptions } from "./runner.ts";
 import { buildSelect } from "./select_builder.ts";
 import { quoteName } from "./select_parts.ts";
-import { Statements } from "./statements.ts";
+import { Statements } from "./gate/statements.ts";
 import { runUnits, type Unit } from "./units.ts";
 
 const SCHEMA = own(

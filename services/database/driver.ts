@@ -1,7 +1,7 @@
 import type { Lifecycle, NamespacedService } from "../../src/contracts/health.ts";
 import type { ReadLevel, ResultSet, RowStream, SqlArgument } from "../../src/contracts/database.ts";
 import type { RequestContext } from "../../src/contracts/request.ts";
-import type { StatementFacts } from "./gate.ts";
+import type { StatementFacts } from "./gate/gate.ts";
 
 export type { DriverEvent } from "../../src/contracts/observation.ts";
 

@@ -1,4 +1,4 @@
-import { isName, isOperator, isWord, nesting, type Token, tokenize } from "./lexer.ts";
+import { isName, isOperator, isWord, nesting, type Token, tokenize } from "./gate/lexer.ts";
 
 /** Why a part of a `SELECT` was refused; the message completes "… is wrong: ". */
 export class PartProblem extends Error {

@@ -220,9 +220,7 @@ export class RqliteCluster {
     return new Lane({
       access,
       send: (body, dbTimeout) => {
-        // The watch over its time costs rqlite a fifth of what a short read does, and would catch the first overrun alone.
-        const time = reading ? { timeout: dbTimeout + GRACE } : { dbTimeout };
-        const bounds = this.#bounds(path, reading, level, time);
+        const bounds = this.#bounds(path, reading, level, { dbTimeout });
         return this.#transport.send({ ...bounds, body: `[${body}]`, waiter: undefined });
       },
       before: reading ? (wildcard) => this.#schemaNotice(wildcard, level) : undefined,

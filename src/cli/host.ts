@@ -2,11 +2,11 @@ import type { HostKind } from "../hosts/kinds.ts";
 
 /** What each kind of host runs. Loaded when asked for: a host starts with its own code alone. */
 const PROGRAMS: Readonly<Partial<Record<HostKind, () => Promise<{ run(): Promise<void> }>>>> = {
-  backup: () => import("../../services/database/sqlite_backup_host.ts"),
-  sql: () => import("../../services/database/sqlite_host.ts"),
-  judge: () => import("../../services/database/judge_host.ts"),
-  bulk: () => import("../../services/database/bulk_guest.ts"),
-  files: () => import("../../services/database/files_guest.ts"),
+  backup: () => import("../../services/database/sqlite/backup_host.ts"),
+  sql: () => import("../../services/database/sqlite/host.ts"),
+  judge: () => import("../../services/database/rqlite/judge_host.ts"),
+  bulk: () => import("../../services/database/bulk/guest.ts"),
+  files: () => import("../../services/database/files/guest.ts"),
 };
 
 /** Serves as a host, then ends the process: the hidden command `host <kind>`, which only the gateway calls. */

@@ -1,5 +1,5 @@
 import { deepEqual, equal, match, ok } from "node:assert/strict";
-import { namespaceFile } from "../../services/database/namespace_file.ts";
+import { namespaceFile } from "../../services/database/sqlite/namespace_file.ts";
 import { until } from "../engines/support/wait.ts";
 import { newOwner } from "../support/accounts.ts";
 import { TestGateway } from "../support/gateway.ts";

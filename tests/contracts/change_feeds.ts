@@ -4,8 +4,8 @@ import { ChangeFeed, type ChangeFeedOptions } from "../../services/database/chan
 import { WatchedDriver } from "../../services/database/changes/watched_driver.ts";
 import { SqlDatabase } from "../../services/database/database.ts";
 import type { SqlDriver } from "../../services/database/driver.ts";
-import { RqliteDriver } from "../../services/database/rqlite.ts";
-import { SqliteDriver } from "../../services/database/sqlite.ts";
+import { RqliteDriver } from "../../services/database/rqlite/driver.ts";
+import { SqliteDriver } from "../../services/database/sqlite/driver.ts";
 import { RqliteCluster } from "../../services/rqlite/client.ts";
 import type { SqlArgument } from "../../src/contracts/database.ts";
 import type { ChangeEvent, ChangeListener } from "../../src/contracts/database_changes.ts";

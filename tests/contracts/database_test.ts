@@ -1,10 +1,10 @@
 import { deepEqual, equal, ok, rejects } from "node:assert/strict";
 import { rowListText } from "../../routes/database/result_json.ts";
 import { SqlDatabase } from "../../services/database/database.ts";
-import { RqliteDriver } from "../../services/database/rqlite.ts";
-import { Judge } from "../../services/database/judge.ts";
+import { RqliteDriver } from "../../services/database/rqlite/driver.ts";
+import { Judge } from "../../services/database/rqlite/judge.ts";
 import { DEFAULT_RULES } from "../../services/database/runner.ts";
-import { SqliteDriver } from "../../services/database/sqlite.ts";
+import { SqliteDriver } from "../../services/database/sqlite/driver.ts";
 import { RqliteCluster } from "../../services/rqlite/client.ts";
 import type { Database, SqlArgument, StepResult, TransactionStep } from "../../src/contracts/database.ts";
 import { type ErrorCode, GatewayError } from "../../src/contracts/errors.ts";

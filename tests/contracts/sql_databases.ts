@@ -1,8 +1,8 @@
 import { ok } from "node:assert/strict";
 import { SqlDatabase, type SqlDatabaseOptions } from "../../services/database/database.ts";
 import type { SqlDriver } from "../../services/database/driver.ts";
-import { RqliteDriver } from "../../services/database/rqlite.ts";
-import { SqliteDriver } from "../../services/database/sqlite.ts";
+import { RqliteDriver } from "../../services/database/rqlite/driver.ts";
+import { SqliteDriver } from "../../services/database/sqlite/driver.ts";
 import { RqliteCluster } from "../../services/rqlite/client.ts";
 import type { SqlArgument, TransactionStep, WriteOptions } from "../../src/contracts/database.ts";
 import { type ErrorCode, GatewayError } from "../../src/contracts/errors.ts";

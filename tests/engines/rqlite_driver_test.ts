@@ -1,7 +1,7 @@
 import { deepEqual, equal, ok, rejects } from "node:assert/strict";
 import { SqlDatabase } from "../../services/database/database.ts";
-import { Judge } from "../../services/database/judge.ts";
-import { RqliteDriver } from "../../services/database/rqlite.ts";
+import { Judge } from "../../services/database/rqlite/judge.ts";
+import { RqliteDriver } from "../../services/database/rqlite/driver.ts";
 import { DEFAULT_RULES } from "../../services/database/runner.ts";
 import { RqliteCluster } from "../../services/rqlite/client.ts";
 import type { ReadOptions, SqlArgument, TransactionStep } from "../../src/contracts/database.ts";

@@ -1,6 +1,6 @@
 import { deepEqual, equal, ok, rejects } from "node:assert/strict";
 import { SqlDatabase } from "../../services/database/database.ts";
-import { RqliteDriver } from "../../services/database/rqlite.ts";
+import { RqliteDriver } from "../../services/database/rqlite/driver.ts";
 import { RqliteCluster } from "../../services/rqlite/client.ts";
 import { type ErrorCode, GatewayError } from "../../src/contracts/errors.ts";
 import { engineTest } from "./support/engine_test.ts";

@@ -1,6 +1,6 @@
 import { deepEqual, equal, ok } from "node:assert/strict";
 import { SqlDatabase } from "../../services/database/database.ts";
-import { RqliteDriver } from "../../services/database/rqlite.ts";
+import { RqliteDriver } from "../../services/database/rqlite/driver.ts";
 import { RqliteCluster } from "../../services/rqlite/client.ts";
 import type { TransactionResult, TransactionStep } from "../../src/contracts/database.ts";
 import { GatewayError } from "../../src/contracts/errors.ts";

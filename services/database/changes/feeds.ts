@@ -1,7 +1,7 @@
 import type { FeedView } from "../../../src/contracts/database_changes.ts";
 import { GatewayError } from "../../../src/contracts/errors.ts";
 import type { GatedStatement } from "../driver.ts";
-import { upper } from "../lexer.ts";
+import { upper } from "../gate/lexer.ts";
 import { own } from "../own.ts";
 import { keyNames, type Layout, layoutOf } from "./layout.ts";
 import { FEED_TRIGGER_PREFIX } from "./names.ts";

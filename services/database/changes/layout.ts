@@ -1,6 +1,6 @@
 import type { ChangedRow } from "../../../src/contracts/database_changes.ts";
 import type { SqlOutput } from "../../../src/contracts/database.ts";
-import { upper } from "../lexer.ts";
+import { upper } from "../gate/lexer.ts";
 import { present, type StoredValue, UnpresentableValue } from "../values.ts";
 import { readLiterals } from "./literals.ts";
 import type { Column, Shape } from "./shape.ts";

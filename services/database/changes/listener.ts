@@ -1,5 +1,5 @@
 import type { ChangeEvent, ChangeListener } from "../../../src/contracts/database_changes.ts";
-import { upper } from "../lexer.ts";
+import { upper } from "../gate/lexer.ts";
 import type { ChangeHub } from "./hub.ts";
 import type { ChangeLog, LoggedChange, NamedFeed } from "./log.ts";
 import { type Position, positionText } from "./position.ts";

@@ -1,6 +1,6 @@
 import { LRUCache } from "lru-cache";
 import type { RowChange } from "../../../src/contracts/database_changes.ts";
-import { upper } from "../lexer.ts";
+import { upper } from "../gate/lexer.ts";
 import { own } from "../own.ts";
 import { type Layout, readRow } from "./layout.ts";
 import type { OwnCalls, Rows, Waiter } from "./own_calls.ts";

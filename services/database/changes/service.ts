@@ -8,7 +8,7 @@ import type {
 import { GatewayError } from "../../../src/contracts/errors.ts";
 import type { RequestContext } from "../../../src/contracts/request.ts";
 import type { SqlDriver } from "../driver.ts";
-import { upper } from "../lexer.ts";
+import { upper } from "../gate/lexer.ts";
 import { Feeds, noFeed } from "./feeds.ts";
 import { ChangeHub, type PollInterval } from "./hub.ts";
 import { HubListener, TableFilter } from "./listener.ts";

@@ -1,6 +1,6 @@
 import { GatewayError } from "../../../src/contracts/errors.ts";
 import type { GatedStatement } from "../driver.ts";
-import { upper } from "../lexer.ts";
+import { upper } from "../gate/lexer.ts";
 import { own } from "../own.ts";
 import type { OwnCalls, Rows, Waiter } from "./own_calls.ts";
 import { type IndexColumn, type UniqueIndex, uniqueIndexOf } from "./unique_indexes.ts";

@@ -1,4 +1,4 @@
-import { isName, isOperator, isWord, nesting, type Token, tokenize, upper } from "../lexer.ts";
+import { isName, isOperator, isWord, nesting, type Token, tokenize, upper } from "../gate/lexer.ts";
 import { quoted } from "./names.ts";
 
 /** What can stand in an index and make two rows exclude each other. */

@@ -1,7 +1,7 @@
 import type { RowStream } from "../../../src/contracts/database.ts";
 import type { ServiceHealth, Usage } from "../../../src/contracts/health.ts";
 import type { DriverReply, DriverRequest, GatedStatement, SqlDriver, StreamRequest } from "../driver.ts";
-import { isName, isOperator, isWord, tokenize } from "../lexer.ts";
+import { isName, isOperator, isWord, tokenize } from "../gate/lexer.ts";
 import { FEED_TRIGGER_PREFIX } from "./names.ts";
 import type { Waiter } from "./own_calls.ts";
 import type { ChangeFeed } from "./service.ts";

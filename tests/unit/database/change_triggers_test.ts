@@ -7,7 +7,7 @@ import { shapeOf } from "../../../services/database/changes/shape.ts";
 import { CREATE_TABLES } from "../../../services/database/changes/tables.ts";
 import { createTriggers } from "../../../services/database/changes/triggers.ts";
 import type { DriverReply, DriverRequest } from "../../../services/database/driver.ts";
-import { prepareExact, type SqliteDatabase } from "../../../services/database/node_sqlite.ts";
+import { prepareExact, type SqliteDatabase } from "../../../services/database/sqlite/node_sqlite.ts";
 import { present, type StoredValue } from "../../../services/database/values.ts";
 
 /** Runs statements that read on a database in memory. */

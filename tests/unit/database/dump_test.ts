@@ -1,9 +1,9 @@
 import { deepEqual, equal, ok, throws } from "node:assert/strict";
-import { loadDump } from "../../../services/database/dump_loader.ts";
-import { StatementSplitter } from "../../../services/database/dump_splitter.ts";
-import { dumpOf } from "../../../services/database/dump_writer.ts";
-import { OK, openSqlite, prepareExact, type SqliteDatabase } from "../../../services/database/node_sqlite.ts";
-import { authorize } from "../../../services/database/sqlite_authorizer.ts";
+import { loadDump } from "../../../services/database/files/dump_loader.ts";
+import { StatementSplitter } from "../../../services/database/files/dump_splitter.ts";
+import { dumpOf } from "../../../services/database/files/dump_writer.ts";
+import { OK, openSqlite, prepareExact, type SqliteDatabase } from "../../../services/database/sqlite/node_sqlite.ts";
+import { authorize } from "../../../services/database/sqlite/authorizer.ts";
 import { type ErrorCode, GatewayError } from "../../../src/contracts/errors.ts";
 
 const empty = () =>

@@ -1,6 +1,6 @@
 import { deepEqual, equal, ok, throws } from "node:assert/strict";
-import { judge, MAX_SQL_LENGTH } from "../../../services/database/gate.ts";
-import { DENY, OK, openSqlite } from "../../../services/database/node_sqlite.ts";
+import { judge, MAX_SQL_LENGTH } from "../../../services/database/gate/gate.ts";
+import { DENY, OK, openSqlite } from "../../../services/database/sqlite/node_sqlite.ts";
 import { type ErrorCode, GatewayError } from "../../../src/contracts/errors.ts";
 import { randomNumbers } from "./random.ts";
 

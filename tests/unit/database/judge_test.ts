@@ -1,8 +1,8 @@
 import { deepEqual, equal, ok, rejects } from "node:assert/strict";
-import { Judge, NoJudge, NoJudgement } from "../../../services/database/judge.ts";
-import { JudgeMirrors } from "../../../services/database/judge_host.ts";
-import { JudgeMirror } from "../../../services/database/judge_mirror.ts";
-import type { JudgeItem, SchemaObjectText } from "../../../services/database/judge_protocol.ts";
+import { Judge, NoJudge, NoJudgement } from "../../../services/database/rqlite/judge.ts";
+import { JudgeMirrors } from "../../../services/database/rqlite/judge_host.ts";
+import { JudgeMirror } from "../../../services/database/rqlite/judge_mirror.ts";
+import type { JudgeItem, SchemaObjectText } from "../../../services/database/rqlite/judge_protocol.ts";
 
 const objects = (...sqls: string[]): SchemaObjectText[] =>
   sqls.map((sql) => ({

@@ -1,5 +1,5 @@
 import { deepEqual, equal } from "node:assert/strict";
-import { tokenize, upper } from "../../../services/database/lexer.ts";
+import { tokenize, upper } from "../../../services/database/gate/lexer.ts";
 
 const kinds = (sql: string) => tokenize(sql).map(({ kind, value }) => `${kind} ${value}`);
 

@@ -1,9 +1,9 @@
 import { deepEqual, equal, ok, rejects } from "node:assert/strict";
-import { judge as gate } from "../../../services/database/gate.ts";
-import { Judge } from "../../../services/database/judge.ts";
-import { Mirror } from "../../../services/database/mirror.ts";
-import type { Schema } from "../../../services/database/mirror_source.ts";
-import { sharedText } from "../../../services/database/rqlite_statements.ts";
+import { judge as gate } from "../../../services/database/gate/gate.ts";
+import { Judge } from "../../../services/database/rqlite/judge.ts";
+import { Mirror } from "../../../services/database/rqlite/mirror.ts";
+import type { Schema } from "../../../services/database/rqlite/mirror_source.ts";
+import { sharedText } from "../../../services/database/rqlite/statements.ts";
 import { GatewayError } from "../../../src/contracts/errors.ts";
 import { until } from "../../engines/support/wait.ts";
 

@@ -1,7 +1,7 @@
 import { deepEqual, equal, ok } from "node:assert/strict";
 import { databaseRoutes } from "../../../routes/database/index.ts";
 import { SqlDatabase } from "../../../services/database/database.ts";
-import { SqliteDriver } from "../../../services/database/sqlite.ts";
+import { SqliteDriver } from "../../../services/database/sqlite/driver.ts";
 import { createApp } from "../../../src/app.ts";
 import type { Principal, Scope } from "../../../src/contracts/identity.ts";
 import type { Services } from "../../../src/contracts/services.ts";
@@ -42,7 +42,11 @@ async function serving(run: (post: Post, as: (...scopes: Scope[]) => Post, get: 
     services,
     body: { maxBytes: 4_000_000, stallTimeout: 1_000, timeout: 5_000, maxDepth: 64 },
     cors: { origins: ["*"], methods: [], requestHeaders: [], exposedHeaders: [], maxAge: 1 } as never,
-    facts: { shutdown: new AbortController().signal, stopping: new AbortController().signal, addressOf: () => "127.0.0.1" },
+    facts: {
+      shutdown: new AbortController().signal,
+      stopping: new AbortController().signal,
+      addressOf: () => "127.0.0.1",
+    },
     observe: () => {},
     random: (n) => crypto.getRandomValues(new Uint8Array(n)),
   });

@@ -1,6 +1,6 @@
 import { deepEqual, equal } from "node:assert/strict";
-import { judge } from "../../../services/database/gate.ts";
-import { SizeWatch } from "../../../services/database/rqlite_size.ts";
+import { judge } from "../../../services/database/gate/gate.ts";
+import { SizeWatch } from "../../../services/database/rqlite/size.ts";
 
 const gated = (sql: string) => ({ ...judge(sql), args: [] });
 const grow = [gated("INSERT INTO t VALUES (1)")];

@@ -1,7 +1,7 @@
 import { deepEqual, equal, ok, rejects } from "node:assert/strict";
-import { judge } from "../../../services/database/gate.ts";
-import { RqliteDriver } from "../../../services/database/rqlite.ts";
-import { plainArgs, rqliteStatement, sharedText } from "../../../services/database/rqlite_statements.ts";
+import { judge } from "../../../services/database/gate/gate.ts";
+import { RqliteDriver } from "../../../services/database/rqlite/driver.ts";
+import { plainArgs, rqliteStatement, sharedText } from "../../../services/database/rqlite/statements.ts";
 import { RqliteCluster } from "../../../services/rqlite/client.ts";
 import type { SqlArgument } from "../../../src/contracts/database.ts";
 import { GatewayError } from "../../../src/contracts/errors.ts";

@@ -1,5 +1,5 @@
 import { deepEqual } from "node:assert/strict";
-import { splitScript } from "../../../services/database/gate.ts";
+import { splitScript } from "../../../services/database/gate/gate.ts";
 
 const split: Readonly<Record<string, readonly string[]>> = {
   "": [],

@@ -1,5 +1,5 @@
 import { deepEqual, equal, ok, throws } from "node:assert/strict";
-import { judge } from "../../../services/database/gate.ts";
+import { judge } from "../../../services/database/gate/gate.ts";
 import { buildSelect } from "../../../services/database/select_builder.ts";
 import type { SelectSpec } from "../../../src/contracts/database.ts";
 import { type FieldProblem, GatewayError } from "../../../src/contracts/errors.ts";

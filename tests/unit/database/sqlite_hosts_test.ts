@@ -1,8 +1,8 @@
 import { deepEqual, equal, ok, rejects } from "node:assert/strict";
 import type { DriverEvent, DriverReply, DriverRequest, GatedStatement } from "../../../services/database/driver.ts";
-import { judge } from "../../../services/database/gate.ts";
-import { namespaceFile } from "../../../services/database/namespace_file.ts";
-import { SqliteDriver, type SqliteDriverOptions } from "../../../services/database/sqlite.ts";
+import { judge } from "../../../services/database/gate/gate.ts";
+import { namespaceFile } from "../../../services/database/sqlite/namespace_file.ts";
+import { SqliteDriver, type SqliteDriverOptions } from "../../../services/database/sqlite/driver.ts";
 import type { SqlArgument } from "../../../src/contracts/database.ts";
 import { type ErrorCode, GatewayError } from "../../../src/contracts/errors.ts";
 import { until } from "../../engines/support/wait.ts";

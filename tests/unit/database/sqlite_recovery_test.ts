@@ -1,8 +1,8 @@
 import { deepEqual, equal, ok, rejects } from "node:assert/strict";
-import { judge } from "../../../services/database/gate.ts";
-import { SqliteConnection } from "../../../services/database/sqlite_connection.ts";
-import type { CommitRecord, RunOrder } from "../../../services/database/sqlite_messages.ts";
-import { afterTheEnd } from "../../../services/database/sqlite_recovery.ts";
+import { judge } from "../../../services/database/gate/gate.ts";
+import { SqliteConnection } from "../../../services/database/sqlite/connection.ts";
+import type { CommitRecord, RunOrder } from "../../../services/database/sqlite/messages.ts";
+import { afterTheEnd } from "../../../services/database/sqlite/recovery.ts";
 import { GatewayError } from "../../../src/contracts/errors.ts";
 import { HostEnded } from "../../../src/hosts/host.ts";
 

@@ -1,7 +1,7 @@
 import { deepEqual, equal, notEqual, ok, rejects } from "node:assert/strict";
 import { SqlDatabase } from "../../../services/database/database.ts";
-import { namespaceFile } from "../../../services/database/namespace_file.ts";
-import { SqliteDriver, type SqliteDriverOptions } from "../../../services/database/sqlite.ts";
+import { namespaceFile } from "../../../services/database/sqlite/namespace_file.ts";
+import { SqliteDriver, type SqliteDriverOptions } from "../../../services/database/sqlite/driver.ts";
 import type { SqlArgument } from "../../../src/contracts/database.ts";
 import { type ErrorCode, GatewayError } from "../../../src/contracts/errors.ts";
 

@@ -1,6 +1,6 @@
 import { deepEqual, equal, ok, throws } from "node:assert/strict";
-import { openSqlite, type SqliteDatabase } from "../../../services/database/node_sqlite.ts";
-import { isShort } from "../../../services/database/statement_proof.ts";
+import { openSqlite, type SqliteDatabase } from "../../../services/database/sqlite/node_sqlite.ts";
+import { isShort } from "../../../services/database/gate/statement_proof.ts";
 import { randomNumbers } from "./random.ts";
 
 const SCHEMA = `

@@ -1,0 +1,43 @@
+import { GatewayError } from "../../../src/contracts/errors.ts";
+import type { RequestContext } from "../../../src/contracts/request.ts";
+import type { RqliteCluster } from "../../rqlite/client.ts";
+import type { FilesDriver } from "./driver.ts";
+
+type Waiter = Pick<RequestContext, "signal">;
+
+/** Bytes of a database that one entry of the cluster's log can carry in good order. */
+const MAX_BYTES = 256 * 2 ** 20;
+
+/** Whole databases out of and into RQLite clusters. */
+export class RqliteFiles implements FilesDriver {
+  /** @param clusterOf the cluster of a namespace. @throws GatewayError when it has none */
+  constructor(private readonly clusterOf: (namespace: string, waiter: Waiter) => Promise<RqliteCluster>) {}
+
+  async save(namespace: string, path: string, waiter: Waiter): Promise<void> {
+    const cluster = await this.clusterOf(namespace, waiter);
+    const pieces = await cluster.backup(waiter);
+    using file = await Deno.open(path, { createNew: true, write: true, mode: 0o600 });
+    try {
+      for (let bytes; (bytes = await pieces.next()) !== undefined;) {
+        for (let at = 0; at < bytes.length;) at += await file.write(bytes.subarray(at));
+      }
+    } catch (cause) {
+      throw new GatewayError("UNAVAILABLE", "the database did not give all of its copy", { cause });
+    } finally {
+      pieces.close();
+    }
+  }
+
+  async replace(namespace: string, path: string, waiter: Waiter): Promise<void> {
+    const { size } = await Deno.stat(path);
+    if (size > MAX_BYTES) {
+      throw new GatewayError(
+        "BODY_TOO_LARGE",
+        `a database of ${size} bytes cannot be put into a cluster as a whole, ${MAX_BYTES} can: restore its tables one by ` +
+          "one by /v1/rqlite/bulk",
+      );
+    }
+    const cluster = await this.clusterOf(namespace, waiter);
+    await cluster.load(await Deno.readFile(path), waiter.signal);
+  }
+}

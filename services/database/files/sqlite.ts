@@ -1,0 +1,87 @@
+import { GatewayError } from "../../../src/contracts/errors.ts";
+import type { RequestContext } from "../../../src/contracts/request.ts";
+import { Host } from "../../../src/hosts/host.ts";
+import type { FilesDriver } from "./driver.ts";
+import type { FileReport, FileTask } from "./tasks.ts";
+import { filesOf } from "../sqlite/namespace_file.ts";
+import type { Turns } from "./turns.ts";
+
+type Waiter = Pick<RequestContext, "signal">;
+
+/** What the driver of SQLite files does for copies of them. */
+export interface SqliteFileSource {
+  /** Writes a copy of the database as it is at one moment to a new file. */
+  backup(namespace: string, toPath: string, waiter: Waiter): Promise<void>;
+  /** Runs something while nobody has the database open; statements wait meanwhile. */
+  suspend<T>(namespace: string, run: (path: string) => Promise<T>): Promise<T>;
+}
+
+/** Milliseconds that putting the log into a file may take. */
+const SETTLING = 60_000;
+
+/** Whole databases out of and into SQLite files. */
+export class SqliteFiles implements FilesDriver {
+  /**
+   * @param turns shared with whoever else opens files of namespaces in processes of its own
+   * @param onLine told what the processes write to standard error
+   */
+  constructor(
+    private readonly source: SqliteFileSource,
+    private readonly turns: Turns,
+    private readonly onLine: (line: string) => void,
+  ) {}
+
+  async save(namespace: string, path: string, waiter: Waiter): Promise<void> {
+    await this.source.backup(namespace, path, waiter);
+  }
+
+  async replace(namespace: string, path: string): Promise<void> {
+    await this.turns.run(namespace, () =>
+      this.source.suspend(namespace, async (current) => {
+        // The log belongs to the old file: beside the new one it would be taken for its own.
+        if (await sizeOf(`${current}-wal`) > 0) await this.#settle(current);
+        for (const suffix of ["-wal", "-shm", "-journal"]) await removeIfThere(current + suffix);
+        await Deno.rename(path, current);
+        await synchronizeFolder(current);
+      }));
+  }
+
+  async #settle(path: string): Promise<void> {
+    const rights = { read: filesOf(path), write: filesOf(path) };
+    const host = Host.start({ kind: "files", rights }, { onLine: this.onLine });
+    try {
+      const report = await host.request({ kind: "settle", path } satisfies FileTask, SETTLING) as FileReport;
+      if (report.ok) return;
+      throw new GatewayError("UNAVAILABLE", "the database of this namespace is in use; nothing was changed", {
+        cause: new Error(report.message),
+      });
+    } finally {
+      host.kill("closed");
+      await host.ended;
+    }
+  }
+}
+
+async function sizeOf(path: string): Promise<number> {
+  try {
+    return (await Deno.stat(path)).size;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return 0;
+    throw error;
+  }
+}
+
+async function removeIfThere(path: string): Promise<void> {
+  try {
+    await Deno.remove(path);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+}
+
+/** Until then a crash of the machine could bring the old name back. */
+async function synchronizeFolder(path: string): Promise<void> {
+  if (Deno.build.os === "windows") return;
+  using folder = await Deno.open(path.slice(0, path.lastIndexOf("/")));
+  await folder.sync();
+}

@@ -1,0 +1,96 @@
+import type { SqlArgument, SqlOutput } from "../../../src/contracts/database.ts";
+import type { DriverReply, DriverRequest, GatedStatement, SqlFault } from "../driver.ts";
+
+/** How a database is opened. */
+export interface SqliteSettings {
+  /** `FULL`: an acknowledged write survives a power cut. `NORMAL`: the last ones may be lost then. */
+  readonly synchronous: "FULL" | "NORMAL";
+  /** Milliseconds to wait for a lock that another process holds; the thread waits with it. */
+  readonly busyTimeout: number;
+  /** Bytes that SQLite may take for itself. */
+  readonly memory: number;
+}
+
+/** The first request to an SQL host: which file is its own. */
+export interface OpenOrder {
+  readonly op: "open";
+  readonly path: string;
+  readonly settings: SqliteSettings;
+  /** Stands for this gateway in what is written down of its writes. */
+  readonly instance: string;
+}
+
+/** Statements of one request. */
+export interface RunOrder extends Pick<DriverRequest, "mode" | "statements" | "ceiling" | "maxDatabaseBytes"> {
+  readonly op: "run";
+  /** Of a request that writes: its number, greater than those before it. */
+  readonly write?: number;
+}
+
+/** A little work on the file while nobody wants anything. */
+export interface UpkeepOrder {
+  readonly op: "upkeep";
+}
+
+/** A spare may get ready for its first request. */
+export interface WarmOrder {
+  readonly op: "warm";
+}
+
+/** What an SQL host is asked. */
+export type SqlOrder = OpenOrder | RunOrder | UpkeepOrder | WarmOrder;
+
+/** The database, not a statement, is the matter. */
+export interface TroubleReply {
+  readonly kind: "trouble";
+  readonly message: string;
+  readonly mayHaveApplied: boolean;
+  /** The host is of no more use. */
+  readonly reopen: boolean;
+}
+
+/** What it answers to `open`. */
+export type OpenReply = { readonly kind: "opened"; readonly commits: CommitRecord | undefined } | TroubleReply;
+
+/** What it answers to `run`. `group`: so many statements were committed together, told with the first of them. */
+export type RunReply = (DriverReply & { readonly group?: number }) | TroubleReply;
+
+/** Streams of one namespace at once. */
+export const MAX_STREAMS = 8;
+
+/** A statement whose rows are wanted as they come. */
+export type StreamOrder = Pick<GatedStatement, "sql" | "args" | "facts" | "own">;
+
+/** What a stream sends. The first item with rows has the columns and their types. */
+export type StreamItem =
+  | {
+    readonly kind: "rows";
+    readonly columns?: readonly string[];
+    readonly types?: readonly string[];
+    readonly rows: readonly (readonly SqlOutput[])[];
+  }
+  | { readonly kind: "fault"; readonly fault: SqlFault }
+  | TroubleReply;
+
+/** What became of a request, of the one written down by whoever committed last: see `commits.ts`. */
+export interface CommitRecord {
+  /** Which gateway asked. */
+  readonly instance: string;
+  readonly requests: readonly (readonly [write: number, outcome: CommittedOutcome])[];
+}
+
+/** `nothing`: a failing member of a group. `rows`: applied, and what it returned is lost. Else figures per statement. */
+export type CommittedOutcome = "nothing" | "rows" | readonly (readonly [rowsAffected: number, lastInsertId: string])[];
+
+/** An argument as `node:sqlite` binds it: every number as REAL, and no boolean. */
+export type Bound = null | number | bigint | string | Uint8Array;
+
+/** Arguments as they are bound. */
+export function bind(args: readonly SqlArgument[]): Bound[] {
+  return args.map((arg) => {
+    if (typeof arg === "number") return Number.isSafeInteger(arg) ? BigInt(arg) : arg;
+    if (typeof arg === "boolean") return arg ? 1n : 0n;
+    if (typeof arg === "object" && arg !== null && "real" in arg) return arg.real;
+    return arg;
+  });
+}
