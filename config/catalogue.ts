@@ -37,7 +37,7 @@ export interface Catalogue {
 export const PREFIX = "ORAMA_";
 
 /** `http.listen` → `ORAMA_HTTP__LISTEN` */
-export const variableOf = (path: string): string => PREFIX + path.toUpperCase().replaceAll(".", "__");
+const variableOf = (path: string): string => PREFIX + path.toUpperCase().replaceAll(".", "__");
 
 /**
  * Reads the settings out of the sections.

@@ -1,4 +1,4 @@
-import type { ZodType } from "zod";
+import type { z, ZodType } from "zod";
 import { type FieldProblem, GatewayError } from "../src/contracts/errors.ts";
 import { type BodyLimits, parseJson, readBody } from "../src/http/body.ts";
 import type { Call, Middleware } from "../src/http/call.ts";
@@ -51,10 +51,17 @@ function check(schema: ZodType, value: unknown, prefix: string): unknown {
   const result = schema.safeParse(value);
   if (result.success) return result.data;
   const details = result.error.issues.slice(0, TOLD).flatMap((issue): FieldProblem[] => {
-    const { path, message } = issue;
-    if (issue.code !== "unrecognized_keys") return [{ field: path.join(".") || "body", problem: message }];
+    const { path } = issue;
+    if (issue.code !== "unrecognized_keys") return [{ field: path.join(".") || "body", problem: problemOf(issue) }];
     return issue.keys.slice(0, TOLD).map((name) => unknownMember(schema, path, name));
   }).slice(0, TOLD);
   const [first] = details;
   throw new GatewayError("INVALID_REQUEST", `${prefix}${first?.field}: ${first?.problem}`, { details });
+}
+
+/** zod says what it received in its own terms (`undefined`, `NaN`), which no client has sent. */
+function problemOf({ code, message, ...issue }: z.core.$ZodIssue): string {
+  if (code !== "invalid_type" || !("expected" in issue)) return message;
+  if (message.endsWith("received undefined")) return `is missing; expected ${issue.expected}`;
+  return message.endsWith("received NaN") ? `must be a ${issue.expected}` : message;
 }

@@ -207,7 +207,7 @@ const changesOf = (
 
 const STUCK_ADVICE =
   "a database cluster lives and does not come back from a write; its namespace's writes are refused until it does. " +
-  "If it does not within a minute, restart the rqlited that leads it. If writes hang again then, its log holds the " +
-  "statement: fetch /db/backup?fmt=sql from a node, start the cluster on empty folders, and load that";
+  "If it does not within a minute, end the rqlited that leads it with SIGKILL and start it again. If writes hang then " +
+  "too, its log holds the statement, and the data must move to empty folders: docs/operation.md says how";
 
 const migrated = async (control: ControlDatabase) => void await migrate(control, { now: Date.now });

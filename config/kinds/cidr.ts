@@ -13,7 +13,7 @@ export const cidr: Kind<string> = parsedKind({
 });
 
 /** The normal form of a range; `undefined` when it is none. */
-export function parseCidr(raw: unknown): string | undefined {
+function parseCidr(raw: unknown): string | undefined {
   if (typeof raw !== "string") return undefined;
   const [, host, prefix] = /^([\da-f.:]+)(?:\/(\d{1,3}))?$/i.exec(raw) ?? [];
   if (host === undefined || !isWritten(host)) return undefined;

@@ -20,7 +20,7 @@ const key = z.object({
   last_used_at: z.string().nullable().describe("About a minute behind."),
 });
 const newKey = key.extend({ api_key: z.string().describe("Shown this once: only its hash is kept.") });
-const params = z.object({ id: z.string().max(64) });
+const params = z.object({ id: z.string().max(64).describe("The key's `id`, which is not the key itself.") });
 const access = { kind: "namespace", scope: "namespace:admin" } as const;
 
 const membersOf = (view: KeyView) => ({
@@ -69,7 +69,7 @@ export const listKeys = defineRoute({
   tag: "Keys",
   access,
   query: z.object({
-    limit: z.coerce.number().int().min(1).max(200).default(100),
+    limit: z.coerce.number().int().min(1).max(200).default(100).describe("How many keys at most."),
     after: z.string().max(64).optional().describe("`next` of the page before."),
   }),
   output: z.object({ keys: z.array(key), count: z.number(), next: z.string().nullable() }),

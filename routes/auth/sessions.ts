@@ -52,7 +52,7 @@ export const revokeSession = defineRoute({
   summary: "End one session of the caller's wallet",
   tag: "Sign-in",
   access: { kind: "authenticated" },
-  params: z.object({ id: z.string().max(64) }),
+  params: z.object({ id: z.string().max(64).describe("The session's `id`.") }),
   output: z.object({ status: z.literal("ok") }),
   errors: ["FORBIDDEN", "NOT_FOUND", "OUTCOME_UNKNOWN", "UNAVAILABLE"],
   async handle(call, { sessions }) {

@@ -15,7 +15,7 @@ export const backup = defineRoute({
     "again. `POST /v1/rqlite/restore` takes both. An answer that breaks off is no backup.",
   tag: "Database",
   access: { kind: "namespace", scope: "sql:admin" },
-  query: z.object({ format: z.enum(FILE_FORMATS).default("sqlite") }),
+  query: z.object({ format: z.enum(FILE_FORMATS).default("sqlite").describe("A SQLite file, or SQL text.") }),
   produces: FILE_TYPES.sqlite,
   output: z.string().meta({ format: "binary", description: "A SQLite file." }),
   alsoProduces: { [FILE_TYPES.sql]: z.string().describe("SQL text.") },

@@ -2,7 +2,7 @@ import { setImmediate } from "node:timers/promises";
 import { type CsvError, parse, type Parser } from "csv-parse";
 import type { SqlArgument } from "../../src/contracts/database.ts";
 import { GatewayError } from "../../src/contracts/errors.ts";
-import { wrongBody } from "./bulk_lines.ts";
+import { decode, wrongBody } from "./bulk_lines.ts";
 import { type Rows, wrongRow } from "./bulk_values.ts";
 
 /** What the text of a column stands for. Empty: what the column's affinity makes of a text. */
@@ -19,16 +19,17 @@ export interface CsvOptions {
   readonly delimiter: string;
 }
 
-/** Characters of one record. */
-const MAX_RECORD = 16 * 2 ** 20;
+/** Characters of one record, and its fields: SQLite's own bound on the columns of a table. */
+const MAX_RECORD = 16 * 2 ** 20, MAX_FIELDS = 2_000;
 
 /** A text in quotes is never NULL. */
 type Field = string | null;
 
-/** Records of CSV text (RFC 4180; any line end, a byte order mark, quotes within fields) as they come. */
+/** Records of CSV text in UTF-8 (RFC 4180; any line end, a byte order mark, quotes within fields) as they come. */
 export class CsvRows {
   readonly #parser: Parser;
   readonly #chunks: AsyncIterator<Uint8Array>;
+  readonly #decoder = new TextDecoder("utf-8", { fatal: true });
   #failure: Error | undefined;
 
   constructor(chunks: AsyncIterable<Uint8Array>, private readonly options: CsvOptions) {
@@ -41,7 +42,11 @@ export class CsvRows {
       max_record_size: MAX_RECORD,
       skip_empty_lines: true,
       relax_column_count: true,
-      cast: (text, { quoting, header }) => header || quoting || text !== nullText ? text : null,
+      cast: (text, { quoting, header, index }) => {
+        // Before all of them are there: a record of separators alone has millions.
+        if (index >= MAX_FIELDS) throw new TooManyFields();
+        return header || quoting || text !== nullText ? text : null;
+      },
     });
     this.#parser.on("error", (error) => this.#failure ??= error);
   }
@@ -77,6 +82,8 @@ export class CsvRows {
     const records: Field[][] = [];
     while (records.length === 0 && !this.#parser.readableEnded) {
       const { done, value } = await this.#chunks.next();
+      // The parser would put U+FFFD for what is none, and take UTF-16 for what its first bytes say.
+      decode(this.#decoder, done ? undefined : value);
       let taken = false;
       const onTaken = () => taken = true;
       if (done) this.#parser.end();
@@ -85,12 +92,12 @@ export class CsvRows {
         for (let record; (record = this.#parser.read() as Field[] | null) !== null;) records.push(record);
         await setImmediate();
       }
-      if (this.#failure) throw this.#refused(this.#failure as CsvError);
+      if (this.#failure) throw this.#refused(this.#failure as CsvError | TooManyFields);
     }
     return records.length > 0 ? records : undefined;
   }
 
-  #refused({ code, lines }: CsvError): GatewayError {
+  #refused({ code, lines }: CsvError | TooManyFields): GatewayError {
     const problem = PROBLEMS[code] ?? "it is no CSV";
     return wrongBody(typeof lines === "number" ? `line ${lines}: ${problem}` : problem);
   }
@@ -127,7 +134,13 @@ function bytesOf(text: string, row: number, column: string): Uint8Array {
   }
 }
 
+class TooManyFields extends Error {
+  readonly code = "TOO_MANY_FIELDS";
+  readonly lines = undefined;
+}
+
 const PROBLEMS: Readonly<Record<string, string>> = {
+  TOO_MANY_FIELDS: `a record has more than ${MAX_FIELDS} fields`,
   CSV_MAX_RECORD_SIZE: `a record has more than ${MAX_RECORD} characters`,
   CSV_QUOTE_NOT_CLOSED: "a quote is not closed",
   CSV_INVALID_CLOSING_QUOTE: "behind a closing quote a delimiter or the end of the line must stand",

@@ -28,7 +28,8 @@ export async function* linesOf(chunks: AsyncIterable<Uint8Array>): AsyncGenerato
   if (rest !== "") yield [rest];
 }
 
-function decode(decoder: TextDecoder, chunk?: Uint8Array): string {
+/** The next piece of a text, or its end. @throws GatewayError `INVALID_REQUEST` for what is no UTF-8 */
+export function decode(decoder: TextDecoder, chunk?: Uint8Array): string {
   try {
     return chunk ? decoder.decode(chunk, { stream: true }) : decoder.decode();
   } catch {

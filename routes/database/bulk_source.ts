@@ -36,7 +36,7 @@ export const bulkQuery = z.object({
 });
 
 /** The first line of NDJSON, where the address names no table. */
-export const bulkHeader = z.object({
+const bulkHeader = z.object({
   table: name,
   columns: z.array(name).min(1).max(2_000).nullish().describe("What the rows give values for, in order."),
   on_conflict: onConflict.nullish().describe(CONFLICTS),

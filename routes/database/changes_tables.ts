@@ -23,8 +23,9 @@ export const enableChanges = defineRoute({
   access: { kind: "namespace", scope: "sql:admin" },
   bodyHint: "{table, columns?}",
   body: z.object({
-    table: z.string().min(1).max(1_000),
-    columns: z.array(z.string()).max(2_000).nullish().transform((columns) => columns ?? undefined),
+    table: z.string().min(1).max(1_000).describe("A table of the namespace's database."),
+    columns: z.array(z.string()).max(2_000).nullish().transform((columns) => columns ?? undefined)
+      .describe("What events show beside the key; absent: all columns, later ones included."),
   }),
   output: feed,
   errors: ["NOT_FOUND", "CONFLICT", ...WRITE_ERRORS],
@@ -41,7 +42,7 @@ export const disableChanges = defineRoute({
   summary: "Switch the change feed of a table off",
   tag: "Database",
   access: { kind: "namespace", scope: "sql:admin" },
-  params: z.object({ table: z.string().min(1) }),
+  params: z.object({ table: z.string().min(1).describe("The table whose feed ends.") }),
   output: z.object({ status: z.literal("ok") }),
   errors: ["NOT_FOUND", ...WRITE_ERRORS],
   async handle(call, { databaseChanges }) {

@@ -14,7 +14,10 @@ export const createTable = defineRoute({
   tag: "Database",
   access: { kind: "namespace", scope: "sql:admin" },
   bodyHint: "{schema}",
-  body: z.object({ schema: z.string().trim().min(1), ...statementOptions }),
+  body: z.object({
+    schema: z.string().trim().min(1).describe("The definition, one SQL statement."),
+    ...statementOptions,
+  }),
   status: 201,
   idempotent: true,
   output: z.object({ status: z.literal("ok"), replayed }),

@@ -14,7 +14,7 @@ export const dropTable = defineRoute({
   tag: "Database",
   access: { kind: "namespace", scope: "sql:admin" },
   bodyHint: "{table}",
-  body: z.object({ table: z.string().trim().min(1), ...statementOptions }),
+  body: z.object({ table: z.string().trim().min(1).describe("Its name."), ...statementOptions }),
   idempotent: true,
   output: z.object({ status: z.literal("ok"), replayed }),
   errors: ["NOT_FOUND", ...WRITE_ERRORS],

@@ -11,7 +11,7 @@ const MAX_STATEMENTS = 1_000;
 const migration = z.object({
   version: z.int().min(1).describe("1, 2, 3 … without gaps."),
   name: z.string().trim().min(1).max(200).describe("What it is about, for people."),
-  statements: z.array(z.string()).min(1).max(MAX_STATEMENTS).nullish(),
+  statements: z.array(z.string()).min(1).max(MAX_STATEMENTS).nullish().describe("One SQL statement each, in order."),
   sql: z.string().nullish().describe("In place of `statements`: a script, which is split into them."),
 }).refine(({ statements, sql }) => (statements ?? null) === null !== ((sql ?? null) === null), {
   path: ["statements"],
@@ -47,7 +47,7 @@ export const migrate = defineRoute({
       version: z.int(),
       name: z.string(),
       checksum: z.string().describe("SHA-256 of its statements, in base64url."),
-      state: z.enum(["applied", "applied_now", "pending", "changed"]),
+      state: z.enum(["applied", "applied_now", "pending", "changed"]).describe("`applied_now`: by this request."),
     })),
     dry_run: z.literal(true).optional(),
     problem: z.object({ version: z.int(), statement: z.int().optional(), code: z.string(), message: z.string() })

@@ -54,7 +54,7 @@ export const linesReply = (body: StreamedReply, headers: Readonly<Record<string,
 });
 
 /** The lines of {@link rowLines}. */
-export async function* rowsAsLines(
+async function* rowsAsLines(
   { columns, types, level, batches }: RowStream,
   integers: Integers,
   requestId: string,

@@ -8,15 +8,16 @@ const DURATION = /^(?:\d{1,9}(?:\.\d{1,9})?(?:ms|[smh])){1,4}$/;
 const EXPECTED = "must be milliseconds, or a duration such as 500ms, 2s or 1m30s, more than 0";
 
 /** A span of time as a client writes it; comes out in whole milliseconds, at least 1. */
-const milliseconds = z.union([z.int().min(1), z.string().regex(DURATION)], EXPECTED).transform(
-  (value, context) => {
-    if (typeof value !== "string") return value;
-    const span = millisecondsOf(value);
-    if (span > 0) return span;
-    context.addIssue({ code: "custom", message: EXPECTED });
-    return z.NEVER;
-  },
-).nullish();
+const milliseconds = z.union([z.int(EXPECTED).min(1, EXPECTED), z.string().regex(DURATION, EXPECTED)], EXPECTED)
+  .transform(
+    (value, context) => {
+      if (typeof value !== "string") return value;
+      const span = millisecondsOf(value);
+      if (span > 0) return span;
+      context.addIssue({ code: "custom", message: EXPECTED });
+      return z.NEVER;
+    },
+  ).nullish();
 
 function millisecondsOf(text: string): number {
   let total = 0;

@@ -21,9 +21,9 @@ export const listAuditEvents = defineRoute({
   description: "Who did what to keys, sessions, members and the namespace itself, kept for 400 days. For owners.",
   tag: "Namespaces",
   access: { kind: "namespace", scope: "namespace:admin", param: "ns", role: "owner" },
-  params: z.object({ ns: z.string().max(64) }),
+  params: z.object({ ns: z.string().max(64).describe("The namespace's name.") }),
   query: z.object({
-    limit: z.coerce.number().int().min(1).max(200).default(100),
+    limit: z.coerce.number().int().min(1).max(200).default(100).describe("How many entries at most."),
     before: z.coerce.number().int().positive().optional().describe("`next` of the page before."),
   }),
   output: z.object({ events: z.array(event), count: z.number(), next: z.number().nullable() }),

@@ -5,7 +5,7 @@ import { defineRoute } from "../../src/http/route.ts";
 import { sqlLimits } from "./sql_settings.ts";
 
 const path = "/v1/namespaces/:ns/limits";
-const params = z.object({ ns: z.string().max(64) });
+const params = z.object({ ns: z.string().max(64).describe("The namespace's name.") });
 const body = z.strictObject({ sql: sqlLimits.partial().optional() });
 const output = z.object({
   limits: z.object({ sql: sqlLimits }).describe("What was set for this namespace; `null`: the gateway's default."),

@@ -11,7 +11,10 @@ const role = z.enum(ROLES).describe(
 );
 const member = z.object({ wallet: z.string(), role, added_at: z.string(), added_by: z.string() });
 const access = { kind: "namespace", scope: "namespace:admin", param: "ns", role: "admin" } as const;
-const memberParams = z.object({ ns: z.string().max(64), wallet: z.string().max(128) });
+const memberParams = z.object({
+  ns: z.string().max(64).describe("The namespace's name."),
+  wallet: z.string().max(128).describe("The wallet's address."),
+});
 
 const membersOf = ({ wallet, role, addedAt, addedBy }: Member) => ({
   wallet,
@@ -27,7 +30,7 @@ export const listMembers = defineRoute({
   description: "In the order in which they were added.",
   tag: "Namespaces",
   access,
-  params: z.object({ ns: z.string().max(64) }),
+  params: z.object({ ns: z.string().max(64).describe("The namespace's name.") }),
   query: pageQuery,
   output: z.object({ members: z.array(member), count: z.number(), next_cursor: z.string().nullable() }),
   errors: ["UNAVAILABLE"],

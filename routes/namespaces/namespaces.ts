@@ -12,7 +12,7 @@ const namespace = z.object({
   created_at: z.string(),
   role: z.string().optional().describe("The caller's part in it."),
 });
-const params = z.object({ ns: z.string().max(64) });
+const params = z.object({ ns: z.string().max(64).describe("The namespace's name.") });
 
 const membersOf = ({ name, state, createdAt, role }: NamespaceView) => ({
   name,

@@ -4,7 +4,7 @@ import { ok } from "../../src/http/reply.ts";
 import { defineRoute } from "../../src/http/route.ts";
 import { sqlSettings } from "./sql_settings.ts";
 
-const params = z.object({ ns: z.string().max(64) });
+const params = z.object({ ns: z.string().max(64).describe("The namespace's name.") });
 const output = z.object({
   settings: z.object({ sql: sqlSettings }).describe("What was set; `null`: the gateway's default."),
   effective: z.object({ sql: sqlSettings }).describe("What holds."),

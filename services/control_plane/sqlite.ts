@@ -1,9 +1,9 @@
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import type { Kysely } from "kysely";
 import { LRUCache } from "lru-cache";
-import type { SqlInput } from "../../src/contracts/database.ts";
 import { GatewayError } from "../../src/contracts/errors.ts";
 import type { ServiceHealth } from "../../src/contracts/health.ts";
+import { bind, fromInteger } from "../sqlite/values.ts";
 import { constraintViolation } from "./constraint.ts";
 import type { ControlDatabase, ControlQuery, ControlResult } from "./control_database.ts";
 import { controlBuilder, type PlainQuery, plainQuery } from "./query_builder.ts";
@@ -90,7 +90,7 @@ export class SqliteControlDatabase implements ControlDatabase {
 
   #run({ sql, args, changing, returning }: PlainQuery): ControlResult {
     const statement = this.#statement(sql);
-    const values = args.map(bindable);
+    const values = bind(args);
     if (statement.columns().length === 0) {
       const { changes } = statement.run(...values);
       return { rows: [], changes: changing ? Number(changes) : 0 };
@@ -111,19 +111,10 @@ export class SqliteControlDatabase implements ControlDatabase {
   }
 }
 
-/** `node:sqlite` binds numbers as floating point and knows no booleans; RQLite stores whole numbers as integers, so do we. */
-function bindable(value: SqlInput): null | number | bigint | string | Uint8Array {
-  if (typeof value === "boolean") return value ? 1n : 0n;
-  return Number.isSafeInteger(value) ? BigInt(value as number) : value;
-}
-
 function withNumbers(row: Record<string, unknown>): Record<string, unknown> {
   const result: Record<string, unknown> = {};
   for (const [column, value] of Object.entries(row)) {
-    const number = typeof value === "bigint" ? Number(value) : value;
-    result[column] = typeof number === "number" && typeof value === "bigint" && !Number.isSafeInteger(number)
-      ? value
-      : number;
+    result[column] = typeof value === "bigint" ? fromInteger(value) : value;
   }
   return result;
 }

@@ -234,21 +234,9 @@ export class SqlDatabase implements Database {
     options: TransactionOptions,
   ): Promise<OnceReply> {
     const { idempotencyKey: key, level } = options;
-    if (!units.some(({ statement }) => writes(statement))) {
-      return runUnits(
-        [],
-        units,
-        (statements) => this.#runner.run({ namespace, mode: "atomic", statements }, request, options),
-      );
-    }
-    if (level !== undefined) throw levelOfWrites();
-    if (key === undefined) {
-      return runUnits(
-        [],
-        units,
-        (statements) => this.#runner.run({ namespace, mode: "atomic", statements }, request, options),
-      );
-    }
+    const writing = units.some(({ statement }) => writes(statement));
+    if (writing && level !== undefined) throw levelOfWrites();
+    if (!writing || key === undefined) return runUnits(this.#runner, { namespace, units }, request, options);
     const named = steps.map(({ kind, expect }, at) => ({ ...units[at]!.statement, kind, expect }));
     return this.#idempotent.run(
       { namespace, key, units, fingerprint: fingerprintOf("transaction", named) },

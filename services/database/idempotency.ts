@@ -5,9 +5,8 @@ import { GatewayError } from "../../src/contracts/errors.ts";
 import type { RequestContext } from "../../src/contracts/request.ts";
 import type { GatedStatement, SqlFault, StatementResult } from "./driver.ts";
 import { own } from "./own.ts";
-import type { Runner } from "./runner.ts";
-import { runUnits, type Unit, type UnitsReply } from "./units.ts";
-import { fromInteger } from "./values.ts";
+import { runUnits, type Unit, type UnitsReply, type UnitsRunner } from "./units.ts";
+import { fromInteger } from "../sqlite/values.ts";
 
 /**
  * Kept beside the writes, and made by the first one. Its rows have row ids, so that on every node of a cluster
@@ -56,14 +55,14 @@ export type OnceReply = UnitsReply | {
 
 /** Applies writes at most once per key, and answers repetitions from what was kept. */
 export class IdempotentWrites {
-  readonly #runner: Pick<Runner, "run">;
+  readonly #runner: UnitsRunner;
   readonly #now: () => number;
   readonly #running = new Map<string, string>();
   /** Writes with a key, by namespace. */
   readonly #writes = new LRUCache<string, number>({ max: 10_000 });
 
   /** @param now Unix milliseconds */
-  constructor(runner: Pick<Runner, "run">, now: () => number) {
+  constructor(runner: UnitsRunner, now: () => number) {
     this.#runner = runner;
     this.#now = now;
   }
@@ -95,11 +94,7 @@ export class IdempotentWrites {
     for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
       const now = this.#now();
       const before = [...create, ...this.#expiring(namespace, now), own(INSERT, key, fingerprint, now)];
-      const reply = await runUnits(
-        before,
-        units,
-        (statements) => this.#runner.run({ namespace, mode: "atomic", statements }, request, options),
-      );
+      const reply = await runUnits(this.#runner, { namespace, before, units }, request, options);
       if (reply.kind === "done" || reply.step >= 0) return reply;
       if (isMissing(reply.fault)) create = [CREATE];
       else if (!isTaken(reply.fault)) return { ...reply, step: 0 };

@@ -3,6 +3,7 @@ import { GatewayError } from "../../src/contracts/errors.ts";
 import type { RequestContext } from "../../src/contracts/request.ts";
 import type { SqlRules } from "../../src/contracts/settings.ts";
 import type { DriverReply, DriverRequest, GatedStatement, SqlDriver } from "./driver.ts";
+import { InFlight } from "./in_flight.ts";
 
 /** What holds where nobody has said anything. */
 export const DEFAULT_RULES: SqlRules = {
@@ -39,7 +40,7 @@ export class Runner {
   readonly #driver: SqlDriver;
   readonly #rulesOf: NonNullable<RunnerOptions["rulesOf"]>;
   readonly #level: ReadLevel;
-  readonly #inFlight = new Map<string, number>();
+  readonly #inFlight = new InFlight("statements");
 
   constructor(driver: SqlDriver, { rulesOf = () => DEFAULT_RULES, level = "weak" }: RunnerOptions) {
     this.#driver = driver;
@@ -53,18 +54,14 @@ export class Runner {
     const ruling = this.#rulesOf(namespace, request);
     const rules = ruling instanceof Promise ? await ruling : ruling;
     const bounds = boundsOf(rules, options, this.#level);
-    const running = this.#inFlight.get(namespace) ?? 0;
-    if (running >= rules.maxInFlight) throw tooManyStatements(rules.maxInFlight);
-    this.#inFlight.set(namespace, running + 1);
+    this.#inFlight.begin(namespace, rules.maxInFlight);
     try {
       const ceiling = { rows: rules.maxRows, bytes: rules.maxAnswerBytes };
       const { maxDatabaseBytes } = rules;
       const reply = await this.#driver.run({ ...asked, ...bounds, ceiling, maxDatabaseBytes }, request);
       return { reply, level: bounds.level };
     } finally {
-      const left = this.#inFlight.get(namespace)! - 1;
-      if (left > 0) this.#inFlight.set(namespace, left);
-      else this.#inFlight.delete(namespace);
+      this.#inFlight.end(namespace);
     }
   }
 
@@ -91,8 +88,3 @@ function boundsOf(rules: SqlRules, options: ReadOptions, fallback: ReadLevel) {
   const freshness = options.freshness ?? (options.level === undefined ? rules.freshness : undefined);
   return { timeout, level, freshness };
 }
-
-const tooManyStatements = (most: number) =>
-  new GatewayError("TOO_MANY_STATEMENTS", `${most} statements of this namespace run already; nothing was done`, {
-    retryAfter: 1,
-  });

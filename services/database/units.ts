@@ -1,5 +1,7 @@
+import type { StatementOptions } from "../../src/contracts/database.ts";
+import type { RequestContext } from "../../src/contracts/request.ts";
 import type { GatedStatement, SqlFault, StatementOutcome } from "./driver.ts";
-import type { Ran } from "./runner.ts";
+import type { Ran, Runner } from "./runner.ts";
 
 /** A client's statement, and what the gateway runs right behind it in the same transaction. */
 export interface Unit {
@@ -18,15 +20,23 @@ export type UnitsReply =
     readonly step: number;
   };
 
-/**
- * Runs units as one transaction.
- * @param before statements of the gateway's own that come first
- * @param run how the transaction is run
- */
+/** How units are run. */
+export type UnitsRunner = Pick<Runner, "run">;
+
+/** Units of one namespace. */
+export interface AskedUnits {
+  readonly namespace: string;
+  /** Statements of the gateway's own that come first. */
+  readonly before?: readonly GatedStatement[];
+  readonly units: readonly Unit[];
+}
+
+/** Runs units as one transaction. @throws GatewayError as the runner */
 export async function runUnits(
-  before: readonly GatedStatement[],
-  units: readonly Unit[],
-  run: (statements: readonly GatedStatement[]) => Promise<Ran>,
+  runner: UnitsRunner,
+  { namespace, before = [], units }: AskedUnits,
+  request: RequestContext,
+  options: StatementOptions,
 ): Promise<UnitsReply> {
   const statements = [...before];
   const steps: number[] = before.map(() => -1);
@@ -36,7 +46,7 @@ export async function runUnits(
     statements.push(statement, ...behind);
     while (steps.length < statements.length) steps.push(step);
   }
-  const { reply, level } = await run(statements);
+  const { reply, level } = await runner.run({ namespace, mode: "atomic", statements }, request, options);
   if (reply.kind === "rolled_back") return { ...reply, step: steps[reply.step] ?? units.length - 1 };
   return { kind: "done", outcomes: places.map((place) => reply.outcomes[place]!), level };
 }

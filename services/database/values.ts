@@ -1,4 +1,5 @@
 import type { ResultSet, SqlOutput } from "../../src/contracts/database.ts";
+import { fromInteger } from "../sqlite/values.ts";
 import { timeOfInteger, timeOfText } from "./times.ts";
 
 /** A value as SQLite stores it: INTEGER is `bigint`, REAL is `number`. */
@@ -69,12 +70,6 @@ function presentOne(value: StoredValue, declared: string, type: string): SqlOutp
       return value !== null && isTextType(type) ? textOfBlob(value) : value;
   }
 }
-
-/** An integer as `number` where that is exact. */
-export const fromInteger = (value: bigint): number | bigint => {
-  const number = Number(value);
-  return Number.isSafeInteger(number) ? number : value;
-};
 
 /** @throws UnpresentableValue for an infinity (SQLite has no NaN): JSON cannot carry it. */
 export function finite(value: number): number {

@@ -1,7 +1,7 @@
 import { GatewayError } from "../../src/contracts/errors.ts";
 
 /** Where a page ends, in a form that callers hand back and do not look into. @param key what its last item is sorted by */
-export const cursorOf = (key: readonly (string | number)[]): string =>
+const cursorOf = (key: readonly (string | number)[]): string =>
   new TextEncoder().encode(JSON.stringify(key)).toBase64({ alphabet: "base64url", omitPadding: true });
 
 /**

@@ -50,7 +50,7 @@ export async function callGateway(flags: RemoteFlags, path: string, init: Reques
     if (response.ok) return response;
     answer = await response.json();
   } catch (cause) {
-    throw new GatewayError("UNAVAILABLE", `${address.origin} does not answer like a gateway; repeat the command`, {
+    throw new GatewayError("UNAVAILABLE", `${address.origin} cannot be reached, or is no gateway; repeat the command`, {
       cause,
     });
   }

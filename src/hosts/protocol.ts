@@ -38,7 +38,7 @@ export class MalformedFrame extends Error {
 }
 
 /** Bytes of one message at most. */
-export const MAX_FRAME = 512 * 1024 * 1024;
+const MAX_FRAME = 512 * 1024 * 1024;
 
 /** Set in the length of a frame whose payload holds tagged values. */
 const TAGGED = 0x80000000;

@@ -16,8 +16,6 @@ export interface HostProgram {
   readonly rights?: HostRights;
   /** Megabytes of V8's heap. */
   readonly heap?: number;
-  /** Further flags of V8, such as `--wasm-max-mem-pages=1024`. */
-  readonly v8Flags?: readonly string[];
 }
 
 /** A child process with a pipe each way. */
@@ -86,8 +84,7 @@ function environment(): Record<string, string> {
 }
 
 function runArguments(program: HostProgram): string[] {
-  const { kind, script = ownScript(), rights: { read = [], write = [] } = {}, heap, v8Flags = [] } = program;
-  const flags = heap === undefined ? v8Flags : [`--max-old-space-size=${heap}`, ...v8Flags];
+  const { kind, script = ownScript(), rights: { read = [], write = [] } = {}, heap } = program;
   const list = (name: string, paths: readonly string[]) =>
     paths.length === 0 ? [] : [`--allow-${name}=${paths.map((path) => path.replaceAll(",", ",,")).join(",")}`];
   return [
@@ -99,7 +96,7 @@ function runArguments(program: HostProgram): string[] {
     "--no-remote",
     "--no-npm",
     "--cached-only",
-    ...flags.length === 0 ? [] : [`--v8-flags=${flags.join(",")}`],
+    ...heap === undefined ? [] : [`--v8-flags=--max-old-space-size=${heap}`],
     ...list("read", read),
     ...list("write", write),
     script,

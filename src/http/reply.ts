@@ -24,7 +24,7 @@ export const ok = (body: unknown): Reply => ({ status: 200, body: JSON.stringify
 export const NO_STORE = { "cache-control": "no-store" } as const;
 
 /** `NOT_FOUND` → `not found`: the title of a kind of failure (RFC 9457). */
-export const titleOf = (code: ErrorCode): string => code.toLowerCase().replaceAll("_", " ");
+const titleOf = (code: ErrorCode): string => code.toLowerCase().replaceAll("_", " ");
 
 /** Builds the one error answer of the gateway: `error` for the clients of the wire format, RFC 9457 members beside it. */
 export function toErrorReply(error: unknown, requestId: string, problemJson: boolean): Reply {

@@ -436,6 +436,7 @@ const scenarios: Record<string, (db: Subject) => Promise<void>> = {
           "SELECT readfile('/etc/passwd')",
           `SELECT writefile('${dir}/x', 'a')`,
           "SELECT * FROM pragma_database_list",
+          "SELECT * FROM pragma_optimize(-1)",
           "CREATE TEMP TABLE x (a)",
           "CREATE TABLE temp.x (a)",
           "CREATE VIRTUAL TABLE x USING fts3tokenize",

@@ -4,9 +4,7 @@ import { base58 } from "@scure/base";
 import { GatewayError } from "../../../src/contracts/errors.ts";
 
 /** Families of wallets that can sign in, as `chain_type` names them. */
-export const CHAINS = ["ETH", "SOL"] as const;
-/** One of {@link CHAINS}. */
-export type Chain = typeof CHAINS[number];
+export type Chain = "ETH" | "SOL";
 
 /** A wallet with the one spelling by which it is stored and compared. */
 export interface Wallet {
@@ -21,15 +19,6 @@ const ETHEREUM = /^(?:0[xX])?[0-9a-fA-F]{40}$/;
 const BASE58 = /^[1-9A-HJ-NP-Za-km-z]{32,44}$/;
 /** The longest wallet there is has 44 characters; the rest is room for blanks around it. */
 const MAX_LENGTH = 64;
-
-/**
- * Reads a `chain_type`, in any letter case; absent or blank is Ethereum.
- * @returns `undefined` for any other chain
- */
-export function chainOf(chainType: string | undefined): Chain | undefined {
-  const name = chainType?.slice(0, MAX_LENGTH).trim().toUpperCase() || "ETH";
-  return CHAINS.find((chain) => chain === name);
-}
 
 /**
  * Gives a wallet its one spelling. Blanks around it are dropped, `0x` may be missing. A mixed-case Ethereum address whose

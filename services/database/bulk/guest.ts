@@ -5,9 +5,9 @@ import { untag } from "../../../src/hosts/tagging.ts";
 import type { BulkReport, BulkTask } from "./tasks.ts";
 import type { SqlFault } from "../driver.ts";
 import { faultOf } from "../faults.ts";
-import { openSqlite, type SqliteDatabase } from "../sqlite/node_sqlite.ts";
+import { LIMITS_OF_GATED, openSqlite, type SqliteDatabase } from "../sqlite/node_sqlite.ts";
 import { type Authority, authorize } from "../sqlite/authorizer.ts";
-import { bind } from "../sqlite/messages.ts";
+import { bind } from "../../sqlite/values.ts";
 
 /**
  * Loads rows into a database beside the host that serves it: readers go on with what was there before, and writers wait. The
@@ -78,13 +78,7 @@ function* loadAt(task: BulkTask, now: (place: { before?: number; row?: number })
 const RECORD = "UPDATE _orama_idempotency SET figures = ? WHERE key = ?";
 
 function open({ path, busyTimeout, synchronous, maxDatabaseBytes }: BulkTask): SqliteDatabase {
-  const db = openSqlite(path, {
-    allowExtension: false,
-    defensive: true,
-    enableDoubleQuotedStringLiterals: true,
-    timeout: busyTimeout,
-    limits: { attach: 0, length: 256 * 2 ** 20, sqlLength: 2_000_000, triggerDepth: 100 },
-  });
+  const db = openSqlite(path, { timeout: busyTimeout, limits: LIMITS_OF_GATED });
   const settings = [`synchronous = ${synchronous}`, "foreign_keys = ON", "temp_store = MEMORY"];
   for (const setting of settings) db.prepare(`PRAGMA ${setting}`).all();
   if (maxDatabaseBytes > 0) {

@@ -12,6 +12,7 @@ import { BulkStatements } from "./statements.ts";
 import type { SqlDriver, SqlFault } from "../driver.ts";
 import { errorOf } from "../faults.ts";
 import { IdempotentWrites, type OnceReply } from "../idempotency.ts";
+import { InFlight } from "../in_flight.ts";
 import { own } from "../own.ts";
 import { DEFAULT_RULES, Runner, type RunnerOptions } from "../runner.ts";
 import { problemOf } from "../gate/statements.ts";
@@ -41,7 +42,7 @@ export class SqlBulkLoads implements BulkLoads {
   readonly #rulesOf: NonNullable<RunnerOptions["rulesOf"]>;
   readonly #now: () => number;
   readonly #large: LargeLoads | undefined;
-  readonly #running = new Map<string, number>();
+  readonly #running = new InFlight("loads", { headers: { connection: "close" } });
 
   constructor({ driver, now, large, rulesOf = () => DEFAULT_RULES, ...options }: SqlBulkLoadsOptions) {
     this.#runner = new Runner(driver, { ...options, rulesOf });
@@ -56,15 +57,11 @@ export class SqlBulkLoads implements BulkLoads {
     request: RequestContext,
     options: WriteOptions = {},
   ): AsyncGenerator<BulkEvent, void> {
-    const running = this.#running.get(namespace) ?? 0;
-    if (running >= MAX_LOADS) throw tooManyLoads();
-    this.#running.set(namespace, running + 1);
+    this.#running.begin(namespace, MAX_LOADS);
     try {
       yield* this.#load(namespace, load, request, options);
     } finally {
-      const left = this.#running.get(namespace)! - 1;
-      if (left > 0) this.#running.set(namespace, left);
-      else this.#running.delete(namespace);
+      this.#running.end(namespace);
     }
   }
 
@@ -111,11 +108,7 @@ export class SqlBulkLoads implements BulkLoads {
     const units = chunks.map((chunk) => ({ statement: statements.of(chunk) }));
     const reply: OnceReply = once
       ? await new IdempotentWrites(this.#runner, this.#now).run({ namespace, units, ...once }, request, options)
-      : await runUnits(
-        [],
-        units,
-        (all) => this.#runner.run({ namespace, mode: "atomic", statements: all }, request, options),
-      );
+      : await runUnits(this.#runner, { namespace, units }, request, options);
     if (reply.kind === "rolled_back") {
       const { fault, step } = reply;
       throw withRow(fault, await this.#rowOf(namespace, statements, chunks, step, fault, request, options));
@@ -214,11 +207,6 @@ function sizeOf(value: SqlArgument): number {
   return value instanceof Uint8Array ? value.length * 4 : 12;
 }
 
-const tooManyLoads = () =>
-  new GatewayError("TOO_MANY_STATEMENTS", `${MAX_LOADS} loads of this namespace are under way; nothing was done`, {
-    retryAfter: 1,
-    headers: { connection: "close" },
-  });
 const INSTEAD = "send the rows in several loads, or a whole database to /v1/rqlite/restore";
 const tooManyRows = (most: number) =>
   new GatewayError("BODY_TOO_LARGE", `one load of this namespace may have ${most} rows: ${INSTEAD}`, {

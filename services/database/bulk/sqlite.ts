@@ -59,11 +59,7 @@ export class SqliteLargeLoads implements LargeLoads {
     const units = [{ statement: rows }];
     const reply: OnceReply = once
       ? await new IdempotentWrites(loading, this.#options.now).run({ namespace, units, ...once }, request, { timeout })
-      : await runUnits(
-        [],
-        units,
-        (all) => loading.run({ namespace, mode: "atomic", statements: all }, request, { timeout }),
-      );
+      : await runUnits(loading, { namespace, units }, request, { timeout });
     if (reply.kind === "rolled_back") throw errorOf(reply.fault);
     const replayed = reply.kind === "replayed";
     const [result] = replayed

@@ -10,7 +10,7 @@ export interface Position {
 export type Start = "now" | "kept" | Position;
 
 /** What a position looks like on the wire. */
-export const POSITION_PATTERN = /^([0-9a-f]{16})-(0|[1-9]\d{0,15})$/;
+const POSITION_PATTERN = /^([0-9a-f]{16})-(0|[1-9]\d{0,15})$/;
 
 /** `<epoch>-<id>`. */
 export const positionText = ({ epoch, id }: Position): string => `${epoch}-${id}`;

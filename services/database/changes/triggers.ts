@@ -6,7 +6,7 @@ import type { Shape } from "./shape.ts";
 import { excludes } from "./unique_indexes.ts";
 
 /** Bytes of a row beyond which a feed keeps its key alone. */
-export const MAX_ROW_BYTES = 256 * 1024;
+const MAX_ROW_BYTES = 256 * 1024;
 /** Arguments of one function: older builds of SQLite take 127. */
 const CHUNK = 100;
 

@@ -5,7 +5,7 @@ import { dumpOf } from "./dump_writer.ts";
 import { CAUTION, checkDatabase, dropOwn } from "./check.ts";
 import { HEADER_BYTES, headerProblem } from "./header.ts";
 import type { DumpTask, FileReport, FileTask } from "./tasks.ts";
-import { openSqlite, type SqliteDatabase } from "../sqlite/node_sqlite.ts";
+import { LIMITS_OF_GATED, openSqlite, type SqliteDatabase } from "../sqlite/node_sqlite.ts";
 import { type Authority, authorize } from "../sqlite/authorizer.ts";
 
 /**
@@ -87,12 +87,10 @@ const MEMORY = 2 ** 30;
 
 function open(path: string): SqliteDatabase {
   const db = openSqlite(path, {
-    allowExtension: false,
     // Loading a dump fills the tables behind full-text search, which are read-only otherwise.
     defensive: false,
-    enableDoubleQuotedStringLiterals: true,
     timeout: 0,
-    limits: { attach: 0, length: 256 * 2 ** 20, sqlLength: 256 * 2 ** 20, triggerDepth: 100 },
+    limits: { ...LIMITS_OF_GATED, sqlLength: 256 * 2 ** 20 },
   });
   for (const setting of [...CAUTION, `PRAGMA hard_heap_limit = ${MEMORY}`]) db.prepare(setting).all();
   return db;

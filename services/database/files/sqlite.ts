@@ -3,7 +3,7 @@ import type { RequestContext } from "../../../src/contracts/request.ts";
 import { Host } from "../../../src/hosts/host.ts";
 import type { FilesDriver } from "./driver.ts";
 import type { FileReport, FileTask } from "./tasks.ts";
-import { filesOf } from "../sqlite/namespace_file.ts";
+import { filesOf, removeIfThere, sizeIfThere } from "../sqlite/namespace_file.ts";
 import type { Turns } from "./turns.ts";
 
 type Waiter = Pick<RequestContext, "signal">;
@@ -39,7 +39,7 @@ export class SqliteFiles implements FilesDriver {
     await this.turns.run(namespace, () =>
       this.source.suspend(namespace, async (current) => {
         // The log belongs to the old file: beside the new one it would be taken for its own.
-        if (await sizeOf(`${current}-wal`) > 0) await this.#settle(current);
+        if (await sizeIfThere(`${current}-wal`) > 0) await this.#settle(current);
         for (const suffix of ["-wal", "-shm", "-journal"]) await removeIfThere(current + suffix);
         await Deno.rename(path, current);
         await synchronizeFolder(current);
@@ -59,23 +59,6 @@ export class SqliteFiles implements FilesDriver {
       host.kill("closed");
       await host.ended;
     }
-  }
-}
-
-async function sizeOf(path: string): Promise<number> {
-  try {
-    return (await Deno.stat(path)).size;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return 0;
-    throw error;
-  }
-}
-
-async function removeIfThere(path: string): Promise<void> {
-  try {
-    await Deno.remove(path);
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
   }
 }
 

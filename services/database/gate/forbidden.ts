@@ -32,8 +32,13 @@ export const FORBIDDEN_FUNCTIONS: ReadonlySet<string> = new Set([
   "sqlite_log",
 ]);
 
-/** Table-valued functions that tell about the server's files or about other requests. */
-export const FORBIDDEN_TABLES: ReadonlySet<string> = new Set(["pragma_database_list", "sqlite_dbpage", "sqlite_stmt"]);
+/** Table-valued functions that tell about the server's files or about other requests, or that write where a `SELECT` reads them. */
+export const FORBIDDEN_TABLES: ReadonlySet<string> = new Set([
+  "pragma_database_list",
+  "pragma_optimize",
+  "sqlite_dbpage",
+  "sqlite_stmt",
+]);
 
 /** Modules of virtual tables that keep their data in the database itself. */
 export const VIRTUAL_TABLE_MODULES: ReadonlySet<string> = new Set([
@@ -47,6 +52,7 @@ export const VIRTUAL_TABLE_MODULES: ReadonlySet<string> = new Set([
 
 /** Names that begin so are the gateway's own. */
 export const RESERVED_PREFIX = "_orama_";
+const BARE_PREFIX = "_orama";
 
 /** Whether a PRAGMA may run; `hasArgument` for `name(x)` and `name = x` alike. */
 export function isReadingPragma(name: string, hasArgument: boolean): boolean {
@@ -75,7 +81,8 @@ export function checkNames(tokens: readonly Token[]): void {
     // SQLite also takes a string for a name where only a name can stand, so strings are looked at like names.
     if (!isName(token) && token.kind !== "string") continue;
     const name = token.value.toLowerCase();
-    if (name.startsWith(RESERVED_PREFIX)) {
+    // A virtual table of this name would put `_data` and the like behind it.
+    if (name.startsWith(RESERVED_PREFIX) || name === BARE_PREFIX) {
       throw notAllowed(
         `names that begin with ${RESERVED_PREFIX} are the gateway's own; text that begins so belongs into args`,
       );

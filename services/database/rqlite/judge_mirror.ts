@@ -1,7 +1,7 @@
 import { faultOf } from "../faults.ts";
 import type { JudgeItem, Judgement, SchemaObjectText } from "./judge_protocol.ts";
 import { isOperator, isWord, tokenize } from "../gate/lexer.ts";
-import { ACTION, openSqlite, type SqliteDatabase } from "../sqlite/node_sqlite.ts";
+import { ACTION, LIMITS_OF_GATED, openSqlite, type SqliteDatabase } from "../sqlite/node_sqlite.ts";
 import { type Authority, authorize } from "../sqlite/authorizer.ts";
 import { isShort } from "../gate/statement_proof.ts";
 
@@ -24,13 +24,7 @@ export class JudgeMirror {
   readonly #tables = new Set<string>();
 
   constructor(objects: readonly SchemaObjectText[]) {
-    this.#db = openSqlite(":memory:", {
-      allowExtension: false,
-      defensive: true,
-      enableDoubleQuotedStringLiterals: true,
-      timeout: 0,
-      limits: { attach: 0, length: 256 * 1024 * 1024, sqlLength: 2_000_000, triggerDepth: 100 },
-    });
+    this.#db = openSqlite(":memory:", { timeout: 0, limits: LIMITS_OF_GATED });
     this.#statistics = objects.some(({ name }) => /^sqlite_stat/i.test(name));
     this.complete = this.#load(objects);
     this.#db.setAuthorizer((action, first, second, _schema, trigger) => {

@@ -2,7 +2,7 @@ import type { StatementSync } from "node:sqlite";
 import type { GatedStatement, StatementOutcome, StatementResult } from "../driver.ts";
 import type { PreparedStatements } from "./prepared.ts";
 import type { CommitRecord, CommittedOutcome } from "./messages.ts";
-import { fromInteger } from "../values.ts";
+import { fromInteger } from "../../sqlite/values.ts";
 
 /** What is written down for a request: its number, and what it did. */
 export type Committed = readonly [write: number, outcome: CommittedOutcome];

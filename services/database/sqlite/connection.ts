@@ -3,10 +3,10 @@ import type { DriverReply, GatedStatement, SqlFault, StatementOutcome, Statement
 import { prepareExact } from "./node_sqlite.ts";
 import type { Authority } from "./authorizer.ts";
 import { Commits, type Committed, committed, mayWrite } from "./commits.ts";
-import { bind, type RunOrder, type SqliteSettings } from "./messages.ts";
+import type { RunOrder, SqliteSettings } from "./messages.ts";
 import { PreparedStatements } from "./prepared.ts";
 import { type Circumstances, DatabaseTrouble, faultOrTrouble, troubleOf } from "./trouble.ts";
-import { fromInteger } from "../values.ts";
+import { bind, fromInteger } from "../../sqlite/values.ts";
 
 /** Row id that no insert leaves behind: while it is the last one, nothing was inserted. */
 const NO_ROW = -(2n ** 63n);

@@ -1,12 +1,12 @@
 import { statfsSync } from "node:fs";
 import type { RowStream } from "../../../src/contracts/database.ts";
-import { GatewayError } from "../../../src/contracts/errors.ts";
 import type { ServiceHealth, Usage } from "../../../src/contracts/health.ts";
 import type { RequestContext } from "../../../src/contracts/request.ts";
 import { HostEnded } from "../../../src/hosts/host.ts";
 import type { Seat } from "../../../src/hosts/keyed_hosts.ts";
 import type { DriverEvent, DriverReply, DriverRequest, SqlDriver, StreamRequest } from "../driver.ts";
-import { filesOf } from "./namespace_file.ts";
+import { InFlight } from "../in_flight.ts";
+import { filesOf, removeIfThere, sizeIfThere } from "./namespace_file.ts";
 import { backUp } from "./backup.ts";
 import { mayWrite } from "./commits.ts";
 import { noHost, type Opened, SqliteHosts, type SqliteHostsOptions } from "./hosts.ts";
@@ -51,7 +51,7 @@ export class SqliteDriver implements SqlDriver {
   readonly #log: NonNullable<SqliteDriverOptions["log"]>;
   /** Stands for this driver in what is written down of its writes. */
   readonly #instance = crypto.randomUUID();
-  readonly #streams = new Map<string, number>();
+  readonly #streams = new InFlight("streams");
   #writes = 0;
 
   constructor(options: SqliteDriverOptions) {
@@ -90,7 +90,8 @@ export class SqliteDriver implements SqlDriver {
   }
 
   async stream({ namespace, statement, timeout, level }: StreamRequest): Promise<RowStream> {
-    const over = this.#beginStream(namespace);
+    this.#streams.begin(namespace, MAX_STREAMS);
+    const over = () => this.#streams.end(namespace);
     try {
       for (let hosts = 1;; hosts++) {
         const { host } = await this.#hosts.seat(namespace);
@@ -150,20 +151,6 @@ export class SqliteDriver implements SqlDriver {
 
   close(): Promise<void> {
     return this.#hosts.close();
-  }
-
-  #beginStream(namespace: string): () => void {
-    const running = this.#streams.get(namespace) ?? 0;
-    if (running >= MAX_STREAMS) {
-      const sentence = `${MAX_STREAMS} streams of this namespace run already; nothing was done`;
-      throw new GatewayError("TOO_MANY_STATEMENTS", sentence, { retryAfter: 1 });
-    }
-    this.#streams.set(namespace, running + 1);
-    return () => {
-      const left = this.#streams.get(namespace)! - 1;
-      if (left > 0) this.#streams.set(namespace, left);
-      else this.#streams.delete(namespace);
-    };
   }
 
   async #oneByOne(request: DriverRequest): Promise<DriverReply> {
@@ -231,21 +218,4 @@ function faultOf(reply: DriverReply) {
   if (reply.kind === "rolled_back") return reply.fault;
   const [outcome] = reply.outcomes;
   return outcome?.ok === false ? outcome.fault : undefined;
-}
-
-async function removeIfThere(file: string): Promise<void> {
-  try {
-    await Deno.remove(file);
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
-  }
-}
-
-async function sizeIfThere(file: string): Promise<number> {
-  try {
-    return (await Deno.stat(file)).size;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return 0;
-    throw error;
-  }
 }

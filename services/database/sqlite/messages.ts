@@ -1,4 +1,4 @@
-import type { SqlArgument, SqlOutput } from "../../../src/contracts/database.ts";
+import type { SqlOutput } from "../../../src/contracts/database.ts";
 import type { DriverReply, DriverRequest, GatedStatement, SqlFault } from "../driver.ts";
 
 /** How a database is opened. */
@@ -81,16 +81,3 @@ export interface CommitRecord {
 
 /** `nothing`: a failing member of a group. `rows`: applied, and what it returned is lost. Else figures per statement. */
 export type CommittedOutcome = "nothing" | "rows" | readonly (readonly [rowsAffected: number, lastInsertId: string])[];
-
-/** An argument as `node:sqlite` binds it: every number as REAL, and no boolean. */
-export type Bound = null | number | bigint | string | Uint8Array;
-
-/** Arguments as they are bound. */
-export function bind(args: readonly SqlArgument[]): Bound[] {
-  return args.map((arg) => {
-    if (typeof arg === "number") return Number.isSafeInteger(arg) ? BigInt(arg) : arg;
-    if (typeof arg === "boolean") return arg ? 1n : 0n;
-    if (typeof arg === "object" && arg !== null && "real" in arg) return arg.real;
-    return arg;
-  });
-}

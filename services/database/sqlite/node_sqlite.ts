@@ -28,12 +28,10 @@ export const ACTION = {
 /** What an authorizer answers. */
 export const OK = 0, DENY = 1;
 
-/** Settings of a connection, those that the library's types lack included. */
+/** In what connections differ. */
 export interface SqliteOptions {
-  readonly allowExtension: boolean;
-  /** SQLITE_DBCONFIG_DEFENSIVE: SQL cannot damage the file. */
-  readonly defensive: boolean;
-  readonly enableDoubleQuotedStringLiterals: boolean;
+  /** SQLITE_DBCONFIG_DEFENSIVE: SQL cannot damage the file. Default true. */
+  readonly defensive?: boolean;
   /** Milliseconds to wait for a lock; the thread waits with it. */
   readonly timeout: number;
   readonly limits: SqliteLimits;
@@ -59,6 +57,15 @@ export type SqliteLimits =
     >
   >;
 
+/** Limits that hold wherever statements run that passed the gate. */
+export const LIMITS_OF_GATED: SqliteLimits = {
+  attach: 0,
+  length: 256 * 2 ** 20,
+  // A million characters, as the gate allows, have at most three bytes each.
+  sqlLength: 3_000_000,
+  triggerDepth: 100,
+};
+
 /** An open database with what the library's types lack. */
 export interface SqliteDatabase extends DatabaseSync {
   readonly isTransaction: boolean;
@@ -73,9 +80,11 @@ export interface SqliteDatabase extends DatabaseSync {
   ): void;
 }
 
-/** Opens a file, or makes it. */
-export const openSqlite = (path: string, options: SqliteOptions): SqliteDatabase =>
-  new DatabaseSync(path, options) as SqliteDatabase;
+/** Opens a file, or makes it. As in rqlite, text in double quotes is a name, and text where there is none. */
+export function openSqlite(path: string, options: SqliteOptions): SqliteDatabase {
+  const common = { allowExtension: false, defensive: true, enableDoubleQuotedStringLiterals: true };
+  return new DatabaseSync(path, { ...common, ...options }) as SqliteDatabase;
+}
 
 /** Compiles a statement whose rows are arrays and whose integers are `bigint`. */
 export function prepareExact(db: SqliteDatabase, sql: string): StatementSync {

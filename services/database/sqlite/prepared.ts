@@ -1,26 +1,31 @@
 import type { StatementSync } from "node:sqlite";
 import type { ResultSet, SqlArgument, SqlOutput } from "../../../src/contracts/database.ts";
 import type { DriverRequest } from "../driver.ts";
-import { endOfIteration, openSqlite, prepareExact, type SqliteDatabase, type SqliteLimits } from "./node_sqlite.ts";
+import {
+  endOfIteration,
+  LIMITS_OF_GATED,
+  openSqlite,
+  prepareExact,
+  type SqliteDatabase,
+  type SqliteLimits,
+} from "./node_sqlite.ts";
 import { type Authority, authorize } from "./authorizer.ts";
-import { bind, type SqliteSettings } from "./messages.ts";
+import type { SqliteSettings } from "./messages.ts";
 import { errorFromSentence, ResultTooLarge, troubleOf } from "./trouble.ts";
 import { isShort } from "../gate/statement_proof.ts";
+import { bind } from "../../sqlite/values.ts";
 import { Presenter, type StoredValue } from "../values.ts";
 
 /** What a statement, a value and a compiled program may be at most (sqlite.org/limits.html). */
 const LIMITS: SqliteLimits = {
-  attach: 0,
+  ...LIMITS_OF_GATED,
   length: 64 * 2 ** 20,
-  // A million characters, as the gate allows, have at most three bytes each.
-  sqlLength: 3_000_000,
   exprDepth: 1_000,
   compoundSelect: 500,
   vdbeOp: 5_000_000,
   functionArg: 127,
   likePatternLength: 10_000,
   variableNumber: 32_766,
-  triggerDepth: 100,
 };
 
 /** Compiled statements that are kept. */
@@ -56,10 +61,6 @@ export class PreparedStatements {
   constructor(path: string, { busyTimeout }: SqliteSettings, readOnly = false) {
     try {
       this.db = openSqlite(path, {
-        allowExtension: false,
-        defensive: true,
-        // As in rqlite: text in double quotes is a name, and text where there is none.
-        enableDoubleQuotedStringLiterals: true,
         timeout: busyTimeout,
         limits: LIMITS,
         readOnly,

@@ -49,7 +49,7 @@ export function faultOrTrouble(error: unknown, circumstances: Circumstances): Sq
 }
 
 /** What a client is told whose database is as large as it may be. */
-export const QUOTA = "the database of this namespace is as large as it may be: delete rows or ask for more room";
+const QUOTA = "the database of this namespace is as large as it may be: delete rows or ask for more room";
 
 /** The trouble that an error of SQLite's speaks of, if it does. */
 export function troubleOf(error: unknown, writing: boolean): DatabaseTrouble | undefined {

@@ -4,7 +4,7 @@ import type { Access, Route } from "../route.ts";
 import type { JsonSchema } from "./json_schema.ts";
 
 /** What each code tells the caller. */
-export const ERROR_MEANING: Readonly<Record<ErrorCode, string>> = {
+const ERROR_MEANING: Readonly<Record<ErrorCode, string>> = {
   INVALID_REQUEST: "A part of the request does not fit; `details` names the fields.",
   INVALID_JSON: "The body is not one JSON value in UTF-8, or nests too deep.",
   SQL_INVALID: "The statement has a mistake.",

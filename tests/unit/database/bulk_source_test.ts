@@ -102,9 +102,19 @@ Deno.test("CSV: what is none is refused, with its place", async () => {
     ['a\n"x\n', /quote is not closed/],
     ['a\n"x"y\n', /closing quote/],
     ['a\nx"y"\n', /quote stands within/],
+    [Uint8Array.of(0x61, 0x0a, 0xff, 0x0a), /text in UTF-8/],
+    [Uint8Array.of(0x61, 0x0a, 0xe2, 0x82), /text in UTF-8/],
+    [Uint8Array.of(0xff, 0xfe, 0x61, 0, 0x0a, 0, 0x31, 0), /text in UTF-8/],
   ];
   for (const [text, sentence] of refused) await rejects(csv(text), is("INVALID_REQUEST", sentence), String(text));
   await rejects(read("text/csv", "a\n1\n"), is("INVALID_REQUEST", /^table: /));
+});
+
+Deno.test("CSV: a record of separators alone is refused before it fills the memory", async () => {
+  for (const text of [`a\n${",".repeat(2_000)}`, ",".repeat(15_000_000)]) {
+    await rejects(csv(text, {}, 65_536), is("INVALID_REQUEST", /a record has more than 2000 fields/));
+  }
+  deepEqual((await rowsOf(csv(`${"c,".repeat(1_999)}c\n${"1,".repeat(1_999)}1\n`)))[0]?.length, 2_000);
 });
 
 Deno.test("CSV: a field without an end is refused before it fills the memory", async () => {

@@ -8,9 +8,7 @@ import { type ErrorCode, GatewayError } from "../../../src/contracts/errors.ts";
 
 const empty = () =>
   openSqlite(":memory:", {
-    allowExtension: false,
     defensive: false,
-    enableDoubleQuotedStringLiterals: true,
     timeout: 0,
     limits: { attach: 0, length: 2 ** 28, sqlLength: 2 ** 28, triggerDepth: 100 },
   });

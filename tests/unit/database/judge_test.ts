@@ -1,4 +1,5 @@
 import { deepEqual, equal, ok, rejects } from "node:assert/strict";
+import { MAX_SQL_LENGTH } from "../../../services/database/gate/gate.ts";
 import { Judge, NoJudge, NoJudgement } from "../../../services/database/rqlite/judge.ts";
 import { JudgeMirrors } from "../../../services/database/rqlite/judge_host.ts";
 import { JudgeMirror } from "../../../services/database/rqlite/judge_mirror.ts";
@@ -56,6 +57,11 @@ Deno.test("the mirror finds mistakes with SQLite's own words", () => {
     sentence: "table t has 3 columns but 1 values were supplied",
   });
   deepEqual(one(reads("SELECT FROM")), { is: "mistake", sentence: 'near "FROM": syntax error' });
+});
+
+Deno.test("the mirror takes the longest text that the gate lets pass, whatever its characters", () => {
+  const around = "SELECT ''".length;
+  deepEqual(one(reads(`SELECT '${"日".repeat(MAX_SQL_LENGTH - around)}'`)), { is: "good", short: true });
 });
 
 Deno.test("the mirror refuses what the parser finds, whatever the gate took it for", () => {

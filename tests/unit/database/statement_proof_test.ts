@@ -126,9 +126,6 @@ const LONG = [
 
 function database(rows = 0): SqliteDatabase {
   const db = openSqlite(":memory:", {
-    allowExtension: false,
-    defensive: true,
-    enableDoubleQuotedStringLiterals: true,
     timeout: 0,
     limits: { attach: 0, length: 1_000_000_000, sqlLength: 1_000_000, triggerDepth: 100 },
   });

@@ -3,7 +3,6 @@ import { base58 } from "@scure/base";
 import {
   canonicalWallet,
   type Chain,
-  chainOf,
   checksumAddress,
   hasSoundChecksum,
 } from "../../../../services/auth/crypto/wallet.ts";
@@ -101,12 +100,6 @@ Deno.test("canonicalWallet() refuses a wallet of fifty million characters at onc
   refuses("1".repeat(50_000_000));
   refuses("z".repeat(50_000_000), "SOL");
   equal(performance.now() - started < 20_000, true);
-});
-
-Deno.test("chainOf() reads both chains in any letter case and takes Ethereum when none is named", () => {
-  deepEqual(["ETH", "eth", "", "  ", undefined].map(chainOf), ["ETH", "ETH", "ETH", "ETH", "ETH"]);
-  deepEqual(["SOL", " Sol "].map(chainOf), ["SOL", "SOL"]);
-  deepEqual(["BTC", "ETHEREUM", "ЕТН", "eth\u0000", "x".repeat(1e6)].map(chainOf), Array(5).fill(undefined));
 });
 
 Deno.test("hasSoundChecksum() finds a typing error in a mixed-case address only", () => {
