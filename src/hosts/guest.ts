@@ -129,10 +129,7 @@ export function dropRights(): void {
  * standard input, which says so too, is seen only between two requests. A process may kill itself without any right.
  */
 export function watchParent(): void {
-  new Worker(`data:text/javascript,${encodeURIComponent(WATCH)}`, { type: "module" });
+  // Asked here: by the time the thread is there, the parent may be gone.
+  const watch = `setInterval(() => Deno.ppid === ${Deno.ppid} || Deno.kill(Deno.pid, "SIGKILL"), 500);`;
+  new Worker(`data:text/javascript,${encodeURIComponent(watch)}`, { type: "module" });
 }
-
-const WATCH = `
-const parent = Deno.ppid;
-setInterval(() => Deno.ppid === parent || Deno.kill(Deno.pid, "SIGKILL"), 500);
-`;

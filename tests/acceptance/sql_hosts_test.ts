@@ -121,3 +121,22 @@ for (const signal of ["SIGKILL", "SIGTERM"] as const) {
     deepEqual(await new SqlCaller(again, { key }).rows("SELECT a FROM t"), [{ a: 7 }]);
   });
 }
+
+test("a gateway that is killed leaves no process behind that loads a dump without end", async () => {
+  await using gateway = await TestGateway.start({ driver: "sqlite" });
+  const { key } = await tenant(gateway);
+  const endless = fetch(new URL("/v1/rqlite/restore", gateway.url), {
+    method: "POST",
+    headers: { "x-api-key": key, "content-type": "application/sql" },
+    body: `CREATE TABLE t (n); INSERT INTO t ${ENDLESS};`,
+  }).catch(() => undefined);
+  const copies = `${gateway.folder}/data/copies`;
+  const isLoading = ({ name }: Deno.DirEntry) =>
+    [...Deno.readDirSync(`${copies}/${name}`)].some((file) => file.name === "loaded.sqlite");
+  await until("the dump is being loaded", () => [...Deno.readDirSync(copies)].some(isLoading));
+  const hosts = hostsOf(gateway.pid, "files");
+  gateway.signal("SIGKILL");
+  await gateway.exitCode();
+  await until("the process has ended", () => !hosts.some(isThere));
+  await endless;
+});

@@ -374,6 +374,21 @@ const scenarios: Record<string, (db: Subject) => Promise<void>> = {
     await rejects(db.exec("DELETE FROM p"), refused("FOREIGN KEY constraint failed"));
   },
 
+  "a write that is refused leaves nothing behind, also with OR FAIL": async (db) => {
+    await db.execAll("CREATE TABLE t (a UNIQUE)", "INSERT INTO t VALUES (1)");
+    for (
+      const insert of [
+        "INSERT OR FAIL INTO t VALUES (50), (1)",
+        "INSERT OR/**/FAIL INTO t SELECT 60 UNION ALL SELECT 1",
+      ]
+    ) {
+      await rejects(db.exec(insert), is("CONSTRAINT_FAILED", "UNIQUE constraint failed: t.a"));
+    }
+    await rejects(db.exec("UPDATE OR FAIL t SET a = 2 RETURNING a / 0, abs(-9223372036854775808)"));
+    deepEqual(await db.exec("INSERT OR FAIL INTO t VALUES (7), (8)"), { rowsAffected: 2, lastInsertId: 3 });
+    deepEqual(await db.rows("SELECT a FROM t ORDER BY a"), [[1], [7], [8]]);
+  },
+
   "what a trigger raises is SQL_INVALID with its own sentence, and nothing is applied": async (db) => {
     await db.execAll(
       "CREATE TABLE t (a)",

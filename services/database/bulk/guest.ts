@@ -1,6 +1,6 @@
 import type { StatementSync } from "node:sqlite";
 import type { SqlArgument } from "../../../src/contracts/database.ts";
-import { dropRights, type Guest, serve } from "../../../src/hosts/guest.ts";
+import { dropRights, type Guest, serve, watchParent } from "../../../src/hosts/guest.ts";
 import { untag } from "../../../src/hosts/tagging.ts";
 import type { BulkReport, BulkTask } from "./tasks.ts";
 import type { SqlFault } from "../driver.ts";
@@ -13,7 +13,11 @@ import { bind } from "../../sqlite/values.ts";
  * Loads rows into a database beside the host that serves it: readers go on with what was there before, and writers wait. The
  * process ends with the load, and whatever ends it before the commit ends the load.
  */
-export const run = (): Promise<void> => serve(GUEST);
+export async function run(): Promise<void> {
+  // It holds the lock of the database, and a trigger may have no end.
+  watchParent();
+  await serve(GUEST);
+}
 
 const GUEST: Guest = {
   work() {

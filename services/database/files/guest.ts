@@ -1,5 +1,5 @@
 import { GatewayError } from "../../../src/contracts/errors.ts";
-import { dropRights, type Guest, serve } from "../../../src/hosts/guest.ts";
+import { dropRights, type Guest, serve, watchParent } from "../../../src/hosts/guest.ts";
 import { loadDump } from "./dump_loader.ts";
 import { dumpOf } from "./dump_writer.ts";
 import { CAUTION, checkDatabase, dropOwn } from "./check.ts";
@@ -12,7 +12,11 @@ import { type Authority, authorize } from "../sqlite/authorizer.ts";
  * Works on one file that a stranger may have made, in a process that keeps no right once the file is open: what gets the better
  * of SQLite gets nothing else.
  */
-export const run = (): Promise<void> => serve(GUEST);
+export async function run(): Promise<void> {
+  // A gateway that is killed sets no deadline any more, and a statement of a dump may have no end.
+  watchParent();
+  await serve(GUEST);
+}
 
 const GUEST: Guest = {
   work(asked, answers) {

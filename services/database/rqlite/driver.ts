@@ -17,7 +17,7 @@ import type { Verdict } from "./mirror.ts";
 import { emptyDatabaseFile } from "../sqlite/node_sqlite.ts";
 import { outcomesOf, planOf, readOutcome, rolledBack, writeOutcome } from "./outcomes.ts";
 import { type Place, placeOf, rowsOf } from "./place.ts";
-import { NOTICE_SCHEMA, plainArgs, rqliteStatement } from "./statements.ts";
+import { mayKeepAPart, NOTICE_SCHEMA, plainArgs, rqliteStatement } from "./statements.ts";
 import { rowStream } from "./stream.ts";
 
 /** The pool of clusters, and how statements are sent to them. */
@@ -153,8 +153,10 @@ export class RqliteDriver implements SqlDriver {
         return bounded(readOutcome(results[before.length]), request);
       }
       const plan = planOf(statement, !statement.facts.asksConnection);
-      const results = await cluster.request(plan.statements, { waiter, dbTimeout, level, transaction: false });
-      return plan.read(results);
+      const transaction = mayKeepAPart(statement);
+      const results = await cluster.request(plan.statements, { waiter, dbTimeout, level, transaction });
+      const failed = transaction ? rolledBack([plan], results) : undefined;
+      return failed?.kind === "rolled_back" ? { ok: false, fault: failed.fault } : plan.read(results);
     } catch (error) {
       return { ok: false, fault: faultOf(error) };
     } finally {

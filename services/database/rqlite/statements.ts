@@ -42,9 +42,15 @@ export function sharedText(statement: GatedStatement): string | undefined {
   const reads = access === "read" && /^(?:SELECT|VALUES|WITH)\b/i.test(sql);
   const writes = access === "write" && /^(?:INSERT|REPLACE|UPDATE|DELETE)\b/i.test(sql) && !returning && !upserts &&
     !/\breturning\b/i.test(sql);
-  if (asksConnection || !(reads || writes)) return undefined;
+  if (asksConnection || !(reads || writes) || (writes && mayKeepAPart(statement))) return undefined;
   return encodeText(access === "read" ? sql : withClosedCalls(sql));
 }
+
+/**
+ * Whether a write may fail and keep what it had done until then (`OR FAIL`), unless it stands in a transaction. A word of this
+ * sort anywhere counts.
+ */
+export const mayKeepAPart = ({ sql }: GatedStatement): boolean => /\bfail\b/i.test(sql);
 
 /** Arguments as they are sent; `undefined` when one of them needs another text. */
 export function plainArgs(args: readonly SqlArgument[]): readonly SqlInput[] | undefined {
