@@ -2,7 +2,7 @@
 // deno task bench:http
 import { out } from "../../src/cli/output.ts";
 import { load, type LoadOptions, machine, type Measured, residentMegabytes } from "./load.ts";
-import { type Running, start } from "./processes.ts";
+import { type Running, start, startGateway } from "./processes.ts";
 
 const ROUNDS = 3;
 /** The limiter counts, and never refuses. */
@@ -16,9 +16,9 @@ const LIMITS = [
   .flatMap((limit) => ["--set", `limits.${limit}`]);
 
 const folder = await Deno.makeTempDir({ prefix: "orama-bench-" });
-const dev = ["main.ts", "dev", "--listen", "127.0.0.1:0", "--data", folder];
-await (await start([...dev])).stop(); // the second start is the one from a warm cache
-const gateway = await start([...dev, ...LIMITS]);
+const dev = ["dev", "--listen", "127.0.0.1:0", "--data", folder];
+await (await startGateway(dev)).stop(); // the second start is the one from a warm cache
+const gateway = await startGateway([...dev, ...LIMITS]);
 try {
   const { url, api_key } = JSON.parse(gateway.firstLine) as { url: string; api_key: string };
   const first = performance.now();

@@ -3,7 +3,7 @@
 import { out } from "../../src/cli/output.ts";
 import { RqliteTestCluster } from "../engines/support/rqlite.ts";
 import { load, type LoadOptions, machine, type Measured } from "./load.ts";
-import { start } from "./processes.ts";
+import { startGateway } from "./processes.ts";
 
 const ROUNDS = 3;
 const ROWS = 1000;
@@ -29,7 +29,7 @@ async function bench(nodes: 1 | 3): Promise<void> {
     }),
   );
   // `dev` says where it listens on its standard output.
-  const gateway = await start(["main.ts", "dev", "--listen", "127.0.0.1:0", "--config", `${folder}/orama.yaml`]);
+  const gateway = await startGateway(["dev", "--listen", "127.0.0.1:0", "--config", `${folder}/orama.yaml`]);
   try {
     const { url, api_key } = JSON.parse(gateway.firstLine) as { url: string; api_key: string };
     const direct = (await tenant.leader()).url;

@@ -2,7 +2,7 @@
 // deno task bench:sqlite
 import { out } from "../../src/cli/output.ts";
 import { load, machine, type Measured, residentMegabytes } from "./load.ts";
-import { type Running, start } from "./processes.ts";
+import { type Running, startGateway } from "./processes.ts";
 
 const ROWS = 1_000;
 const STREAMED = 1_000_000;
@@ -63,7 +63,7 @@ async function bench(): Promise<void> {
   };
   await Deno.writeTextFile(`${folder}/orama.yaml`, JSON.stringify(config));
   const places = ["--config", `${folder}/orama.yaml`, "--data", `${folder}/data`];
-  const gateway = await start(["main.ts", "dev", "--listen", "127.0.0.1:0", ...places]);
+  const gateway = await startGateway(["dev", "--listen", "127.0.0.1:0", ...places]);
   try {
     const { url, api_key } = JSON.parse(gateway.firstLine) as { url: string; api_key: string };
     const begun = performance.now();
