@@ -1,5 +1,6 @@
 import { deepEqual, ok } from "node:assert/strict";
 import { TestGateway } from "../support/gateway.ts";
+import { databaseOn } from "../support/test_database.ts";
 import { engineTest } from "./support/engine_test.ts";
 import { until } from "./support/wait.ts";
 
@@ -12,20 +13,8 @@ engineTest(
   ["rqlited"],
   async (engines) => {
     const [control, tenant] = await Promise.all([engines.rqlite({ nodes: 3 }), engines.rqlite({ nodes: 3 })]);
-    const folder = await Deno.makeTempDir({ prefix: "orama-failover-" });
-    await using _ = { [Symbol.asyncDispose]: () => Deno.remove(folder, { recursive: true }) };
-    const keyFile = `${folder}/root.key`;
-    await Deno.writeTextFile(keyFile, crypto.getRandomValues(new Uint8Array(32)).toHex(), { mode: 0o600 });
-    const rqlite = { control: control.urls, pool: [{ name: "tenant", urls: tenant.urls }] };
-    await using gateway = await TestGateway.start({
-      driver: "rqlite",
-      database: {
-        driver: "rqlite",
-        config: { auth: { root_key_file: keyFile }, database: { driver: "rqlite", rqlite } },
-        control,
-        [Symbol.asyncDispose]: () => Promise.resolve(),
-      },
-    });
+    await using database = await databaseOn(control, [tenant]);
+    await using gateway = await TestGateway.start({ driver: "rqlite", database });
     const { key } = await gateway.makeKey("--namespace", "failover", "--create-namespace");
     const run = (path: string, body: unknown) => gateway.call("POST", `/v1/rqlite/${path}`, { key, body });
     (await run("exec", { sql: "CREATE TABLE t (id INTEGER PRIMARY KEY)" })).expect(200);

@@ -1,5 +1,6 @@
 import { deepEqual, ok } from "node:assert/strict";
 import { TestGateway } from "../support/gateway.ts";
+import { databaseOn } from "../support/test_database.ts";
 import { engineTest } from "./support/engine_test.ts";
 import type { RqliteTestCluster } from "./support/rqlite.ts";
 import { until } from "./support/wait.ts";
@@ -53,23 +54,11 @@ engineTest(
   ["rqlited"],
   async (engines) => {
     const [control, tenant] = await Promise.all([engines.rqlite({ nodes: 1 }), engines.rqlite({ nodes: 3 })]);
-    const folder = await Deno.makeTempDir({ prefix: "orama-turmoil-" });
-    await using _ = { [Symbol.asyncDispose]: () => Deno.remove(folder, { recursive: true }) };
-    const keyFile = `${folder}/root.key`;
-    await Deno.writeTextFile(keyFile, crypto.getRandomValues(new Uint8Array(32)).toHex(), { mode: 0o600 });
-    const rqlite = { control: control.urls, pool: [{ name: "tenant", urls: tenant.urls }] };
+    await using database = await databaseOn(control, [tenant]);
     await using gateway = await TestGateway.start({
       driver: "rqlite",
-      database: {
-        driver: "rqlite",
-        config: {
-          auth: { root_key_file: keyFile },
-          database: { driver: "rqlite", rqlite },
-          limits: { key: { rate: 0, burst: 0 } },
-        },
-        control,
-        [Symbol.asyncDispose]: () => Promise.resolve(),
-      },
+      database,
+      config: { limits: { key: { rate: 0, burst: 0 } } },
     });
     const { key } = await gateway.makeKey("--namespace", "turmoil", "--create-namespace");
     const run = (path: string, body: unknown, headers: Record<string, string> = {}) =>

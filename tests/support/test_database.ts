@@ -37,23 +37,35 @@ const embedded: TestDatabase = {
 
 async function startRqlite(): Promise<TestDatabase> {
   const nodes = Deno.env.get("TEST_RQLITE_NODES") === "3" ? 3 : 1;
-  const folder = await Deno.makeTempDir({ prefix: "orama-root-key-" });
-  const keyFile = `${folder}/root.key`;
-  await Deno.writeTextFile(keyFile, crypto.getRandomValues(new Uint8Array(32)).toHex(), { mode: 0o600 });
   const starts = await Promise.allSettled(
     Array.from({ length: 1 + capacity("rqlite") }, () => RqliteTestCluster.start({ nodes })),
   );
   const clusters = starts.flatMap((start) => start.status === "fulfilled" ? [start.value] : []);
-  const dispose = async () => {
-    await Promise.all(clusters.map((cluster) => cluster[Symbol.asyncDispose]()));
-    await Deno.remove(folder, { recursive: true });
-  };
+  const end = () => Promise.all(clusters.map((cluster) => cluster[Symbol.asyncDispose]()));
   const failure = starts.find(({ status }) => status === "rejected");
   if (failure?.status === "rejected") {
-    await dispose();
+    await end();
     throw failure.reason;
   }
   const [control, ...tenants] = clusters as [RqliteTestCluster, ...RqliteTestCluster[]];
+  const database = await databaseOn(control, tenants);
+  return {
+    ...database,
+    async [Symbol.asyncDispose]() {
+      await end();
+      await database[Symbol.asyncDispose]();
+    },
+  };
+}
+
+/** What a gateway needs beside clusters that run already, and that somebody else ends: a root key, and their addresses. */
+export async function databaseOn(
+  control: RqliteTestCluster,
+  tenants: readonly RqliteTestCluster[],
+): Promise<TestDatabase> {
+  const folder = await Deno.makeTempDir({ prefix: "orama-root-key-" });
+  const keyFile = `${folder}/root.key`;
+  await Deno.writeTextFile(keyFile, crypto.getRandomValues(new Uint8Array(32)).toHex(), { mode: 0o600 });
   const pool = tenants.map(({ urls }, i) => ({ name: `tenant-${i}`, urls }));
   return {
     driver: "rqlite",
@@ -62,6 +74,6 @@ async function startRqlite(): Promise<TestDatabase> {
       database: { driver: "rqlite", rqlite: { control: control.urls, pool } },
     },
     control,
-    [Symbol.asyncDispose]: dispose,
+    [Symbol.asyncDispose]: () => Deno.remove(folder, { recursive: true }),
   };
 }

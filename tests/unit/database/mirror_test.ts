@@ -41,10 +41,9 @@ class Leader {
     return (await this.mirror.verdict(gated(sql))).fault?.message;
   }
 
-  // deno-lint-ignore require-await
-  async #answer<T extends Schema | number>(value: () => T): Promise<T> {
-    if (this.down) throw new GatewayError("UNAVAILABLE", "down");
-    return value();
+  #answer<T extends Schema | number>(value: () => T): Promise<T> {
+    if (this.down) return Promise.reject(new GatewayError("UNAVAILABLE", "down"));
+    return Promise.resolve(value());
   }
 }
 
