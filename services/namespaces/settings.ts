@@ -128,10 +128,11 @@ export class ControlSettings implements Settings {
       if (before.createdAt !== (createdAt ??= before.createdAt)) break;
       const after = { ...before, [part]: valuesAfter(before), version: before.version + 1 };
       const changes = differences(writtenOf(before)[part], writtenOf(after)[part]);
-      if (Object.keys(changes).length === 0) return this.#viewOf(part, before);
-      if (!await this.#write(part, namespace, after, changes, actor, context)) continue;
+      const same = Object.keys(changes).length === 0;
+      if (!same && !await this.#write(part, namespace, after, changes, actor, context)) continue;
+      // Also where nothing had to change: somebody else may have changed it a moment ago, unheard of here.
       await this.#rules.changed(namespace);
-      return this.#viewOf(part, after);
+      return this.#viewOf(part, same ? before : after);
     }
     throw new GatewayError("CONFLICT", `the ${part} of this namespace are being changed elsewhere; try again`);
   }

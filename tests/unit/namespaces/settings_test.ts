@@ -92,6 +92,16 @@ Deno.test("what changes nothing is neither written, counted nor audited", async 
   equal((await t.node.audit.list("shop", { limit: 100 }, CONTEXT)).length, events);
 });
 
+Deno.test("a change that another gateway made already is in force here when it is answered", async () => {
+  await using t = await shop();
+  const { settings: other } = settingsOn(t.node);
+  equal((await t.settings.rulesOf("shop")).sql.level, undefined);
+  await other.changeSettings("shop", { sql: { read_level: "none" } }, alice, CONTEXT);
+  equal(nowOf(await t.settings.rulesOf("shop")).sql.level, undefined, "nobody told this one");
+  await t.settings.changeSettings("shop", { sql: { read_level: "none" } }, alice, CONTEXT);
+  equal(nowOf(await t.settings.rulesOf("shop")).sql.level, "none");
+});
+
 Deno.test("a change is in the audit log with what was there before", async () => {
   await using t = await shop();
   await t.settings.changeSettings("shop", { sql: { read_level: "none" } }, alice, CONTEXT);
