@@ -11,7 +11,7 @@ export interface Leaf {
   readonly variable: string;
   readonly schema: z.ZodType;
   readonly meta: FieldMeta;
-  /** For a setting `x_file`: the secret `x` that the named file holds. Such a setting is no part of the configuration itself. */
+  /** For a setting `x_file`: the setting `x` whose value the named file holds. It is no part of the configuration itself. */
   readonly contentOf?: Leaf;
 }
 
@@ -69,7 +69,7 @@ function groupOf(schema: z.ZodObject, path: string): Group {
     }
     const leaf = leafOf(child as z.ZodType, childPath);
     children.set(name, leaf);
-    if (leaf.meta.secret) children.set(`${name}_file`, fileLeafOf(leaf));
+    if (leaf.meta.secret || leaf.meta.inFile) children.set(`${name}_file`, fileLeafOf(leaf));
   }
   return { type: "group", path, children };
 }
@@ -80,11 +80,11 @@ function leafOf(schema: z.ZodType, path: string): Leaf {
   return { type: "leaf", path, variable: variableOf(path), schema, meta };
 }
 
-function fileLeafOf(secret: Leaf): Leaf {
-  const path = `${secret.path}_file`;
+function fileLeafOf(setting: Leaf): Leaf {
+  const path = `${setting.path}_file`;
   const meta = {
     kind: pathKind,
-    description: `A file with the value of \`${secret.path}\`, without blanks at its ends. Give one of the two.`,
+    description: `A file with the value of \`${setting.path}\`, without blanks at its ends. Give one of the two.`,
   };
-  return { type: "leaf", path, variable: variableOf(path), schema: pathKind.schema, meta, contentOf: secret };
+  return { type: "leaf", path, variable: variableOf(path), schema: pathKind.schema, meta, contentOf: setting };
 }

@@ -9,6 +9,8 @@ export interface FieldInfo {
   readonly unit?: string;
   /** Never printed, and may be given as the content of a file: a setting `x` gets a sibling `x_file`. */
   readonly secret?: boolean;
+  /** May be given as the content of a file as well, although it is no secret. */
+  readonly inFile?: boolean;
 }
 
 /** A setting's {@link FieldInfo} with its kind and default, as the loader, the printer and the reference read it. */

@@ -70,7 +70,7 @@ export function load(catalogue: Catalogue, input: ConfigInput): Loaded<Record<st
   for (const { assignment, problems } of judged) {
     if (problems.length === 0) winners.set(assignment.leaf.path, assignment);
   }
-  problems.push(...readSecretFiles(winners, input.readFile));
+  problems.push(...readNamedFiles(winners, input.readFile));
 
   const config = build(catalogue, winners);
   problems.push(...brokenRules(catalogue, config, winners, problems));
@@ -96,16 +96,16 @@ function readFileOf(catalogue: Catalogue, { file, readFile }: ConfigInput): Read
 }
 
 /** Puts the content of each `x_file` in the place of `x`. */
-function readSecretFiles(winners: Map<string, Assignment>, readFile: (path: string) => string): ConfigProblem[] {
+function readNamedFiles(winners: Map<string, Assignment>, readFile: (path: string) => string): ConfigProblem[] {
   const problems: ConfigProblem[] = [];
   for (const named of [...winners.values()]) {
-    const secret = named.leaf.contentOf;
-    if (!secret) continue;
+    const setting = named.leaf.contentOf;
+    if (!setting) continue;
     winners.delete(named.leaf.path);
-    const plain = winners.get(secret.path);
+    const plain = winners.get(setting.path);
     if (plain && plain.origin.kind !== "default") {
-      const problem = `says the same as ${secret.path} (${originText(plain.origin)}): give only one of them`;
-      const expected = `either ${named.leaf.path} or ${secret.path}`;
+      const problem = `says the same as ${setting.path} (${originText(plain.origin)}): give only one of them`;
+      const expected = `either ${named.leaf.path} or ${setting.path}`;
       problems.push({ ...placeOf(named), key: named.leaf.path, problem, expected });
       continue;
     }
@@ -115,11 +115,11 @@ function readSecretFiles(winners: Map<string, Assignment>, readFile: (path: stri
       problems.push({ ...placeOf(named), key: named.leaf.path, ...content });
       continue;
     }
-    const raw = secret.meta.kind.fromText(content.text);
-    const assignment: Assignment = { leaf: secret, raw, origin: { ...named.origin, contentOf: file } };
+    const raw = setting.meta.kind.fromText(content.text);
+    const assignment: Assignment = { leaf: setting, raw, origin: { ...named.origin, contentOf: file } };
     const wrong = judge(assignment);
     problems.push(...wrong);
-    if (wrong.length === 0) winners.set(secret.path, assignment);
+    if (wrong.length === 0) winners.set(setting.path, assignment);
   }
   return problems;
 }
@@ -130,7 +130,7 @@ function contentOf(
 ): { readonly text: string } | Pick<ConfigProblem, "problem" | "expected"> {
   try {
     const text = readFile(file).replace(/^\uFEFF/, "").trim();
-    return text === "" ? { problem: `${file} is empty`, expected: "a file with the secret in it" } : { text };
+    return text === "" ? { problem: `${file} is empty`, expected: "a file with the value in it" } : { text };
   } catch (error) {
     return { problem: `${file} cannot be read: ${messageOf(error)}`, expected: "a readable file" };
   }

@@ -1,5 +1,6 @@
 import type { Route } from "../src/http/route.ts";
 import { authRoutes } from "./auth/index.ts";
+import { cacheRoutes } from "./cache/index.ts";
 import { databaseRoutes } from "./database/index.ts";
 import { namespaceRoutes } from "./namespaces/index.ts";
 import { openApiRoute } from "./system/openapi.ts";
@@ -12,4 +13,5 @@ export const routes: readonly Route[] = [
   ...authRoutes,
   ...namespaceRoutes,
   ...databaseRoutes,
+  ...cacheRoutes,
 ];

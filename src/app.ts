@@ -10,6 +10,7 @@ import type { Call, ServerFacts } from "./http/call.ts";
 import { corsHeaders, type CorsOptions, preflight } from "./http/cors.ts";
 import { requestIds } from "./http/request_id.ts";
 import type { Route } from "./http/route.ts";
+import { FixedFirstRouter } from "./http/router.ts";
 import { mount } from "./http/serve.ts";
 
 /** What the request path is made of. */
@@ -28,7 +29,7 @@ export type Fetch = (request: Request, info?: Deno.ServeHandlerInfo) => Response
 
 /** The request path, in order: read it from top to bottom. */
 export function createApp({ routes, services, body, cors, facts, observe, random }: AppOptions): Fetch {
-  const app = new Hono();
+  const app = new Hono({ router: new FixedFirstRouter() });
   const { authenticator, rateLimits } = services;
   const originHeaders = corsHeaders(cors);
   const identify = authenticate({ authenticator, beforeLookup: limitLookups(rateLimits) });

@@ -22,12 +22,14 @@ import { ControlSettings } from "../services/namespaces/settings.ts";
 import { GcraLimits } from "../services/rate_limits/gcra.ts";
 import { SystemStatus } from "../services/system/system_info.ts";
 import { BUILD } from "./build.ts";
+import { openCache } from "./cache_drivers.ts";
 import { controlServices } from "./control_services.ts";
 import { GatewayError } from "./contracts/errors.ts";
 import type { Namespaces } from "./contracts/namespaces.ts";
 import type { Services } from "./contracts/services.ts";
 import type { NamespaceRules, Settings } from "./contracts/settings.ts";
 import { openDrivers } from "./drivers.ts";
+import { cacheMetrics } from "./observability/cache_metrics.ts";
 import { changeMetrics } from "./observability/change_metrics.ts";
 import { driverMetrics } from "./observability/driver_metrics.ts";
 import { logger } from "./observability/log.ts";
@@ -67,6 +69,7 @@ export async function createContainer({ config, rootKey, now, random, url }: Con
   const drivers = await openDrivers(config, {
     databaseOf: (namespace, request) => namespaces.databaseOf(namespace, request),
     sqlRulesOf: (namespace, request) => sqlOf(settings.rulesOf(namespace, request)),
+    record: (entry, context) => audit.record(entry, context),
     observe: driverMetrics(registry),
     changesFailed: (namespace, error) => log.warn("a change feed is behind", { namespace, error }),
   }, "gateway");
@@ -79,6 +82,8 @@ export async function createContainer({ config, rootKey, now, random, url }: Con
     random,
     onRevocations: (error) =>
       error ? log.warn("revocations cannot be read", { error }) : log.info("revocations can be read again"),
+    onLostEntry: ({ namespace, actor, action, details }, error) =>
+      log.error("an act is missing in the audit log", { namespace, actor, action, details, error }),
     deletionWanted: () => deletion.wake(),
   });
   const { audit, revocations, members } = core;
@@ -118,13 +123,21 @@ export async function createContainer({ config, rootKey, now, random, url }: Con
     refreshTtl: config.auth.refresh_token_ttl,
     grace: config.auth.refresh_grace,
   });
+  const { statement_timeout, retained_changes, change_retention } = config.database;
   const settings: Settings = new ControlSettings({
     control,
     revocations,
     audit,
     monotonic: () => performance.now(),
-    defaults: { sql: { limits: config.limits.sql, statement_timeout: config.database.statement_timeout } },
+    defaults: {
+      sql: { limits: config.limits.sql, statement_timeout, retained_changes, change_retention },
+      cache: { limits: config.limits.cache },
+    },
     onError: (namespace, error) => log.warn("the rules of a namespace could not be read", { namespace, error }),
+  });
+  const cache = await openCache(config.cache, {
+    rulesOf: (namespace, request) => cacheOf(settings.rulesOf(namespace, request)),
+    onNamespaceGone: (tell) => revocations.onRevoked(({ kind, id }) => kind === "namespace" && tell(id)),
   });
   const deletion = new NamespaceDeletion({
     control,
@@ -132,7 +145,7 @@ export async function createContainer({ config, rootKey, now, random, url }: Con
     now,
     // Nobody else can have an embedded control plane: what its last process began, this one may go on with at once.
     holder: drivers.embedded ? "embedded" : random(8).toHex(),
-    services: { database: drivers.database },
+    services: { database: drivers.database, cache },
     operatorNamespace: OPERATOR_NAMESPACE,
     onError: (namespace, error) => log.error("a namespace could not be deleted yet", { namespace, error }),
   });
@@ -167,10 +180,12 @@ export async function createContainer({ config, rootKey, now, random, url }: Con
     probes: {
       control_plane: (signal) => upkeep.health(signal),
       database: (signal) => drivers.database.health(signal),
+      cache: (signal) => cache.health(signal),
     },
   });
   serviceStates(registry, system);
   changeMetrics(registry, drivers.databaseChanges);
+  cacheMetrics(registry, cache);
   const observe = serviceTimings(registry);
   const timed = <Service extends object>(name: string, service: Service) =>
     instrument(name, service, observe, outcomeOf);
@@ -186,6 +201,7 @@ export async function createContainer({ config, rootKey, now, random, url }: Con
     databaseChanges: timed("database_changes", drivers.databaseChanges),
     databaseFiles: timed("database_files", drivers.databaseFiles),
     bulkLoads: drivers.bulkLoads,
+    cache: timed("cache", cache),
     rateLimits: new GcraLimits(config.limits, () => performance.now()),
     system,
   };
@@ -216,6 +232,7 @@ export async function createContainer({ config, rootKey, now, random, url }: Con
       upkeep.close();
       revocations.stop();
       await deletion.close();
+      await cache.close();
       await usage.flush().catch((error) => log.warn("uses of keys could not be written", { error }));
       await drivers.close();
     },
@@ -247,6 +264,10 @@ function serviceStates(registry: Registry, system: SystemStatus): void {
 /** The part of a namespace's rules that is about SQL, without a promise where they are known. */
 const sqlOf = (rules: NamespaceRules | Promise<NamespaceRules>) =>
   rules instanceof Promise ? rules.then(({ sql }) => sql) : rules.sql;
+
+/** The same for the cache. */
+const cacheOf = (rules: NamespaceRules | Promise<NamespaceRules>) =>
+  rules instanceof Promise ? rules.then(({ cache }) => cache) : rules.cache;
 
 /** The two halves of the contract of namespaces as one. */
 const registryOf = (namespaces: NamespaceRegistry, members: MemberRegistry): Namespaces => ({

@@ -2,7 +2,7 @@ import type { Config } from "../config/index.ts";
 import { ControlApiKeys } from "../services/auth/api_keys.ts";
 import type { RootKey } from "../services/auth/crypto/root_key.ts";
 import { trustedWallet } from "../services/auth/crypto/wallet.ts";
-import { ControlAuditLog } from "../services/control_plane/audit.ts";
+import { type AuditEntry, ControlAuditLog } from "../services/control_plane/audit.ts";
 import type { ControlDatabase } from "../services/control_plane/control_database.ts";
 import { RevocationFeed } from "../services/control_plane/revocations.ts";
 import { MemberRegistry } from "../services/namespaces/members.ts";
@@ -18,6 +18,8 @@ export interface ControlServicesOptions {
   readonly random: (n: number) => Uint8Array;
   /** Told when reading revocations begins or ceases to fail. */
   readonly onRevocations?: (error: unknown) => void;
+  /** Told of an entry of the audit log that was lost: of an act that was done elsewhere than in the control plane. */
+  readonly onLostEntry?: (entry: AuditEntry, error: unknown) => void;
   /** Called when a namespace waits for its deletion. */
   readonly deletionWanted?: () => void;
 }
@@ -37,9 +39,9 @@ const REVOCATION_INTERVAL = 500;
 
 /** Builds the services that need nothing but the control plane. Nothing runs by itself: the feed of revocations is started apart. */
 export function controlServices(options: ControlServicesOptions): ControlServices {
-  const { config, control, databases, now, random, onRevocations, deletionWanted = () => {} } = options;
+  const { config, control, databases, now, random, onRevocations, onLostEntry, deletionWanted = () => {} } = options;
   const { shared_default: sharedDefault, max_per_wallet: maxPerWallet, creation } = config.namespaces;
-  const audit = new ControlAuditLog(control, now);
+  const audit = new ControlAuditLog(control, now, onLostEntry);
   const revocations = new RevocationFeed(control, {
     now,
     monotonic: () => performance.now(),

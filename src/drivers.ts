@@ -1,4 +1,5 @@
 import type { Config } from "../config/index.ts";
+import type { RecordAct } from "../services/control_plane/audit.ts";
 import type { ControlDatabase } from "../services/control_plane/control_database.ts";
 import { DataFolderLock } from "../services/control_plane/data_folder_lock.ts";
 import { migrate } from "../services/control_plane/migrate.ts";
@@ -48,6 +49,8 @@ export interface Surroundings {
   readonly databaseOf: (namespace: string, request: { readonly signal: AbortSignal }) => Promise<string>;
   /** What holds for SQL of a namespace. Default: the service's own defaults. */
   readonly sqlRulesOf?: NonNullable<SqlDatabaseOptions["rulesOf"]>;
+  /** Puts acts upon databases of namespaces into their audit logs. Default: nowhere. */
+  readonly record?: RecordAct;
   /** Told what goes on within the drivers. */
   readonly observe?: (event: DriverEvent) => void;
   /** Told what failed in the background of the change feed. */
@@ -69,8 +72,8 @@ export async function openDrivers(config: Config, around: Surroundings, opener: 
 
 /** @throws DataFolderInUse when another gateway has the folder */
 async function openSqlite(
-  { data, database: { sqlite } }: Config,
-  { sqlRulesOf, changesFailed, observe }: Surroundings,
+  { data, database: { sqlite, change_listeners: maxListeners } }: Config,
+  { sqlRulesOf, changesFailed = () => {}, observe, record }: Surroundings,
   opener: Opener,
 ): Promise<Drivers> {
   await Deno.mkdir(data.dir, { recursive: true, mode: 0o700 });
@@ -89,11 +92,11 @@ async function openSqlite(
       ...(observe && { observe }),
     });
     if (opener === "gateway") driver.warm();
-    const databaseChanges = changesOf(driver, ALONE, changesFailed);
-    const watched = new WatchedDriver(driver, databaseChanges);
     const rules = { ...(sqlRulesOf && { rulesOf: sqlRulesOf }) };
-    const database = new SqlDatabase(watched, rules);
+    const databaseChanges = changesOf(driver, { poll: ALONE, maxListeners, onError: changesFailed, ...rules });
+    const watched = new WatchedDriver(driver, databaseChanges);
     const folder = copiesIn(data.dir), turns = new Turns();
+    const database = new SqlDatabase(watched, { ...rules, turns, record });
     const changed = (namespace: string) => databaseChanges.wrote(namespace);
     const large = new SqliteLargeLoads({
       dir: `${data.dir}/namespaces`,
@@ -101,16 +104,15 @@ async function openSqlite(
       synchronous,
       busyTimeout,
       turns,
-      now: Date.now,
       changed,
       onLine: hostLine,
     });
-    const files = announcing(new SqliteFiles(driver, turns, hostLine), changed);
+    const files = announcing(new SqliteFiles(driver, hostLine), changed);
     return {
       control,
       database,
       databaseChanges,
-      databaseFiles: new SqlDatabaseFiles({ driver: files, folder, onLine: hostLine, ...rules }),
+      databaseFiles: new SqlDatabaseFiles({ driver: files, folder, turns, record, onLine: hostLine, ...rules }),
       bulkLoads: new SqlBulkLoads({ driver: watched, large, now: Date.now, ...rules }),
       databaseNames: undefined,
       embedded: true,
@@ -129,24 +131,25 @@ async function openSqlite(
 }
 
 function openRqlite(
-  { data, database: { rqlite } }: Config,
-  { databaseOf, sqlRulesOf, changesFailed, observe = () => {} }: Surroundings,
+  { data, database: { rqlite, change_listeners: maxListeners } }: Config,
+  { databaseOf, sqlRulesOf, changesFailed = () => {}, observe = () => {}, record }: Surroundings,
   opener: Opener,
 ): Drivers {
-  const { control: urls, pool, username, password, request_timeout: timeout, read_level: level } = rqlite;
+  const { control: urls, pool, username, password, tls, request_timeout: timeout, read_level: level } = rqlite;
   const log = logger("database");
   const cluster = (name: string, urls: readonly string[], more: Partial<RqliteClusterOptions> = {}) =>
-    new RqliteCluster({ name, urls, username, password, timeout, ...more });
-  const control = new RqliteControlDatabase(cluster("control", urls));
+    new RqliteCluster({ name, urls, username, password, tls, timeout, ...more });
+  const onStuck = (name: string, advice: string) => (stuck: boolean, seconds: number) => {
+    observe({ kind: "stuck", cluster: name, stuck });
+    if (stuck) log.error(advice, { cluster: name });
+    else log.info("a database cluster takes writes again", { cluster: name, seconds: Math.round(seconds) });
+  };
+  const control = new RqliteControlDatabase(cluster("control", urls, { onStuck: onStuck(CONTROL, STUCK_CONTROL) }));
   const clusters = new Map(pool.map(({ name, urls }) => [
     name,
     cluster(name, urls, {
       onGroup: (access, statements) => observe({ kind: "group", access, statements }),
-      onStuck: (stuck, seconds) => {
-        observe({ kind: "stuck", cluster: name, stuck });
-        if (stuck) log.error(STUCK_ADVICE, { cluster: name });
-        else log.info("a database cluster takes writes again", { cluster: name, seconds: Math.round(seconds) });
-      },
+      onStuck: onStuck(name, STUCK_ADVICE),
     }),
   ]));
   const judge = new Judge({
@@ -156,10 +159,11 @@ function openRqlite(
   });
   if (opener === "gateway") judge.warm();
   const driver = new RqliteDriver({ clusters, clusterOf: databaseOf, judge });
-  const databaseChanges = changesOf(driver, SHARED, changesFailed);
-  const watched = new WatchedDriver(driver, databaseChanges);
   const rules = { level, ...(sqlRulesOf && { rulesOf: sqlRulesOf }) };
-  const database = new SqlDatabase(watched, rules);
+  const databaseChanges = changesOf(driver, { poll: SHARED, maxListeners, onError: changesFailed, ...rules });
+  const watched = new WatchedDriver(driver, databaseChanges);
+  const turns = new Turns();
+  const database = new SqlDatabase(watched, { ...rules, turns, record });
   const files = new RqliteFiles(async (namespace, waiter) => {
     const cluster = clusters.get(await databaseOf(namespace, waiter));
     if (cluster) return cluster;
@@ -173,6 +177,8 @@ function openRqlite(
     databaseFiles: new SqlDatabaseFiles({
       driver: announcing(files, changed),
       folder: copiesIn(data.dir),
+      turns,
+      record,
       onLine: hostLine,
       ...rules,
     }),
@@ -193,21 +199,19 @@ const copiesIn = (folder: string) => `${folder}/copies`;
 
 const hostLine = (line: string) => logger("database").warn("a process that works on a file says", { line });
 
-const changesOf = (
-  driver: SqlDriver,
-  poll: ChangeFeedOptions["poll"],
-  onError: ChangeFeedOptions["onError"] = () => {},
-) =>
-  new ChangeFeed(driver, {
-    poll,
-    now: Date.now,
-    random: (n) => crypto.getRandomValues(new Uint8Array(n)),
-    onError,
-  });
+const changesOf = (driver: SqlDriver, options: Omit<ChangeFeedOptions, "now" | "random">) =>
+  new ChangeFeed(driver, { now: Date.now, random: (n) => crypto.getRandomValues(new Uint8Array(n)), ...options });
 
-const STUCK_ADVICE =
-  "a database cluster lives and does not come back from a write; its namespace's writes are refused until it does. " +
+/** What the control plane's cluster is called in metrics and log; no cluster of the pool can be called so. */
+const CONTROL = "control plane";
+const WAY_OUT =
   "If it does not within a minute, end the rqlited that leads it with SIGKILL and start it again. If writes hang then " +
   "too, its log holds the statement, and the data must move to empty folders: docs/operation.md says how";
+const STUCK_ADVICE =
+  "a database cluster lives and does not come back from a write; its namespace's writes are refused until it does. " +
+  WAY_OUT;
+const STUCK_CONTROL =
+  "the cluster of the control plane lives and does not come back from a write; sign-ins and changes of keys, members " +
+  `and settings are refused until it does, the namespaces' SQL goes on. ${WAY_OUT}`;
 
 const migrated = async (control: ControlDatabase) => void await migrate(control, { now: Date.now });

@@ -2,6 +2,7 @@ import { field, group, type RuleProblem, section } from "../field.ts";
 import { byteSize } from "../kinds/byte_size.ts";
 import { list, record } from "../kinds/collections.ts";
 import { duration, LONGEST_TIMER } from "../kinds/duration.ts";
+import { certificates, privateKey } from "../kinds/pem.ts";
 import { choice, integer, text } from "../kinds/plain.ts";
 import { url } from "../kinds/url.ts";
 
@@ -24,6 +25,23 @@ export const database = section({
       default: "10s",
       description:
         "How long a statement may run where neither it nor its namespace says otherwise. Never longer than `limits.sql.statement_timeout`.",
+    }),
+    retained_changes: field(integer({ min: 1 }), {
+      default: 100_000,
+      unit: "changes",
+      description:
+        "How many changes of tables are kept for who listens where a namespace does not say otherwise. Never more than `limits.sql.retained_changes`.",
+    }),
+    change_retention: field(duration({ min: "1m", max: "365d" }), {
+      default: "24h",
+      description:
+        "For how long they are kept where a namespace does not say otherwise. Never longer than `limits.sql.change_retention`.",
+    }),
+    change_listeners: field(integer({ min: 1, max: 1_000_000 }), {
+      default: 512,
+      unit: "listeners",
+      description:
+        "How many may listen to changes of tables at once on this gateway, in all namespaces together; one more is 429. One namespace has 64 of them at most.",
     }),
     sqlite: group({
       synchronous: field(choice(["FULL", "NORMAL"]), {
@@ -81,6 +99,22 @@ export const database = section({
         secret: true,
         description: "Password of `database.rqlite.username`.",
       }),
+      tls: group({
+        ca: field(certificates, {
+          inFile: true,
+          description:
+            "Certificate authorities that vouch for nodes with `https://` addresses, beside the public ones that Deno knows.",
+        }),
+        cert: field(certificates, {
+          inFile: true,
+          description:
+            "The gateway's own certificate, for nodes that ask for one (`-http-verify-client`), followed by those between it and its authority.",
+        }),
+        key: field(privateKey, {
+          secret: true,
+          description: "Private key of `database.rqlite.tls.cert`.",
+        }),
+      }),
       request_timeout: field(duration({ min: "1ms", max: LONGEST_TIMER }), {
         default: "3s",
         description: "How long a node may take to answer before another one is asked, where that is safe.",
@@ -108,9 +142,14 @@ interface RqliteClusters {
   readonly pool: readonly { readonly name: string; readonly urls: readonly string[] }[];
   readonly username?: string | undefined;
   readonly password?: string | undefined;
+  readonly tls: {
+    readonly ca?: string | undefined;
+    readonly cert?: string | undefined;
+    readonly key?: string | undefined;
+  };
 }
 
-function checkRqlite({ control, pool, username, password }: RqliteClusters): readonly RuleProblem[] {
+function checkRqlite({ control, pool, username, password, tls }: RqliteClusters): readonly RuleProblem[] {
   const problems: RuleProblem[] = [];
   const refuse = (key: string, expected: string, because = "driver") =>
     problems.push({ key: `rqlite.${key}`, because, expected });
@@ -123,6 +162,19 @@ function checkRqlite({ control, pool, username, password }: RqliteClusters): rea
   }
   if (username === undefined && password !== undefined) {
     refuse("username", "the user name of the password", "rqlite.password");
+  }
+  if (tls.cert !== undefined && tls.key === undefined) {
+    refuse("tls.key", "the private key of database.rqlite.tls.cert", "rqlite.tls.cert");
+  }
+  if (tls.cert === undefined && tls.key !== undefined) {
+    refuse("tls.cert", "the certificate of database.rqlite.tls.key", "rqlite.tls.key");
+  }
+  const addresses = [...control, ...pool.flatMap(({ urls }) => urls)];
+  // Whoever gives certificates believes that there is TLS. Some addresses may be without it: those of nodes that get it later.
+  if (addresses.length > 0 && !addresses.some((node) => node.startsWith("https:"))) {
+    for (const name of ["ca", "cert"] as const) {
+      if (tls[name] !== undefined) refuse(`tls.${name}`, "https:// addresses of nodes beside it", `rqlite.tls.${name}`);
+    }
   }
 
   const names = new Set<string>();

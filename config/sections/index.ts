@@ -1,5 +1,6 @@
 // A new domain is one file beside this one and one line here; the name of the export is the name of the section.
 export { auth } from "./auth.ts";
+export { cache } from "./cache.ts";
 export { data } from "./data.ts";
 export { database } from "./database.ts";
 export { http } from "./http.ts";

@@ -46,6 +46,42 @@ const sql = group({
     unit: "rows",
     description: "Rows in one bulk load.",
   }),
+  retained_changes: field(integer({ min: 1 }), {
+    default: 1_000_000,
+    unit: "changes",
+    description:
+      "The most changes of tables that an owner may have kept for who listens. They are part of the database.",
+  }),
+  change_retention: field(duration({ min: "1m", max: "365d" }), {
+    default: "7d",
+    description: "The longest time for which an owner may have them kept.",
+  }),
+});
+
+/** The same for the cache. */
+const cache = group({
+  value_bytes: field(byteSize({ min: "1B", max: "64MiB" }), {
+    default: "500KiB",
+    description:
+      "Size of one value in the cache. An Olric member takes no more than its `tableSize` (512 KiB unless it says " +
+      "otherwise), key and bookkeeping included.",
+  }),
+  bytes: field(byteSize(), {
+    default: "32MiB",
+    description:
+      "What one namespace may hold in the cache of one gateway (`cache.driver: memory`); beyond it, its own entries that were " +
+      "unused for longest make room. 0: as much as `cache.memory.max_bytes` lets it.",
+  }),
+  scan_keys: field(integer({ min: 1, max: 100_000 }), {
+    default: 1_000,
+    unit: "keys",
+    description: "Keys in one page of a scan.",
+  }),
+  lock_waiters: field(integer({ max: 1_000_000 }), {
+    default: 1_000,
+    unit: "callers",
+    description: "How many callers of one namespace may wait for locks at once, on each gateway; one more is 429.",
+  }),
 });
 
 /** How often clients may call, and what one namespace may use. */
@@ -58,9 +94,14 @@ export const limits = section({
     address: limit("of one client address without a credential", { rate: 50, burst: 500 }),
     credentials: limit("of one client address on the routes that give or take credentials", { rate: 1, burst: 60 }),
     sql,
+    cache,
   },
-  check: ({ key, address, credentials }) =>
-    Object.entries({ key, address, credentials })
+  check: ({ key, address, credentials, cache }) => [
+    ...Object.entries({ key, address, credentials })
       .filter(([, { rate, burst }]) => rate > 0 && burst < 1)
       .map(([name]) => ({ key: `${name}.burst`, because: `${name}.rate`, expected: "at least 1, or a rate of 0" })),
+    ...(cache.bytes > 0 && cache.value_bytes > cache.bytes
+      ? [{ key: "cache.value_bytes", because: "cache.bytes", expected: "no more than limits.cache.bytes" }]
+      : []),
+  ],
 });

@@ -71,7 +71,7 @@ class Walk {
 
   #unknown(group: Group, key: string, { line }: YamlEntry): void {
     const known = [...group.children.keys(), ...(group.path === "" ? ORIGINAL_KEYS.keys() : [])];
-    const nearest = nearestOf(key, known) ?? this.#elsewhere(key);
+    const nearest = nearestOf(key, known) ?? this.#elsewhere(key, group);
     this.#refuse(line, {
       key: (group.path === "" ? key : `${group.path}.${key}`).slice(0, 200),
       problem: "unknown key",
@@ -80,11 +80,13 @@ class Walk {
     });
   }
 
-  /** A right key in a wrong place. */
-  #elsewhere(key: string): string | undefined {
-    return leavesOf(this.catalogue.root).map(({ path }) => path).find((path) =>
+  /** A right key in a wrong place; of several, the one that is in the same section. */
+  #elsewhere(key: string, { path: place }: Group): string | undefined {
+    const paths = leavesOf(this.catalogue.root).map(({ path }) => path).filter((path) =>
       path === key || path.endsWith(`.${key}`)
     );
+    const section = `${place.split(".", 1)[0]}.`;
+    return paths.find((path) => path.startsWith(section)) ?? paths[0];
   }
 
   #refuse(line: number, problem: Omit<ConfigProblem, "source" | "file" | "line">): void {

@@ -28,7 +28,6 @@ const unused = (meaning: string): OriginalKey => ({
   translate: () => ({ set: [], note: meaning }),
 });
 
-const noCache = unused("has no effect: this version has no cache service.");
 const noStorage = unused("has no effect: this version has no storage service.");
 const noTls = "this version does not terminate TLS; put a proxy in front, and list it in http.trusted_proxies.";
 
@@ -59,8 +58,19 @@ export const ORIGINAL_KEYS: ReadonlyMap<string, OriginalKey> = new Map(Object.en
     translate: translateDomain,
   },
   tls_cache_dir: unused(`has no effect: ${noTls}`),
-  olric_servers: noCache,
-  olric_timeout: noCache,
+  olric_servers: {
+    becomes: ["cache.driver", "cache.olric.addresses"],
+    meaning: "is `cache.driver: olric` and `cache.olric.addresses`. An empty list has no effect.",
+    translate: translateOlric,
+  },
+  olric_timeout: {
+    becomes: ["cache.olric.request_timeout"],
+    meaning: "is `cache.olric.request_timeout`.",
+    translate: (value) => ({
+      set: [["cache.olric.request_timeout", value]],
+      note: "is now cache.olric.request_timeout.",
+    }),
+  },
   ipfs_cluster_api_url: noStorage,
   ipfs_api_url: noStorage,
   ipfs_timeout: noStorage,
@@ -87,6 +97,17 @@ function translateDsn(value: unknown): Translation {
       ...(password === "" ? [] : [["database.rqlite.password", decoded(password)] as const]),
     ],
     note: search === "" ? note : `${note} Its query options have no effect.`,
+  };
+}
+
+function translateOlric(value: unknown): Translation {
+  // The Go gateway looked for members by itself then; here that is the embedded cache.
+  if (value === null || Array.isArray(value) && value.length === 0) {
+    return { set: [], note: "has no effect when empty." };
+  }
+  return {
+    set: [["cache.driver", "olric"], ["cache.olric.addresses", value]],
+    note: "is now cache.driver: olric with cache.olric.addresses.",
   };
 }
 

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import type { SqlArgument } from "../../src/contracts/database.ts";
+import { TELLING } from "../../src/http/problems.ts";
 
 const MAX_INTEGER = 2n ** 63n - 1n, MIN_INTEGER = -(2n ** 63n);
 /** SQLite's own bound on the parameters of one statement (SQLITE_MAX_VARIABLE_NUMBER). */
@@ -67,7 +68,7 @@ function toArgument(value: unknown, context: z.RefinementCtx): SqlArgument {
 }
 
 function toTyped(value: object, context: z.RefinementCtx): SqlArgument {
-  const result = typed.safeParse(value);
+  const result = typed.safeParse(value, TELLING);
   if (!result.success) {
     const [issue] = result.error.issues;
     const path = issue?.path.join(".");

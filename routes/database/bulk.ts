@@ -21,8 +21,8 @@ export const bulk = defineRoute({
   description:
     "The body is JSON, NDJSON (a first line `{table, columns?, on_conflict?}`, unless the address names the table, then a " +
     "row per line) or CSV (a first line with the names of columns). It is taken in as it comes, and nothing is visible " +
-    "before all of it is. An error names the row, from 1, in `details.row`. With `Accept: application/x-ndjson` the answer " +
-    "tells of the progress.",
+    "before all of it is. A line of NDJSON, or a record of CSV, may be as long as an ordinary body. An error names the row, " +
+    "from 1, in `details.row`. With `Accept: application/x-ndjson` the answer tells of the progress.",
   tag: "Database",
   access: { kind: "namespace", scope: "sql:write" },
   query: bulkQuery,

@@ -2,7 +2,7 @@ import { setImmediate } from "node:timers/promises";
 import { type CsvError, parse, type Parser } from "csv-parse";
 import type { SqlArgument } from "../../src/contracts/database.ts";
 import { GatewayError } from "../../src/contracts/errors.ts";
-import { decode, wrongBody } from "./bulk_lines.ts";
+import { decode, tooLong, wrongBody } from "./bulk_lines.ts";
 import { type Rows, wrongRow } from "./bulk_values.ts";
 
 /** What the text of a column stands for. Empty: what the column's affinity makes of a text. */
@@ -17,10 +17,12 @@ export interface CsvOptions {
   /** What stands for NULL where it is not in quotes. */
   readonly nullText: string;
   readonly delimiter: string;
+  /** Characters of one record. */
+  readonly most: number;
 }
 
-/** Characters of one record, and its fields: SQLite's own bound on the columns of a table. */
-const MAX_RECORD = 16 * 2 ** 20, MAX_FIELDS = 2_000;
+/** SQLite's own bound on the columns of a table. */
+const MAX_FIELDS = 2_000;
 
 /** A text in quotes is never NULL. */
 type Field = string | null;
@@ -34,12 +36,12 @@ export class CsvRows {
 
   constructor(chunks: AsyncIterable<Uint8Array>, private readonly options: CsvOptions) {
     this.#chunks = chunks[Symbol.asyncIterator]();
-    const { nullText, delimiter } = options;
+    const { nullText, delimiter, most } = options;
     this.#parser = parse({
       bom: true,
       delimiter,
       record_delimiter: ["\r\n", "\n", "\r"],
-      max_record_size: MAX_RECORD,
+      max_record_size: most,
       skip_empty_lines: true,
       relax_column_count: true,
       cast: (text, { quoting, header, index }) => {
@@ -98,8 +100,10 @@ export class CsvRows {
   }
 
   #refused({ code, lines }: CsvError | TooManyFields): GatewayError {
+    const line = typeof lines === "number" ? lines : undefined;
+    if (code === "CSV_MAX_RECORD_SIZE") return tooLong("record", line ?? 1, this.options.most);
     const problem = PROBLEMS[code] ?? "it is no CSV";
-    return wrongBody(typeof lines === "number" ? `line ${lines}: ${problem}` : problem);
+    return line === undefined ? wrongBody(problem) : wrongBody(`line ${line}: ${problem}`, line);
   }
 
   #value(text: string, at: number, row: number, columns: readonly string[]): SqlArgument {
@@ -141,7 +145,6 @@ class TooManyFields extends Error {
 
 const PROBLEMS: Readonly<Record<string, string>> = {
   TOO_MANY_FIELDS: `a record has more than ${MAX_FIELDS} fields`,
-  CSV_MAX_RECORD_SIZE: `a record has more than ${MAX_RECORD} characters`,
   CSV_QUOTE_NOT_CLOSED: "a quote is not closed",
   CSV_INVALID_CLOSING_QUOTE: "behind a closing quote a delimiter or the end of the line must stand",
   INVALID_OPENING_QUOTE: "a quote stands within a field that does not begin with one",

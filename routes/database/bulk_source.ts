@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { type BulkLoad, ON_CONFLICT } from "../../src/contracts/bulk_loads.ts";
-import { type FieldProblem, GatewayError } from "../../src/contracts/errors.ts";
+import { GatewayError } from "../../src/contracts/errors.ts";
+import { check } from "../../src/http/problems.ts";
 import type { StreamedBody } from "../../src/http/streaming_body.ts";
 import { CSV_TYPES, CsvRows, type CsvType } from "./bulk_csv.ts";
 import { jsonLinesOf, wrongBody } from "./bulk_lines.ts";
@@ -50,35 +51,38 @@ export const bulkBody = bulkHeader.extend({
 /** Rows of JSON that are handed on at once. */
 const BATCH = 1_000;
 
+type Body = Pick<StreamedBody, "mediaType" | "chunks" | "maxValueBytes" | "json">;
+
 /** What a body holds that is a load. @throws GatewayError, as reading the rows does */
-export async function bulkSource(body: StreamedBody, query: z.infer<typeof bulkQuery>): Promise<BulkLoad> {
+export async function bulkSource(body: Body, query: z.infer<typeof bulkQuery>): Promise<BulkLoad> {
   switch (body.mediaType) {
     case "text/csv":
       return await fromCsv(body, query);
     case "application/x-ndjson":
       return await fromLines(body, query);
     default:
-      return fromJson(check(bulkBody, await body.json()), query);
+      return fromJson(check(bulkBody, await body.json(), { idempotent: true }), query);
   }
 }
 
 type Query = z.infer<typeof bulkQuery>;
 
-async function fromCsv(body: StreamedBody, query: Query): Promise<BulkLoad> {
+async function fromCsv(body: Body, query: Query): Promise<BulkLoad> {
   const table = query.table ?? missingTable("a load of CSV names its table in the address");
   const { types = [], null: nullText, delimiter } = query;
-  const { columns, rows } = await new CsvRows(body.chunks, { types, nullText, delimiter }).header();
+  const { columns, rows } = await new CsvRows(body.chunks, { types, nullText, delimiter, most: body.maxValueBytes })
+    .header();
   return { table, columns, onConflict: query.on_conflict ?? "abort", rows };
 }
 
-async function fromLines(body: StreamedBody, query: Query): Promise<BulkLoad> {
-  const batches = jsonLinesOf(body.chunks);
+async function fromLines(body: Body, query: Query): Promise<BulkLoad> {
+  const batches = jsonLinesOf(body.chunks, body.maxValueBytes);
   const first = await batches.next();
   let begun = first.done ? [] : first.value;
   let header: z.infer<typeof bulkHeader>;
   if (query.table === undefined) {
     if (first.done) throw wrongBody("it is empty: its first line is {table, columns?, on_conflict?}");
-    header = check(bulkHeader, begun[0], "line 1: {table, columns?, on_conflict?}; ");
+    header = check(bulkHeader, begun[0], { prefix: "line 1: {table, columns?, on_conflict?}; ", idempotent: true });
     begun = begun.slice(1);
   } else header = { table: query.table, columns: query.columns };
   if (begun.length === 0) {
@@ -126,15 +130,4 @@ async function* batchesOf(rows: readonly unknown[], reader: RowReader): AsyncGen
 
 function missingTable(problem: string): never {
   throw new GatewayError("INVALID_REQUEST", `table: ${problem}`, { details: [{ field: "table", problem }] });
-}
-
-function check<Schema extends z.ZodType>(schema: Schema, value: unknown, prefix = ""): z.infer<Schema> {
-  const result = schema.safeParse(value);
-  if (result.success) return result.data;
-  const details: FieldProblem[] = result.error.issues.slice(0, 20).map(({ path, message }) => ({
-    field: path.join(".") || "body",
-    problem: message,
-  }));
-  const [first] = details;
-  throw new GatewayError("INVALID_REQUEST", `${prefix}${first?.field}: ${first?.problem}`, { details });
 }

@@ -16,7 +16,8 @@ export const enableChanges = defineRoute({
   path: "/v1/rqlite/changes/tables",
   summary: "Switch the change feed of a table on",
   description:
-    "From now on what is committed to the table is kept for a day, and at most 100,000 changes of the namespace. Each write " +
+    "From now on what is committed to the table is kept: for a day, and at most 100,000 changes of the namespace, where its " +
+    "settings (`sql.change_retention`, `sql.retained_changes`) do not say otherwise. Each write " +
     "to the table then writes a second row. With `columns`, events show these and the key alone, and an `UPDATE` that " +
     "changes none of them is none. May be repeated, with other columns too.",
   tag: "Database",

@@ -19,7 +19,7 @@ export const listMigrations = defineRoute({
     })),
     count: z.int(),
   }),
-  errors: ["STATEMENT_TIMEOUT", "TOO_MANY_STATEMENTS", "UNAVAILABLE"],
+  errors: ["CONFLICT", "STATEMENT_TIMEOUT", "TOO_MANY_STATEMENTS", "UNAVAILABLE"],
   async handle(call, { database }) {
     const applied = await database.migrations(call.principal.namespace, call);
     const migrations = applied.map(({ appliedAt, ...rest }) => ({ ...rest, applied_at: rfc3339(appliedAt) }));

@@ -67,6 +67,7 @@ export const migrate = defineRoute({
       target,
       dryRun,
       timeout: timeout ?? undefined,
+      actor: call.principal,
     });
     return ok({ ...report, ...(dryRun && { dry_run: true }) });
   },

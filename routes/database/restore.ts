@@ -10,7 +10,7 @@ export const restore = defineRoute({
   description:
     "A SQLite file or SQL text, such as `GET /v1/rqlite/backup` gives. It is looked at before anything is changed: it must be " +
     "sound, and may hold nothing that statements could not have made. Statements that run meanwhile see the old database or " +
-    "the new one; on any error the old one stays as it is.",
+    "the new one; on any error the old one stays as it is. It is in the namespace's audit log, as `database.restored`.",
   tag: "Database",
   access: { kind: "namespace", scope: "sql:admin" },
   rawBody: {
@@ -32,13 +32,15 @@ export const restore = defineRoute({
     "STATEMENT_TIMEOUT",
     "TOO_MANY_STATEMENTS",
     "NO_CAPACITY",
+    "CONFLICT",
     "OUTCOME_UNKNOWN",
     "UNAVAILABLE",
   ],
   async handle(call, { databaseFiles }) {
     const { mediaType, chunks } = call.upload;
     const format = mediaType === FILE_TYPES.sql ? "sql" : "sqlite";
-    const { tables, bytes } = await databaseFiles.restore(call.principal.namespace, format, chunks, call);
+    const { principal } = call;
+    const { tables, bytes } = await databaseFiles.restore(principal.namespace, format, chunks, principal, call);
     return ok({ status: "ok", tables, bytes });
   },
 });

@@ -18,7 +18,9 @@ export const listAuditEvents = defineRoute({
   method: "GET",
   path: "/v1/namespaces/:ns/audit",
   summary: "Read the namespace's audit log, newest first",
-  description: "Who did what to keys, sessions, members and the namespace itself, kept for 400 days. For owners.",
+  description:
+    "Who did what to keys, sessions, members, the namespace itself, and its database as a whole (restores, migrations), kept " +
+    "for 400 days. For owners.",
   tag: "Namespaces",
   access: { kind: "namespace", scope: "namespace:admin", param: "ns", role: "owner" },
   params: z.object({ ns: z.string().max(64).describe("The namespace's name.") }),

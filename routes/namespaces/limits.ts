@@ -2,14 +2,16 @@ import { z } from "zod";
 import type { NamespaceLimits, Versioned } from "../../src/contracts/settings.ts";
 import { ok } from "../../src/http/reply.ts";
 import { defineRoute } from "../../src/http/route.ts";
+import { cacheLimits } from "./cache_limits.ts";
 import { sqlLimits } from "./sql_settings.ts";
 
 const path = "/v1/namespaces/:ns/limits";
 const params = z.object({ ns: z.string().max(64).describe("The namespace's name.") });
-const body = z.strictObject({ sql: sqlLimits.partial().optional() });
+const body = z.strictObject({ sql: sqlLimits.partial().optional(), cache: cacheLimits.partial().optional() });
+const values = z.object({ sql: sqlLimits, cache: cacheLimits });
 const output = z.object({
-  limits: z.object({ sql: sqlLimits }).describe("What was set for this namespace; `null`: the gateway's default."),
-  effective: z.object({ sql: sqlLimits }).describe("What holds."),
+  limits: values.describe("What was set for this namespace; `null`: the gateway's default."),
+  effective: values.describe("What holds."),
   version: z.int().describe("How often settings or limits of the namespace were changed."),
 });
 const errors = ["NOT_FOUND", "CONFLICT", "OUTCOME_UNKNOWN", "UNAVAILABLE"] as const;

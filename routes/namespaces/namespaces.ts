@@ -47,8 +47,8 @@ export const createNamespace = defineRoute({
 export const listNamespaces = defineRoute({
   method: "GET",
   path: "/v1/namespaces",
-  summary: "List the namespaces of the caller's wallet",
-  description: "A key without a wallet sees its own alone.",
+  summary: "List the namespaces of the caller's wallet, by name",
+  description: "A key without a wallet sees its own alone, an operator all that there are.",
   tag: "Namespaces",
   access: { kind: "authenticated" },
   query: pageQuery,

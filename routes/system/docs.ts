@@ -20,7 +20,19 @@ const parts = {
     "/docs/page.css",
     async () => (await import("./docs_page/page.css", { with: { type: "text" } })).default,
   ),
+  "licenses.txt": pagePart("/docs/licenses.txt", licenses),
 };
+
+/** What has to go wherever Swagger UI goes (Apache License 2.0, section 4): to browsers, and into a gateway that is one file. */
+async function licenses(): Promise<string> {
+  const { default: notice } = await import("swagger-ui-dist/NOTICE", { with: { type: "text" } });
+  const { default: license } = await import("swagger-ui-dist/LICENSE", { with: { type: "text" } });
+  const { default: within } = await import("swagger-ui-dist/swagger-ui-bundle.js.LICENSE.txt", {
+    with: { type: "text" },
+  });
+  const title = "The parts of this gateway's reference page that are Swagger UI come under these terms.";
+  return [title, notice, license, "Swagger UI contains:", within].map((text) => text.trim()).join("\n\n") + "\n";
+}
 
 const page = lazily(async () => {
   const { default: html } = await import("./docs_page/page.html", { with: { type: "text" } });

@@ -13,9 +13,23 @@ export interface AuditEntry {
   readonly details?: Readonly<Record<string, unknown>>;
 }
 
+/**
+ * Records an act that was done elsewhere than in the control plane, and so shares no transaction with its entry: right behind it.
+ * Never rejects: what was done stays done.
+ */
+export type RecordAct = (entry: AuditEntry, context: AuditContext) => Promise<void>;
+
+/** Milliseconds that an entry has which is written by itself: somebody waits for the answer of an act that is done. */
+const RECORDING = 5_000;
+
 /** The audit log. Entries are written in the transaction of the act they tell of, so that neither is without the other. */
 export class ControlAuditLog implements AuditLog {
-  constructor(private readonly control: ControlDatabase, private readonly now: () => number) {}
+  /** @param onLost told of an entry that could not be written by itself, or may not have been */
+  constructor(
+    private readonly control: ControlDatabase,
+    private readonly now: () => number,
+    private readonly onLost: (entry: AuditEntry, error: unknown) => void = () => {},
+  ) {}
 
   /** The query that records an act, for the same `atomically` as the act. */
   entry({ namespace, actor, action, resource, details = {} }: AuditEntry, context: AuditContext): ControlQuery {
@@ -29,6 +43,15 @@ export class ControlAuditLog implements AuditLog {
       request_id: context.requestId,
       details: JSON.stringify(details),
     });
+  }
+
+  /** As {@link RecordAct}. Its own deadline is all that ends it: the client may have left by now. */
+  async record(entry: AuditEntry, context: AuditContext): Promise<void> {
+    try {
+      await this.control.run(this.entry(entry, context), AbortSignal.timeout(RECORDING));
+    } catch (error) {
+      this.onLost(entry, error);
+    }
   }
 
   async list(

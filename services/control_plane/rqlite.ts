@@ -12,7 +12,7 @@ export class RqliteControlDatabase implements ControlDatabase {
   readonly db: Kysely<Schema>;
 
   /** @param cluster closed together with this */
-  constructor(private readonly cluster: RqliteCluster) {
+  constructor(private readonly cluster: Pick<RqliteCluster, "query" | "request" | "nodes" | "stuck" | "close">) {
     this.db = controlBuilder((query, signal) => this.run(query, signal));
   }
 
@@ -20,14 +20,14 @@ export class RqliteControlDatabase implements ControlDatabase {
     const plain = plainQuery(query);
     const results = plain.reading
       ? await this.cluster.query([plain], { level: "weak", signal })
-      : await this.cluster.request([plain], { transaction: false, signal });
+      : await this.#write([plain], false, signal);
     throwFailure(results);
     return controlResult(plain, results[0]) as ControlResult<Row>;
   }
 
   async atomically(queries: readonly ControlQuery[], signal?: AbortSignal): Promise<ControlResult[]> {
     const plain = queries.map(plainQuery);
-    const results = await this.cluster.request(plain, { transaction: true, signal });
+    const results = await this.#write(plain, true, signal);
     throwFailure(results);
     return plain.map((query, i) => controlResult(query, results[i]));
   }
@@ -41,6 +41,8 @@ export class RqliteControlDatabase implements ControlDatabase {
       const nodes = await this.cluster.nodes(signal);
       const reachable = nodes.filter((node) => node.reachable).length;
       const details = { nodes: nodes.length, reachable };
+      // Not down: credentials are read, and SQL of the namespaces goes on.
+      if (this.cluster.stuck) return { status: "degraded", driver, latency_ms, details, reason: STUCK };
       if (reachable === nodes.length) return { status: "ok", driver, latency_ms, details };
       return {
         status: "degraded",
@@ -57,7 +59,23 @@ export class RqliteControlDatabase implements ControlDatabase {
   close(): Promise<void> {
     return this.cluster.close();
   }
+
+  async #write(
+    queries: readonly PlainQuery[],
+    transaction: boolean,
+    signal: AbortSignal | undefined,
+  ): Promise<RqliteResult[]> {
+    try {
+      return await this.cluster.request(queries, { transaction, signal });
+    } catch (cause) {
+      // The cluster's own sentence is about the database of a namespace.
+      if (!this.cluster.stuck || !(cause instanceof GatewayError) || cause.code !== "UNAVAILABLE") throw cause;
+      throw new GatewayError("UNAVAILABLE", `${STUCK}; nothing was changed`, { cause, retryAfter: 5 });
+    }
+  }
 }
+
+const STUCK = "the control database reads, and does not come back from an earlier change";
 
 function throwFailure(results: readonly RqliteResult[]): void {
   const failure = firstFailure(results);

@@ -22,8 +22,10 @@ import type {
 import { GatewayError } from "../../src/contracts/errors.ts";
 import type { ServiceHealth, Usage } from "../../src/contracts/health.ts";
 import type { RequestContext } from "../../src/contracts/request.ts";
+import type { RecordAct } from "../control_plane/audit.ts";
 import type { GatedStatement, SqlDriver } from "./driver.ts";
 import { errorOf, WRITES_IN_QUERY } from "./faults.ts";
+import { Turns } from "./files/turns.ts";
 import { fingerprintOf, IdempotentWrites, type OnceReply } from "./idempotency.ts";
 import { Migrations } from "./migrations/service.ts";
 import { own } from "./own.ts";
@@ -56,6 +58,10 @@ export interface SqlDatabaseOptions extends RunnerOptions {
   readonly now?: () => number;
   /** Bytes that cannot be guessed. Default `crypto.getRandomValues`. */
   readonly random?: (n: number) => Uint8Array;
+  /** Records migrations. Default: nowhere. */
+  readonly record?: RecordAct | undefined;
+  /** Shared with whoever works on databases of namespaces as a whole. */
+  readonly turns?: Turns;
 }
 
 /** SQL of the namespaces over one driver: the gate before it, the client's errors behind it. */
@@ -66,14 +72,17 @@ export class SqlDatabase implements Database {
   readonly #idempotent: IdempotentWrites;
   readonly #preconditions: Preconditions;
   readonly #migrations: Migrations;
+  readonly #turns: Turns;
 
   constructor(driver: SqlDriver, options: SqlDatabaseOptions = {}) {
     const { now = Date.now, random = (n) => crypto.getRandomValues(new Uint8Array(n)) } = options;
     this.#driver = driver;
+    this.#turns = options.turns ?? new Turns();
     this.#runner = new Runner(driver, options);
     this.#idempotent = new IdempotentWrites(this.#runner, now);
     this.#preconditions = new Preconditions(random);
-    this.#migrations = new Migrations({ runner: this.#runner, statements: this.#statements, now, random });
+    const record = options.record ?? (() => Promise.resolve());
+    this.#migrations = new Migrations({ runner: this.#runner, statements: this.#statements, now, random, record });
   }
 
   classify(sql: string): StatementClass {
@@ -198,8 +207,11 @@ export class SqlDatabase implements Database {
     return await this.#migrations.applied(namespace, request, {});
   }
 
-  purge(namespace: string, signal: AbortSignal): Promise<void> {
-    return this.#driver.purge(namespace, signal);
+  async purge(namespace: string, signal: AbortSignal): Promise<void> {
+    await this.#turns.remove(namespace, async () => {
+      signal.throwIfAborted();
+      await this.#driver.purge(namespace, signal);
+    });
   }
 
   usage(namespace: string, signal: AbortSignal): Promise<Usage> {

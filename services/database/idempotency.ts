@@ -24,12 +24,15 @@ const RECORD_CHANGE = "UPDATE _orama_idempotency SET figures = figures || change
 const FIND = "SELECT fingerprint, figures FROM _orama_idempotency WHERE key = ?";
 /** Row ids rise with time, so the oldest are found without an index. */
 const EXPIRE = "DELETE FROM _orama_idempotency WHERE created_at < ? AND id IN " +
-  "(SELECT id FROM _orama_idempotency ORDER BY id LIMIT 200)";
+  "(SELECT id FROM _orama_idempotency ORDER BY id LIMIT 1000)";
 
 /** Milliseconds that a key is kept at least. */
 const LIFETIME = 24 * 60 * 60 * 1_000;
-/** Old keys leave with the first write of a namespace that has a key, and then with one of so many: more leave than come. */
-const EXPIRE_EVERY = 100;
+/**
+ * Old keys leave with the first write of a namespace that has a key, and then with one of so many: more leave than come. That one
+ * shares no commit with others, so it is not to be a frequent one.
+ */
+const EXPIRE_EVERY = 500;
 /** How often a key is looked for that was there a moment ago: it may just have left. */
 const ATTEMPTS = 3;
 
@@ -69,17 +72,23 @@ export class IdempotentWrites {
 
   /**
    * Runs the units as one transaction together with the record of their key, or replays that record.
+   * @param runner runs these units, and what belongs to them, in place of the one that runs all others
    * @throws GatewayError `IDEMPOTENCY_KEY_IN_USE`, `IDEMPOTENCY_KEY_REUSED`, `SQL_NOT_ALLOWED` for a statement that asks what the
    *   connection did last, `UNAVAILABLE` also where the outcome is unknown: with the key, repeating is safe; and as the runner
    */
-  async run(once: Once, request: RequestContext, options: StatementOptions): Promise<OnceReply> {
+  async run(
+    once: Once,
+    request: RequestContext,
+    options: StatementOptions,
+    runner: UnitsRunner = this.#runner,
+  ): Promise<OnceReply> {
     once.units.forEach(({ statement }, step) => refuseAsking(statement, step));
     const place = `${once.namespace}\0${once.key}`;
     const running = this.#running.get(place);
     if (running !== undefined) throw running === once.fingerprint ? inUse() : reused();
     this.#running.set(place, once.fingerprint);
     try {
-      return await this.#apply(once, request, options);
+      return await this.#apply(runner, once, request, options);
     } catch (error) {
       throw error instanceof GatewayError && error.code === "OUTCOME_UNKNOWN" ? repeatable(error) : error;
     } finally {
@@ -87,14 +96,19 @@ export class IdempotentWrites {
     }
   }
 
-  async #apply(once: Once, request: RequestContext, options: StatementOptions): Promise<OnceReply> {
+  async #apply(
+    runner: UnitsRunner,
+    once: Once,
+    request: RequestContext,
+    options: StatementOptions,
+  ): Promise<OnceReply> {
     const { namespace, key, fingerprint } = once;
     const units = once.units.map((unit) => recorded(unit, key));
     let create: readonly GatedStatement[] = [];
     for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
       const now = this.#now();
       const before = [...create, ...this.#expiring(namespace, now), own(INSERT, key, fingerprint, now)];
-      const reply = await runUnits(this.#runner, { namespace, before, units }, request, options);
+      const reply = await runUnits(runner, { namespace, before, units }, request, options);
       if (reply.kind === "done" || reply.step >= 0) return reply;
       if (isMissing(reply.fault)) create = [CREATE];
       else if (!isTaken(reply.fault)) return { ...reply, step: 0 };

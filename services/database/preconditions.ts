@@ -31,10 +31,10 @@ export class Preconditions {
     if (facts.verb !== "SELECT" && facts.verb !== "VALUES") throw refused("expect needs a SELECT or VALUES");
     const values = "values" in expect ? rectangular(expect.values) : [];
     const counted = "values" in expect ? expect.values.length : expect.rows;
-    const [before, body, after] = values.length > 0
-      ? this.#comparing(sql, values)
-      : [[counted], this.#counting(sql), []] as const;
-    const all = [...before, `${this.#mark}:`, ...args, ...after];
+    const mark = `${this.#mark}:`;
+    const [body, all] = values.length > 1
+      ? [this.#comparing(sql, values), [values.length, mark, ...args, ...values.flat()]]
+      : [this.#looking(sql, values[0]), [...args, counted, ...values.flat(), mark]];
     if (all.length > MAX_ARGUMENTS) throw refused(`expect.values: with args it has more than ${MAX_ARGUMENTS} values`);
     return { sql: body, args: all, facts: { ...facts, verb: "SELECT", placeholders: all.length } };
   }
@@ -58,22 +58,22 @@ export class Preconditions {
     });
   }
 
-  #counting(sql: string): string {
+  /** Counts the rows, and compares the only one there may be: as short a statement as the query itself, where that is one. */
+  #looking(sql: string, row: readonly SqlArgument[] = []): string {
     const got = this.#mark;
-    return `SELECT json_extract('{}', CASE WHEN found = ? THEN '$' ELSE ? || found END) FROM (` +
-      `WITH ${got} AS (${sql}) SELECT count(*) AS found FROM ${got})`;
+    const columns = row.map((_, at) => `c${at}`).join();
+    const head = columns && ` (${columns})`;
+    const equal = columns && ` AND count(CASE WHEN (${columns}) IS (${row.map(() => "?").join()}) THEN 1 END) = 1`;
+    return `WITH ${got}${head} AS (${sql}) ` +
+      `SELECT json_extract('{}', CASE WHEN count(*) = ?${equal} THEN '$' ELSE ? || count(*) END) FROM ${got}`;
   }
 
   /** Rows are numbered as they come and compared with those of the same number. */
-  #comparing(
-    sql: string,
-    values: readonly (readonly SqlArgument[])[],
-  ): [before: SqlArgument[], sql: string, after: SqlArgument[]] {
+  #comparing(sql: string, values: readonly (readonly SqlArgument[])[]): string {
     const got = this.#mark;
     const columns = values[0]!.map((_, at) => `c${at}`);
     const rows = values.map((_, at) => `(${at}, ${columns.map(() => "?").join(", ")})`).join(", ");
-    const text =
-      `SELECT json_extract('{}', CASE WHEN found = ? AND equal = found THEN '$' ELSE ? || found END) FROM (` +
+    return `SELECT json_extract('{}', CASE WHEN found = ? AND equal = found THEN '$' ELSE ? || found END) FROM (` +
       `WITH ${got} (${columns.join(", ")}) AS MATERIALIZED (${sql}), ` +
       `${got}_n AS MATERIALIZED (SELECT row_number() OVER () - 1 AS n, * FROM ${got}), ` +
       `${got}_v (n, ${columns.join(", ")}) AS MATERIALIZED (VALUES ${rows}) ` +
@@ -81,7 +81,6 @@ export class Preconditions {
       `ON v.n = g.n AND (${columns.map((name) => `g.${name}`).join()}) IS (${
         columns.map((name) => `v.${name}`).join()
       })) AS equal)`;
-    return [[values.length], text, values.flat()];
   }
 }
 

@@ -16,6 +16,8 @@ export const DEFAULT_RULES: SqlRules = {
   maxAnswerBytes: 16 * 2 ** 20,
   maxInFlight: 256,
   maxBulkRows: 1_000_000,
+  retainedChanges: 100_000,
+  changeRetention: 24 * 60 * 60 * 1_000,
 };
 
 /** What the runner is told beside its driver. */

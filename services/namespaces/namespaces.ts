@@ -100,7 +100,7 @@ export class NamespaceRegistry {
   }
 
   async list(
-    { wallet, namespace }: Principal,
+    { wallet, namespace, operator }: Principal,
     { limit, cursor }: PageRequest,
     { signal }: RequestContext,
   ): Promise<Page<NamespaceView>> {
@@ -108,7 +108,11 @@ export class NamespaceRegistry {
     const all = db.selectFrom("namespaces as n")
       .leftJoin("members as m", (join) => join.onRef("m.namespace", "=", "n.name").on("m.wallet", "=", wallet ?? ""))
       .select(["n.name", "n.state", "n.created_at", "m.role"]).orderBy("n.name").limit(limit + 1);
-    let query = wallet === undefined ? all.where("n.name", "=", namespace) : all.where("m.wallet", "=", wallet);
+    let query = operator
+      ? all
+      : wallet === undefined
+      ? all.where("n.name", "=", namespace)
+      : all.where("m.wallet", "=", wallet);
     if (cursor !== undefined) query = query.where("n.name", ">", keyOf<[string]>(cursor, ["string"])[0]);
     const { rows } = await this.parts.control.run<ViewRow>(query, signal);
     return pageOf(rows, limit, viewOf, ({ name }) => [name]);

@@ -14,7 +14,14 @@ import type { ControlAuditLog } from "../control_plane/audit.ts";
 import { ConstraintViolation, type ControlDatabase, type ControlQuery } from "../control_plane/control_database.ts";
 import type { RevocationFeed } from "../control_plane/revocations.ts";
 import { type FoundRules, RuleCache } from "./rule_cache.ts";
-import { beyondLimits, effectiveOf, NOTHING_WRITTEN, type RuleDefaults, type Written } from "./rules/index.ts";
+import {
+  assumedRules,
+  beyondLimits,
+  effectiveOf,
+  NOTHING_WRITTEN,
+  type RuleDefaults,
+  type Written,
+} from "./rules/index.ts";
 import { changed, differences, fitted, type StoredValues } from "./rules/values.ts";
 
 /** What settings need of the rest. */
@@ -67,7 +74,7 @@ export class ControlSettings implements Settings {
       size: REMEMBERED,
       monotonic,
       lookUp: (namespace) => this.#lookUp(namespace),
-      fallback: effectiveOf(NOTHING_WRITTEN, defaults).rules,
+      fallback: assumedRules(defaults),
       onError,
     });
     revocations.onRevoked(({ kind, id }) => {

@@ -219,8 +219,8 @@ export class RqliteCluster {
     const reading = access === "read";
     return new Lane({
       access,
-      send: (body, dbTimeout) => {
-        const bounds = this.#bounds(path, reading, level, { dbTimeout });
+      send: (body, dbTimeout, atomic) => {
+        const bounds = this.#bounds(atomic ? `${path}transaction` : path, reading, level, { dbTimeout });
         return this.#transport.send({ ...bounds, body: `[${body}]`, waiter: undefined });
       },
       before: reading ? (wildcard) => this.#schemaNotice(wildcard, level) : undefined,

@@ -26,6 +26,8 @@ const RULES: readonly (readonly [RegExp, Verdict])[] = [
   [/pool get: |dial tcp /, { fate: "not_applied", leaderless: true }],
   [/leader not found|no leader|not leader|not the leader/, { fate: "not_applied", leaderless: true }],
   [/leadership transfer in progress|timed out enqueuing/, { fate: "not_applied", leaderless: true }],
+  // Asked without TLS. Another node may do without it.
+  [/^Client sent an HTTP request to an HTTPS server/, { fate: "not_applied", leaderless: false }],
   [/store not open|store not ready|load in progress/, { fate: "not_applied", leaderless: false }],
 ];
 

@@ -7,6 +7,8 @@ import { encodeArgs, type RqliteAnswer, type RqliteResult } from "./wire.ts";
 /** The most that goes together. */
 const MAX_STATEMENTS = 512;
 const MAX_LENGTH = 1_000_000;
+/** How many groups of writes go as single statements after one of them was undone because something in it failed. */
+const APART = 32;
 /** Milliseconds between two looks at who has gone away. */
 const TICK = 50;
 
@@ -24,8 +26,13 @@ export interface GroupedStatement {
 
 /** What a lane needs. */
 export interface LaneOptions {
-  /** Sends statements in one request. @param body what stands between the brackets; @param timeout the longest of theirs */
-  readonly send: (body: string, timeout: number) => Promise<RqliteAnswer>;
+  /**
+   * Sends statements in one request.
+   * @param body what stands between the brackets
+   * @param timeout the longest of theirs
+   * @param atomic whether one transaction holds them all; else each stands alone
+   */
+  readonly send: (body: string, timeout: number, atomic: boolean) => Promise<RqliteAnswer>;
   readonly access: "read" | "write";
   /** Something to be asked before the others, in the same request. @param wildcard whether one of them has columns that hang on the schema */
   readonly before?: ((wildcard: boolean) => Before | undefined) | undefined;
@@ -56,12 +63,17 @@ interface Entry {
  *
  * rqlite runs what stands in one request one after the other, and cannot interrupt the second one that takes long: only
  * statements that certainly are short may come here.
+ *
+ * Writes that go together share a transaction, which is half the work for rqlite. Where one of them fails, nothing of it
+ * remained, and they are sent again as single statements.
  */
 export class Lane {
   readonly #options: LaneOptions;
   #waiting: Entry[] = [];
   #flying: readonly Entry[] = [];
   #armed = false;
+  /** Groups of writes that still go as single statements: where statements fail, more of them tend to. */
+  #apart = 0;
   #ticking: ReturnType<typeof setInterval> | undefined;
 
   constructor(options: LaneOptions) {
@@ -104,7 +116,7 @@ export class Lane {
     this.#ticking ??= setInterval(() => this.#tick(), TICK);
     this.#options.onGroup(this.#options.access, entries.length);
     try {
-      const { results, error } = await this.#options.send(before ? `${before.body},${body}` : body, timeout);
+      const { results, error } = await this.#send(before ? `${before.body},${body}` : body, timeout, entries.length);
       const own = before ? 1 : 0;
       if (error !== undefined || results.length !== entries.length + own) throw this.#lost(results);
       before?.seen(results[0]!);
@@ -122,6 +134,18 @@ export class Lane {
       this.#flying = [];
       this.#arm();
     }
+  }
+
+  async #send(body: string, timeout: number, count: number): Promise<RqliteAnswer> {
+    const { access, send } = this.#options;
+    if (access === "write" && count > 1) {
+      if (this.#apart === 0) {
+        const answer = await send(body, timeout, true);
+        if (!isUndone(answer)) return answer;
+        this.#apart = APART;
+      } else this.#apart--;
+    }
+    return await send(body, timeout, false);
   }
 
   #take(): { entries: Entry[]; body: string; timeout: number; wildcard: boolean } {
@@ -160,3 +184,13 @@ export class Lane {
 
 /** rqlite answers all statements of a request or none: an infinite number in one, and all are without an answer. */
 const OF_ONE_STATEMENT: ReadonlySet<ErrorCode> = new Set(["SQL_INVALID", "SQL_NOT_ALLOWED", "RESULT_TOO_LARGE"]);
+
+/**
+ * Whether a transaction was undone: it ends with its first failure.
+ * @throws GatewayError `OUTCOME_UNKNOWN` for one that went on behind a failure, and so was not undone
+ */
+function isUndone({ results, error }: RqliteAnswer): boolean {
+  const failed = results.findIndex(({ kind }) => kind === "error");
+  if (failed >= 0 && failed < results.length - 1) throw outcomeUnknown(results);
+  return error !== undefined || failed >= 0;
+}

@@ -1,11 +1,6 @@
 import { bodyOf, Chunks, type Head, indexOfBlankLine } from "./http_body.ts";
-
-/** Where a connection goes. */
-export interface HttpTarget {
-  readonly tls: boolean;
-  readonly hostname: string;
-  readonly port: number;
-}
+import { type HttpTarget, openSocket, refusesCertificate } from "./http_socket.ts";
+import type { TlsOptions } from "./options.ts";
 
 /** A complete answer. */
 export interface HttpAnswer {
@@ -41,6 +36,7 @@ export class HttpConnection {
   #read: Promise<number | null>;
   #idle = true;
   #usable = true;
+  #refused = false;
 
   private constructor(
     private readonly socket: Deno.Conn,
@@ -50,16 +46,22 @@ export class HttpConnection {
   }
 
   /** @param onLost told when it ends while idle */
-  static async open(target: HttpTarget, onLost: (connection: HttpConnection) => void): Promise<HttpConnection> {
-    const { hostname, port } = target;
-    const socket = target.tls ? await Deno.connectTls({ hostname, port }) : await Deno.connect({ hostname, port });
-    if ("setNoDelay" in socket) socket.setNoDelay(true);
-    return new HttpConnection(socket, onLost);
+  static async open(
+    target: HttpTarget,
+    tls: TlsOptions,
+    onLost: (connection: HttpConnection) => void,
+  ): Promise<HttpConnection> {
+    return new HttpConnection(await openSocket(target, tls), onLost);
   }
 
   /** Whether another request may be sent on it. */
   get usable(): boolean {
     return this.#usable;
+  }
+
+  /** Whether the other end refused us, so that it read nothing of what was sent. */
+  get refused(): boolean {
+    return this.#refused;
   }
 
   /**
@@ -135,6 +137,7 @@ export class HttpConnection {
 
   #startRead(): Promise<number | null> {
     const read = this.socket.read(this.#buffer.subarray(this.#length)).catch((error) => {
+      this.#refused = refusesCertificate(error);
       if (this.#idle) return null;
       throw error;
     });

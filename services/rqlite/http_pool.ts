@@ -1,4 +1,6 @@
-import { AnswerTooLarge, type HttpAnswer, HttpConnection, type HttpTarget } from "./http_connection.ts";
+import { AnswerTooLarge, type HttpAnswer, HttpConnection } from "./http_connection.ts";
+import type { HttpTarget } from "./http_socket.ts";
+import type { TlsOptions } from "./options.ts";
 import { PoolStream } from "./pool_stream.ts";
 
 export { PoolStream } from "./pool_stream.ts";
@@ -26,15 +28,17 @@ export type PoolAnswer = HttpAnswer;
 export class NoAnswer extends Error {
   override readonly name = "NoAnswer";
   /**
+   * @param url the node's address
    * @param reason `connection`: refused, reset, or not HTTP; `timeout`: the node may be dead; `slow`: it lives
    * @param sent whether a connection stood, so that the request may have arrived
    */
   constructor(
+    url: string,
     readonly reason: "timeout" | "slow" | "aborted" | "connection" | "too_large",
     readonly sent: boolean,
     cause?: unknown,
   ) {
-    super(`no answer: ${reason}`, { cause });
+    super(`no answer from ${url}: ${reason}`, { cause });
   }
 }
 
@@ -76,6 +80,8 @@ export class HttpPool {
   #ticking: ReturnType<typeof setInterval> | undefined;
   #closed = false;
 
+  constructor(private readonly tls: TlsOptions = {}) {}
+
   /** @throws NoAnswer */
   send(request: PoolRequest): Promise<PoolAnswer> {
     return new Promise((resolve, reject) => {
@@ -98,7 +104,7 @@ export class HttpPool {
       const job = this.#begin(request, () => {}, reject);
       const node = this.#node(request.url);
       const failed = (cause: unknown) => this.#giveUp(job, "connection", cause);
-      HttpConnection.open(node, () => {}).then((connection) => {
+      HttpConnection.open(node, this.tls, () => {}).then((connection) => {
         if (job.settled) return connection.close();
         job.connection = connection;
         return connection.begin(encodeRequest(request, node.host)).then((answer) => {
@@ -147,7 +153,7 @@ export class HttpPool {
       const at = node.idle.indexOf(connection);
       if (at >= 0) node.idle.splice(at, 1);
     };
-    HttpConnection.open(node, lost).then((connection) => {
+    HttpConnection.open(node, this.tls, lost).then((connection) => {
       if (this.#closed) connection.close();
       else if (job.settled) this.#release(connection, node);
       else this.#start(job, connection, node);
@@ -187,7 +193,8 @@ export class HttpPool {
 
   #giveUp(job: Job, reason: NoAnswer["reason"], cause?: unknown): void {
     if (!this.#settle(job)) return;
-    job.reject(new NoAnswer(reason, job.connection !== undefined, cause));
+    const sent = job.connection !== undefined && !job.connection.refused;
+    job.reject(new NoAnswer(job.request.url, reason, sent, cause));
     job.connection?.close();
   }
 

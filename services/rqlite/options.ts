@@ -2,12 +2,23 @@ import type { ReadLevel } from "../../src/contracts/database.ts";
 
 export type { ReadLevel } from "../../src/contracts/database.ts";
 
+/** What connections to `https://` addresses are made with, all of it text in PEM. */
+export interface TlsOptions {
+  /** Certificates of authorities that are believed beside those that Deno knows. */
+  readonly ca?: string | undefined;
+  /** The certificate that is shown to a node that asks for one (mutual TLS), with what leads to its authority. */
+  readonly cert?: string | undefined;
+  /** The private key of {@link cert}. */
+  readonly key?: string | undefined;
+}
+
 /** How to reach one cluster. Times in milliseconds. */
 export interface RqliteClusterOptions {
   /** For logs and health; in no public message. */
   readonly name: string;
-  /** HTTP addresses of some or all nodes; the others are learned from these. */
+  /** HTTP addresses of some or all nodes; the others are learned from these, but of `https://` alone where all of these are. */
   readonly urls: readonly string[];
+  readonly tls?: TlsOptions | undefined;
   readonly username?: string | undefined;
   readonly password?: string | undefined;
   /** How long one request may take; one that may take longer is given up when its node does not even say that it lives. Default 2,000. */

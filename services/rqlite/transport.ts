@@ -50,17 +50,21 @@ type Attempt<Answer> = { readonly answer: Answer } | { readonly verdict: Verdict
 export class Transport {
   /** Whether writes come back. */
   readonly stuck: StuckWatch;
-  readonly #pool = new HttpPool();
+  readonly #pool: HttpPool;
   readonly #members: Members;
   readonly #now: () => number;
   readonly #timeout: number;
   readonly #patience: number;
   readonly #maxAnswerBytes: number;
   readonly #authorization: Readonly<Record<string, string>>;
+  /** Whether nothing may be sent without TLS. */
+  readonly #tlsOnly: boolean;
   /** When each slow write that is on its way will have ended at the latest. */
   readonly #held = new Set<{ readonly until: number }>();
 
   constructor(options: RqliteClusterOptions) {
+    this.#pool = new HttpPool(options.tls);
+    this.#tlsOnly = options.urls.every(isTls);
     this.#now = options.now ?? (() => performance.now());
     this.#timeout = options.timeout ?? 2_000;
     this.#patience = options.patience ?? 4_000;
@@ -219,9 +223,11 @@ export class Transport {
   async list(url: string, signal: AbortSignal): Promise<RqliteNode[]> {
     const text = await this.#ask(url, `/nodes?ver=2&nonvoters&timeout=${QUESTION_TIMEOUT / 2}ms`, signal);
     const { nodes } = JSON.parse(text) as { nodes: (Omit<RqliteNode, "url"> & { api_addr?: string })[] };
-    return nodes.map(({ id, api_addr, voter, reachable, leader }) => (
-      { id, url: withoutSlash(api_addr ?? ""), voter, reachable, leader }
-    ));
+    return nodes.map(({ id, api_addr, voter, reachable, leader }) => {
+      const told = withoutSlash(api_addr ?? "");
+      // A node that says so of itself must not get statements, and a password, in clear text.
+      return { id, url: this.#tlsOnly && !isTls(told) ? "" : told, voter, reachable, leader };
+    });
   }
 
   /** Asks whether a node is up, has a leader and has caught up with it. @throws when it is not so */
@@ -261,6 +267,8 @@ export class Transport {
     return text;
   }
 }
+
+const isTls = (url: string) => url.startsWith("https://");
 
 const withoutSlash = (url: string) => url.replace(/\/+$/, "");
 

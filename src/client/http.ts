@@ -185,7 +185,8 @@ function baseOf(url: string | URL): string {
 
 /**
  * A write is a `Blob`, if only an empty one: Deno's `fetch` sends a text, or nothing, once more by itself when a connection that
- * was used before ends without an answer (github.com/denoland/deno/pull/32566), and a `Blob` never.
+ * was used before ends without an answer (github.com/denoland/deno/pull/32566), and a `Blob` never. Chromium sends anything once
+ * more then; only a body that streams would keep it from that, and such a one needs HTTP/2.
  */
 function bodyOf({ body, effect }: ClientRequest): string | Blob | undefined {
   if (body instanceof Blob) return body;

@@ -1,3 +1,4 @@
+import type { Principal } from "./identity.ts";
 import type { RequestContext } from "./request.ts";
 
 /** How a database is written down: as a SQLite file, or as SQL text that makes it again. */
@@ -25,21 +26,23 @@ export interface Restored {
  * (`_orama_*`) and SQLite's statistics are neither given nor taken, but for the list of applied migrations, which a SQLite file
  * carries along.
  * Errors, all `GatewayError`: `TOO_MANY_STATEMENTS` (429: another copy of this namespace is being made or taken), `NO_CAPACITY`
- * (503: of too many namespaces at once), `UNAVAILABLE` (503).
+ * (503: of too many namespaces at once, or the gateway's disk has no room), `UNAVAILABLE` (503).
  */
 export interface DatabaseFiles {
   /** The database as it was at one moment, while others go on writing. */
   backup(namespace: string, format: FileFormat, request: RequestContext): Promise<DatabaseCopy>;
   /**
-   * Puts another database in the place of the namespace's, whole, or not at all on any error but the last of these.
+   * Puts another database in the place of the namespace's, whole, or not at all on any error but the last of these. It is in the
+   * namespace's audit log then, as `database.restored`.
    * @throws GatewayError `INVALID_REQUEST` and `SQL_INVALID` (no database, damaged, of a kind that is not taken),
    *   `SQL_NOT_ALLOWED` (it holds what a statement could not make), `QUOTA_EXCEEDED`, `STATEMENT_TIMEOUT` (looking at it took too
-   *   long), what the body throws, `OUTCOME_UNKNOWN` (it may have been put there)
+   *   long), `CONFLICT` (the namespace is being deleted), what the body throws, `OUTCOME_UNKNOWN` (it may have been put there)
    */
   restore(
     namespace: string,
     format: FileFormat,
     body: AsyncIterable<Uint8Array>,
+    actor: Pick<Principal, "subject">,
     request: RequestContext,
   ): Promise<Restored>;
 }

@@ -1,4 +1,5 @@
 import type { StatementOptions } from "./database.ts";
+import type { Principal } from "./identity.ts";
 import type { RequestContext } from "./request.ts";
 
 /** One numbered change of an application's schema or data. */
@@ -17,6 +18,8 @@ export interface MigrationOptions extends StatementOptions {
   readonly target?: number | undefined;
   /** Tell what would be done, run it, and take all of it back. */
   readonly dryRun?: boolean | undefined;
+  /** Who applies them, for the audit log (`database.migrated`). Default: the gateway itself. */
+  readonly actor?: Pick<Principal, "subject"> | undefined;
 }
 
 /** A migration that was applied. */
@@ -67,7 +70,7 @@ export interface DatabaseMigrations {
   /**
    * Applies what is not applied yet, each in a transaction of its own, in order; two callers at once apply each once.
    * @throws GatewayError `INVALID_REQUEST` for versions with gaps or out of order, `CONFLICT` for one that was applied with other
-   *   statements or is older than what is applied, and what its statements end in, with `details` {version, statement, applied};
+   *   statements or is older than what is applied, and for a list that no gateway wrote; what its statements end in, with `details` {version, statement, applied};
    *   `UNAVAILABLE` also where the outcome is unknown: repeating is safe
    */
   migrate(
@@ -76,6 +79,6 @@ export interface DatabaseMigrations {
     request: RequestContext,
     options?: MigrationOptions,
   ): Promise<MigrationReport>;
-  /** Those that were applied, by version. */
+  /** Those that were applied, by version. @throws GatewayError `CONFLICT` for a list (of a restored file) that no gateway wrote */
   migrations(namespace: string, request: RequestContext): Promise<readonly AppliedMigration[]>;
 }

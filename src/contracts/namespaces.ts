@@ -61,7 +61,7 @@ export interface Namespaces {
    */
   create(namespace: string, caller: Principal, context: RequestContext, owner?: string): Promise<NamespaceView>;
   /**
-   * The namespaces of the caller's wallet, by name; of a credential without a wallet its own alone.
+   * The namespaces of the caller's wallet, by name; of a credential without a wallet its own alone; of an operator all.
    * @throws GatewayError `INVALID_REQUEST` for a cursor that is none
    */
   list(caller: Principal, page: PageRequest, context: RequestContext): Promise<Page<NamespaceView>>;

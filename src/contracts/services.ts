@@ -1,5 +1,6 @@
 import type { AuditLog } from "./audit.ts";
 import type { BulkLoads } from "./bulk_loads.ts";
+import type { Cache } from "./cache.ts";
 import type { Database } from "./database.ts";
 import type { DatabaseChanges } from "./database_changes.ts";
 import type { DatabaseFiles } from "./database_files.ts";
@@ -23,6 +24,7 @@ export interface Services {
   readonly databaseChanges: DatabaseChanges;
   readonly databaseFiles: DatabaseFiles;
   readonly bulkLoads: BulkLoads;
+  readonly cache: Cache;
   readonly rateLimits: RateLimits;
   readonly system: SystemInfo;
 }

@@ -22,11 +22,28 @@ export interface SqlRules {
   readonly maxInFlight: number;
   /** Rows in one bulk load. */
   readonly maxBulkRows: number;
+  /** How many changes of tables are kept for who listens, at most; `Infinity` while nobody can say. */
+  readonly retainedChanges: number;
+  /** For how many milliseconds, at most; `Infinity` while nobody can say. */
+  readonly changeRetention: number;
+}
+
+/** What holds for the cache of one namespace. */
+export interface CacheRules {
+  /** Bytes of one value. */
+  readonly maxValueBytes: number;
+  /** Bytes that it may hold in the memory of one gateway; 0: as many as there are. */
+  readonly maxBytes: number;
+  /** Keys in one page of a scan. */
+  readonly maxScanKeys: number;
+  /** Callers that wait for locks at once on one gateway. */
+  readonly maxLockWaiters: number;
 }
 
 /** What holds in one namespace, by domain. */
 export interface NamespaceRules {
   readonly sql: SqlRules;
+  readonly cache: CacheRules;
 }
 
 /**
@@ -39,6 +56,9 @@ export interface SqlSettings {
   readonly freshness: number | null;
   /** Milliseconds. */
   readonly statement_timeout: number | null;
+  readonly retained_changes: number | null;
+  /** Milliseconds. */
+  readonly change_retention: number | null;
 }
 
 /** What each limit for SQL may be at most; see {@link SqlRules} for what they mean. */
@@ -51,6 +71,18 @@ export interface SqlLimitValues {
   readonly bytes_per_answer: number;
   readonly statements_in_flight: number;
   readonly bulk_rows: number;
+  readonly retained_changes: number;
+  /** Milliseconds. */
+  readonly change_retention: number;
+}
+
+/** What each limit for the cache may be at most; see {@link CacheRules} for what they mean. */
+export interface CacheLimitValues {
+  readonly value_bytes: number;
+  /** 0: none. */
+  readonly bytes: number;
+  readonly scan_keys: number;
+  readonly lock_waiters: number;
 }
 
 /** Values of which each may be left to the gateway's default, by `null`. */
@@ -64,6 +96,7 @@ export interface NamespaceSettings {
 /** What an operator has set for one namespace, by domain. */
 export interface NamespaceLimits {
   readonly sql: OrDefault<SqlLimitValues>;
+  readonly cache: OrDefault<CacheLimitValues>;
 }
 
 /** Some members of some domains: what is not in it stays as it is, `null` gives a value back to the default. */
@@ -88,7 +121,7 @@ export interface Settings {
   /**
    * The rules of a namespace: without a promise when they are known here, as they are for all requests but the first. A change
    * made on any gateway holds on all of them within a second. Never rejects: where the control plane cannot be asked, what
-   * was known last holds, else the gateway's defaults.
+   * was known last holds, else the gateway's defaults; but of what is to be kept nothing is given up on a guess.
    */
   rulesOf(namespace: string, request: { readonly signal: AbortSignal }): NamespaceRules | Promise<NamespaceRules>;
   /** What the owner has set. @throws GatewayError `NOT_FOUND`, `UNAVAILABLE` */

@@ -125,11 +125,14 @@ export function dropRights(): void {
 }
 
 /**
- * Ends this process when its parent is gone, whatever runs in it then: a thread of its own looks every half second. The end of
- * standard input, which says so too, is seen only between two requests. A process may kill itself without any right.
+ * Ends this process when its parent is gone, or was before this process got so far, whatever runs in it then: a thread of its own
+ * looks every half second. The end of standard input, which says so too, is seen only between two requests. A process may kill
+ * itself without any right.
  */
 export function watchParent(): void {
-  // Asked here: by the time the thread is there, the parent may be gone.
-  const watch = `setInterval(() => Deno.ppid === ${Deno.ppid} || Deno.kill(Deno.pid, "SIGKILL"), 500);`;
+  // As the parent named itself: whoever asks who it is may ask too late, and be told of whoever took over.
+  const parent = Number(Deno.args.at(-1));
+  if (Deno.ppid !== parent) Deno.exit(0);
+  const watch = `setInterval(() => Deno.ppid === ${parent} || Deno.kill(Deno.pid, "SIGKILL"), 500);`;
   new Worker(`data:text/javascript,${encodeURIComponent(watch)}`, { type: "module" });
 }

@@ -43,7 +43,7 @@ const MAX_STDERR = 16 * 1024;
  */
 export function spawnHost(program: HostProgram, onLine: (line: string) => void): HostProcess {
   const child = new Deno.Command(Deno.execPath(), {
-    args: Deno.build.standalone ? [HOST_COMMAND, program.kind] : runArguments(program),
+    args: [...Deno.build.standalone ? [] : runArguments(program), HOST_COMMAND, program.kind, String(Deno.pid)],
     stdin: "piped",
     stdout: "piped",
     stderr: "piped",
@@ -84,7 +84,7 @@ function environment(): Record<string, string> {
 }
 
 function runArguments(program: HostProgram): string[] {
-  const { kind, script = ownScript(), rights: { read = [], write = [] } = {}, heap } = program;
+  const { script = ownScript(), rights: { read = [], write = [] } = {}, heap } = program;
   const list = (name: string, paths: readonly string[]) =>
     paths.length === 0 ? [] : [`--allow-${name}=${paths.map((path) => path.replaceAll(",", ",,")).join(",")}`];
   return [
@@ -100,8 +100,6 @@ function runArguments(program: HostProgram): string[] {
     ...list("read", read),
     ...list("write", write),
     script,
-    HOST_COMMAND,
-    kind,
   ];
 }
 

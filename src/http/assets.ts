@@ -65,11 +65,11 @@ export interface PagePart {
   reference(): Promise<string>;
 }
 
-const MEDIA_TYPES = { js: "text/javascript", css: "text/css" } as const;
+const MEDIA_TYPES = { js: "text/javascript", css: "text/css", txt: "text/plain" } as const;
 
 /**
- * Serves a script or a style sheet of a page.
- * @param path ends in `.js` or `.css`
+ * Serves a script, a style sheet or a text of a page.
+ * @param path ends in `.js`, `.css` or `.txt`
  * @param load reads the text; called once, when it is first asked for
  */
 export function pagePart(path: `${string}.${keyof typeof MEDIA_TYPES}`, load: () => Promise<string>): PagePart {

@@ -22,7 +22,7 @@ const utf8 = new TextDecoder("utf-8", { fatal: true });
  * Reads a body within its bounds.
  * @throws GatewayError `BODY_TOO_LARGE` (413), `REQUEST_TIMEOUT` (408), `INVALID_REQUEST` when the client broke off.
  */
-export async function readBody(request: Request, limits: BodyLimits): Promise<Uint8Array> {
+export async function readBody(request: Request, limits: BodyLimits): Promise<Uint8Array<ArrayBuffer>> {
   const header = request.headers.get("content-length");
   const declared = header === null ? NaN : Number(header);
   if (declared > limits.maxBytes) throw tooLarge(limits.maxBytes);
@@ -32,7 +32,7 @@ export async function readBody(request: Request, limits: BodyLimits): Promise<Ui
   return await readCounted(request.body, limits);
 }
 
-function readSmall(request: Request, { stallTimeout, maxBytes }: BodyLimits): Promise<Uint8Array> {
+function readSmall(request: Request, { stallTimeout, maxBytes }: BodyLimits): Promise<Uint8Array<ArrayBuffer>> {
   return new Promise((resolve, reject) => {
     const done = stalls.watch(stallTimeout, () => reject(stalled()));
     request.bytes().then((bytes) => {
@@ -67,9 +67,12 @@ const stalls = {
   },
 };
 
-async function readCounted(body: ReadableStream<Uint8Array>, limits: BodyLimits): Promise<Uint8Array> {
+async function readCounted(
+  body: ReadableStream<Uint8Array<ArrayBuffer>>,
+  limits: BodyLimits,
+): Promise<Uint8Array<ArrayBuffer>> {
   const reader = body.getReader();
-  const chunks: Uint8Array[] = [];
+  const chunks: Uint8Array<ArrayBuffer>[] = [];
   let size = 0;
   let failure: GatewayError | undefined;
   const abort = (error: GatewayError) => {
@@ -100,7 +103,7 @@ async function readCounted(body: ReadableStream<Uint8Array>, limits: BodyLimits)
   }
 }
 
-function join(chunks: readonly Uint8Array[], size: number): Uint8Array {
+function join(chunks: readonly Uint8Array<ArrayBuffer>[], size: number): Uint8Array<ArrayBuffer> {
   if (chunks.length === 1) return chunks[0]!;
   const all = new Uint8Array(size);
   let at = 0;

@@ -24,6 +24,8 @@ export interface CallFacts extends ServerFacts {
 /** One request on its way. Middlewares fill it in, the handler reads it, services get it as their request context. */
 export class Call<Body = unknown, Query = unknown, Params = unknown> implements RequestContext, Observed {
   body!: Body;
+  /** The bytes that {@link body} was read from: for what must be kept exactly as it came. */
+  source!: Uint8Array;
   query!: Query;
   params!: Params;
   /** Of a route with `rawBody`. */

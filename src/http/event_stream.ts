@@ -132,7 +132,10 @@ export class EventStream implements AsyncIterable<Uint8Array, unknown> {
 }
 
 function eventText({ event, id, data }: ServerSentEvent): string {
-  const lines = data.split(/\r\n|\r|\n/).map((line) => `data: ${line}\n`).join("");
+  // JSON has no line breaks, and splitting it would be a copy for each reader.
+  const lines = /[\r\n]/.test(data)
+    ? data.split(/\r\n|\r|\n/).map((line) => `data: ${line}\n`).join("")
+    : `data: ${data}\n`;
   return `${event === undefined ? "" : `event: ${oneLine(event)}\n`}${
     id === undefined ? "" : `id: ${oneLine(id)}\n`
   }${lines}\n`;

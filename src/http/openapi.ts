@@ -18,6 +18,7 @@ const TAGS: Readonly<Record<string, string>> = {
   "Keys": "API keys of a namespace: made, listed, revoked, replaced.",
   "Namespaces": "What data belongs to: who may use it, what happened in it.",
   "Database": "SQL on the namespace's own database.",
+  "Cache": "Maps of values that live for a while, and locks. What is in it may be lost at any time.",
   "Pages": "What people see in a browser, and the parts it is made of.",
 };
 
@@ -41,7 +42,12 @@ export function openApiDocument(routes: readonly Route[], version: string): Open
     components: {
       schemas: shared.schemas,
       responses: shared.responses,
-      parameters: { IfNoneMatch: IF_NONE_MATCH, IdempotencyKey: IDEMPOTENCY_KEY },
+      parameters: {
+        IfNoneMatch: IF_NONE_MATCH,
+        IfMatch: IF_MATCH,
+        IfNoneMatchToChange: IF_NONE_MATCH_TO_CHANGE,
+        IdempotencyKey: IDEMPOTENCY_KEY,
+      },
       headers: HEADERS,
       securitySchemes: SECURITY_SCHEMES,
     },
@@ -66,9 +72,10 @@ wallet under *Sign-in*. A path that does not exist answers 401 to a stranger, li
 
 ## Requests
 
-Bodies are JSON in UTF-8, whatever \`Content-Type\` says; a member that is not described is ignored. Any \`GET\` answers
-\`HEAD\` too, any path answers \`OPTIONS\`, and another method is 405 with \`Allow\`. A path that is not in normal form (\`//\`,
-\`/../\`) is redirected to the one that is. \`X-Request-ID\` is taken over if it has up to 128 of \`A-Z a-z 0-9 . _ ~ -\`.
+Bodies are JSON in UTF-8, whatever \`Content-Type\` says; a member or parameter that is not described is ignored, unless it
+is a misspelt one (\`levl\`, \`orderBy\`), which is 400. Any \`GET\` answers \`HEAD\` too, any path answers \`OPTIONS\`, and another
+method is 405 with \`Allow\`. A path that is not in normal form (\`//\`, \`/../\`) is redirected to the one that is.
+\`X-Request-ID\` is taken over if it has up to 128 of \`A-Z a-z 0-9 . _ ~ -\`.
 
 ## Errors
 
@@ -87,6 +94,22 @@ const IF_NONE_MATCH = {
   in: "header",
   required: false,
   description: "`ETag` of what the caller has: the answer is 304 if that is still true.",
+  schema: { type: "string" },
+} as const;
+
+const IF_MATCH = {
+  name: "If-Match",
+  in: "header",
+  required: false,
+  description: "One or more `ETag`s, one of which must be that of what is there; `*`: something must be there.",
+  schema: { type: "string" },
+} as const;
+
+const IF_NONE_MATCH_TO_CHANGE = {
+  name: "If-None-Match",
+  in: "header",
+  required: false,
+  description: "`*`: nothing may be there. One or more `ETag`s: none of them may be that of what is there.",
   schema: { type: "string" },
 } as const;
 
@@ -113,7 +136,8 @@ const HEADERS = {
   "WWW-Authenticate": header("What kind of credential is missing or lacking (RFC 6750)."),
   "ETag": header("Names this state of the answer, for `If-None-Match`."),
   "Location": header("Where to look."),
-  "Content-Disposition": header("A name to save it under."),
+  "Content-Disposition": header("How to save it: under which name, and that no browser shows it."),
+  "Cache-Control": header("For how long, and where, it may be kept."),
   "Orama-Read-Level": header(
     "The level that was read at: the one asked for, or the namespace's. Absent where a transaction writes.",
   ),

@@ -77,6 +77,8 @@ export interface Route<
   readonly headers?: readonly string[];
   /** Whether a success carries an `ETag` and `If-None-Match` is answered with 304. */
   readonly revalidates?: true;
+  /** Whether `If-Match` and `If-None-Match` are minded (RFC 9110, 13.1). */
+  readonly conditional?: true;
   /** Codes this operation can answer beyond those that its access, limit and schemas imply. */
   readonly errors?: readonly ErrorCode[];
   handle(call: Call<z.infer<Body>, z.infer<Query>, z.infer<Params>>, services: Services): Promise<Reply> | Reply;

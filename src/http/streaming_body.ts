@@ -1,10 +1,16 @@
 import type { ZodType } from "zod";
 import { GatewayError } from "../contracts/errors.ts";
-import { type BodyLimits, brokenOff, parseJson, stalled, tooLarge } from "./body.ts";
+import { type BodyLimits, brokenOff, parseJson, readBody, stalled, tooLarge } from "./body.ts";
+
+/** Stands for every media type. */
+export const ANY_TYPE = "*/*";
 
 /** A body that the handler reads as it comes, instead of one that is read and checked before it. */
 export interface RawBody {
-  /** The media types that are taken, each with what stands in it; the first one is meant where a request names none. */
+  /**
+   * The media types that are taken, each with what stands in it; the first one is meant where a request names none.
+   * {@link ANY_TYPE} is for all the others.
+   */
   readonly types: Readonly<Record<string, ZodType>>;
   /** Bytes. One more is 413, found while reading, whatever `Content-Length` says. */
   readonly maxBytes: number;
@@ -12,15 +18,24 @@ export interface RawBody {
 
 /** The body of one request that is read as it comes. */
 export interface StreamedBody {
-  /** One of the route's, in lower case and without parameters. */
+  /** One of the route's, in lower case and without parameters; with {@link ANY_TYPE} the request's. */
   readonly mediaType: string;
   /**
    * The bytes, once. Throws `BODY_TOO_LARGE` (413), `REQUEST_TIMEOUT` (408: it stopped coming, or drips), `INVALID_REQUEST`
    * (the client broke off), and at its end what a caller is told who may not do this any more: so nothing is done before.
    */
   readonly chunks: AsyncIterable<Uint8Array>;
+  /** Bytes that an ordinary body may have, and so a part of this one that is read as one value. */
+  readonly maxValueBytes: number;
   /** The whole as one JSON value, within the bounds of ordinary bodies. @throws GatewayError as they do */
   json(): Promise<unknown>;
+  /**
+   * The whole, in the time that ordinary bodies have. Throws what {@link chunks} throws.
+   * @param maxBytes in place of the route's bound, if it is smaller
+   */
+  bytes(maxBytes: number): Promise<Uint8Array<ArrayBuffer>>;
+  /** Bytes of it as one JSON value, nested no deeper than in ordinary bodies. @throws GatewayError `INVALID_JSON` */
+  parse(bytes: Uint8Array): unknown;
 }
 
 /** What is to be known of a request while its body comes. */
@@ -52,16 +67,24 @@ export function streamBody(
   return {
     mediaType,
     chunks: { [Symbol.asyncIterator]: () => pieces(maxBytes) },
+    maxValueBytes: Math.min(maxBytes, limits.maxBytes),
     async json() {
       const all = await Array.fromAsync(pieces(Math.min(maxBytes, limits.maxBytes)));
       return parseJson(new Uint8Array(await new Blob(all as BlobPart[]).arrayBuffer()), limits.maxDepth);
     },
+    async bytes(most) {
+      const start = performance.now();
+      const all = await readBody(request, { ...limits, maxBytes: Math.min(most, maxBytes) });
+      if (performance.now() - start > PATIENCE) await admit();
+      return all;
+    },
+    parse: (bytes) => parseJson(bytes, limits.maxDepth),
   };
 }
 
 function mediaTypeOf(header: string | null, known: readonly string[]): string {
   const named = header?.split(";", 1)[0]?.trim().toLowerCase() || known[0]!;
-  if (known.includes(named)) return named;
+  if (known.includes(named) || known.includes(ANY_TYPE)) return named;
   throw new GatewayError("UNSUPPORTED_MEDIA_TYPE", `content-type: the body must be ${known.join(", ")}`, {
     headers: { accept: known.join(", "), connection: "close" },
   });

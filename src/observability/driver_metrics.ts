@@ -6,7 +6,7 @@ export function driverMetrics(registry: Registry): (event: DriverEvent) => void 
   const registers = [registry];
   const groups = new Histogram({
     name: "sql_group_statements",
-    help: "How many statements of different callers went to the database together.",
+    help: "How many statements (embedded: requests) of different callers went to the database together.",
     labelNames: ["access"],
     buckets: [1, 2, 4, 8, 16, 32, 64, 128, 256, 512],
     registers,
@@ -20,7 +20,7 @@ export function driverMetrics(registry: Registry): (event: DriverEvent) => void 
   });
   const stuck = new Gauge({
     name: "sql_cluster_stuck",
-    help: "1 while a cluster of the pool does not come back from a statement.",
+    help: "1 while a cluster, of the pool or the control plane's, does not come back from a statement.",
     labelNames: ["cluster"],
     registers,
   });

@@ -15,6 +15,8 @@ class Load {
   readonly strange: string[] = [];
   replays = 0;
   repetitions = 0;
+  /** Writes that are sent and not answered. */
+  underWay = 0;
   #next = 0;
   #stopped = false;
   readonly #loops: Promise<void>[];
@@ -46,7 +48,8 @@ class Load {
   }
 
   async #once(id: number): Promise<boolean> {
-    const answer = await write(this.caller(), id).catch(() => undefined);
+    this.underWay++;
+    const answer = await write(this.caller(), id).catch(() => undefined).finally(() => this.underWay--);
     if (answer?.status === 200) {
       if (answer.get("replayed") === true) this.replays++;
       this.acknowledged.set(id, answer.body);
@@ -147,9 +150,11 @@ Deno.test({
     await prepare(db);
     const load = new Load(() => db);
     const killed = new Set<number>();
+    let interrupted = 0;
     for (let kill = 0; kill < 8; kill++) {
       await load.acknowledges(15);
       await until("there are processes that run SQL", () => descendants(gateway.pid).some((pid) => !killed.has(pid)));
+      interrupted += load.underWay;
       for (const pid of descendants(gateway.pid)) {
         killed.add(pid);
         try {
@@ -162,6 +167,7 @@ Deno.test({
     await load.acknowledges(15);
     await load.stop();
     await check(db, load);
-    ok(load.repetitions > 0, "no write was under way when a process was killed");
+    // Whether any had to be repeated is a matter of luck: the outcome of most is found out.
+    ok(interrupted > 0, "no write was under way when a process was killed");
   },
 });

@@ -1,6 +1,7 @@
 import { deepEqual, equal, match, ok } from "node:assert/strict";
 import { newOwner, signIn, tryToSignIn, uniqueName } from "../support/accounts.ts";
 import { until } from "../engines/support/wait.ts";
+import type { CallOptions } from "../support/client.ts";
 import { TestGateway } from "../support/gateway.ts";
 import { SqlCaller } from "../support/sql.ts";
 import { gatewaySuite } from "../support/suite.ts";
@@ -74,6 +75,36 @@ test("where operators create namespaces, they do so for a wallet, which then sig
   for (const owner of ["", "x", "0x12", "0x19E7E376E7C213B7E7e7e46cc70A5dD086DAff2b", null, 1, {}, "a".repeat(129)]) {
     equal((await create({ name: uniqueName(), owner })).expect(400).get("details.0.field"), "owner", String(owner));
   }
+});
+
+test("an operator sees all namespaces, page by page; everybody else sees none but their own", async () => {
+  await using gateway = await TestGateway.start({ driver: "sqlite" });
+  const [one, two] = [
+    await signIn(gateway, ethereumWallet(), "b-one"),
+    await signIn(gateway, ethereumWallet(), "a-two"),
+  ];
+  const { key: named } = await gateway.makeKey("--namespace", "c-three", "--create-namespace");
+  const { key } = await gateway.makeKey("--operator");
+  const seen = async (credential: CallOptions, query = "") => {
+    const answer = (await gateway.call("GET", `/v1/namespaces${query}`, credential)).expect(200);
+    return [answer.list("namespaces").map(({ name, role }) => [name, role]), answer.get("next_cursor")];
+  };
+  deepEqual(await seen({ key }), [[["a-two", undefined], ["b-one", undefined], ["c-three", undefined]], null]);
+  const first = await gateway.call("GET", "/v1/namespaces?limit=2", { key });
+  deepEqual(first.list("namespaces").map(({ name }) => name), ["a-two", "b-one"]);
+  deepEqual(await seen({ key }, `?limit=2&cursor=${first.string("next_cursor")}`), [[["c-three", undefined]], null]);
+  // A cursor of somebody who sees more opens nothing.
+  for (
+    const query of [
+      "",
+      `?cursor=${(await gateway.call("GET", "/v1/namespaces?limit=1", { key })).string("next_cursor")}`,
+    ]
+  ) {
+    deepEqual(await seen({ token: one.accessToken }, query), [[["b-one", "owner"]], null]);
+    deepEqual(await seen({ key: one.apiKey }, query), [[["b-one", "owner"]], null]);
+    deepEqual(await seen({ key: named }, query), [[["c-three", undefined]], null]);
+  }
+  deepEqual(await seen({ token: two.accessToken }), [[["a-two", "owner"]], null]);
 });
 
 test("the command line makes a namespace for a wallet, and gives one that exists another owner", async () => {

@@ -50,10 +50,12 @@ test("the reference page runs nothing but its own parts and asks nobody else", a
 test("the parts of the reference page may be kept for ever under the address that the page has for them", async () => {
   const page = (await get("/docs")).expect(200);
   const references = [...page.text.matchAll(/(?:src|href)="(docs\/[^"]+)"/g)].map(([, reference]) => `/${reference}`);
-  equal(references.length, 4);
+  equal(references.length, 5);
   for (const reference of references) {
     const part = (await get(reference)).expect(200);
-    match(part.headers.get("content-type")!, reference.includes(".css") ? /^text\/css;/ : /^text\/javascript;/);
+    const [, ending = ""] = /\.(\w+)\?/.exec(reference) ?? [];
+    const types: Readonly<Record<string, string>> = { css: "text/css", js: "text/javascript", txt: "text/plain" };
+    equal(part.headers.get("content-type"), `${types[ending]}; charset=utf-8`);
     equal(part.headers.get("cache-control"), "public, max-age=31536000, immutable");
     equal(part.headers.get("x-content-type-options"), "nosniff");
     const [path = ""] = reference.split("?");
@@ -61,6 +63,14 @@ test("the parts of the reference page may be kept for ever under the address tha
       equal((await get(other)).expect(200).headers.get("cache-control"), "no-cache");
     }
   }
+});
+
+test("what is served of Swagger UI brings its license, its notice and those of what is in it", async () => {
+  const { text } = (await get("/docs/licenses.txt")).expect(200);
+  for (const part of ["Apache License", "Copyright 2020-2021 SmartBear Software Inc.", "END OF TERMS", "MIT License"]) {
+    ok(text.includes(part), part);
+  }
+  ok((await get("/docs")).text.includes('href="docs/licenses.txt?v='));
 });
 
 /** Calls that differ in what they bring. Each operation has to say whatever comes of them. */

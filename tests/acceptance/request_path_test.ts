@@ -31,7 +31,7 @@ test("a path that is not there is 401 to strangers and 404 to those who are know
       "/v1/",
       "/v1/auth",
       "/v1/auth/whoami/",
-      "/v1/cache/dmap/x",
+      "/v1/cache/dmap/x/y",
       "/favicon.ico",
       "/.env",
       "/v1/namespaces/a/b",

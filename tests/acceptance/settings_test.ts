@@ -20,20 +20,36 @@ let made: Promise<string> | undefined;
 /** An operator's key, for all tests. */
 const operator = async () => ({ key: await (made ??= suite.gateway.makeKey("--operator").then(({ key }) => key)) });
 
+const NOTHING_SET = {
+  read_level: null,
+  freshness: null,
+  statement_timeout: null,
+  retained_changes: null,
+  change_retention: null,
+};
+
 test("an owner sets what it names, reads what holds, and gives it back", async () => {
   await using owner = await newOwner(suite.gateway);
   const { namespace, accessToken: token } = owner;
   const before = (await read(namespace, "settings", { token })).expect(200);
   deepEqual(before.body, {
-    settings: { sql: { read_level: null, freshness: null, statement_timeout: null } },
-    effective: { sql: { read_level: null, freshness: null, statement_timeout: 10_000 } },
+    settings: { sql: NOTHING_SET },
+    effective: {
+      sql: { ...NOTHING_SET, statement_timeout: 10_000, retained_changes: 100_000, change_retention: 86_400_000 },
+    },
     version: 0,
   });
-  const sql = { read_level: "linearizable", freshness: 250, statement_timeout: 30_000 };
+  const sql = {
+    read_level: "linearizable",
+    freshness: 250,
+    statement_timeout: 30_000,
+    retained_changes: 1_000_000,
+    change_retention: 604_800_000,
+  };
   const after = (await change(namespace, "settings", { token }, { sql })).expect(200);
   deepEqual(after.body, { settings: { sql }, effective: { sql }, version: 1 });
   deepEqual((await read(namespace, "settings", { token })).expect(200).body, after.body);
-  const back = { sql: { read_level: null, freshness: null, statement_timeout: null } };
+  const back = { sql: NOTHING_SET };
   const end = (await change(namespace, "settings", { token }, back)).expect(200);
   deepEqual(end.body, { ...before.body, version: 2 });
   for (const nothing of [{}, { sql: {} }]) {
@@ -90,6 +106,13 @@ test("an operator limits a namespace, its owner reads the limits and changes non
   const defaults = (await read(namespace, "limits", { token })).expect(200);
   equal(defaults.get("effective.sql.rows_per_answer"), 100_000);
   equal(defaults.get("limits.sql.rows_per_answer"), null);
+  deepEqual(defaults.get("limits.cache"), { value_bytes: null, bytes: null, scan_keys: null, lock_waiters: null });
+  deepEqual(defaults.get("effective.cache"), {
+    value_bytes: 512_000,
+    bytes: 33_554_432,
+    scan_keys: 1_000,
+    lock_waiters: 1_000,
+  });
   (await change(namespace, "limits", key, { sql: { rows_per_answer: 5, bulk_rows: 6 } })).expect(200);
   const put = (await change(namespace, "limits", key, { sql: { rows_per_answer: 7 } }, "PUT")).expect(200);
   deepEqual([put.get("limits.sql.rows_per_answer"), put.get("limits.sql.bulk_rows")], [7, null]);
@@ -169,6 +192,8 @@ test("a value that does not fit is refused by the name of its field", async () =
     read_level: ["", "Weak", "weak ", "leader", 1, true, [], {}, ["weak"]],
     freshness: [...numbers, 86_400_001],
     statement_timeout: [...numbers, 0, 86_400_001],
+    retained_changes: [...numbers, 0, 1_000_001],
+    change_retention: [...numbers, 0, 59_999, 604_800_001],
   };
   const limits: Record<string, readonly unknown[]> = {
     statement_timeout: [...numbers, 0, 86_400_001],
@@ -177,22 +202,34 @@ test("a value that does not fit is refused by the name of its field", async () =
     bytes_per_answer: [...numbers, 0],
     statements_in_flight: [...numbers, 0],
     bulk_rows: [...numbers, 0],
+    retained_changes: [...numbers, 0],
+    change_retention: [...numbers, 0, 59_999, 366 * 86_400_000],
+  };
+  const ofCache: Record<string, readonly unknown[]> = {
+    value_bytes: [...numbers, 0, 64 * 2 ** 20 + 1],
+    bytes: numbers,
+    scan_keys: [...numbers, 0, 100_001],
+    lock_waiters: [...numbers, 1_000_001],
   };
   for (
-    const [part, fields, credential] of [
-      ["settings", settings, { token }],
-      ["limits", limits, await operator()],
+    const [part, domain, fields, credential] of [
+      ["settings", "sql", settings, { token }],
+      ["limits", "sql", limits, await operator()],
+      ["limits", "cache", ofCache, await operator()],
     ] as const
   ) {
     for (const [name, values] of Object.entries(fields)) {
       for (const value of values) {
-        const answer = await change(namespace, part, credential, { sql: { [name]: value } });
+        const answer = await change(namespace, part, credential, { [domain]: { [name]: value } });
         equal(answer.status, 400, `${part} ${name} = ${JSON.stringify(value)}: ${answer.text}`);
-        equal(answer.get("details.0.field"), `sql.${name}`);
+        equal(answer.get("details.0.field"), `${domain}.${name}`);
       }
     }
-    for (const sql of [null, 1, "x", [], true]) {
-      equal((await change(namespace, part, credential, { sql })).expect(400).get("details.0.field"), "sql");
+    for (const values of [null, 1, "x", [], true]) {
+      equal(
+        (await change(namespace, part, credential, { [domain]: values })).expect(400).get("details.0.field"),
+        domain,
+      );
     }
     for (const body of [[], "x", 1]) (await change(namespace, part, credential, body)).expect(400);
     equal((await read(namespace, part, { token })).get("version"), 0);

@@ -262,6 +262,31 @@ test("the description says that events come, and which", async () => {
 const alone = (name: string, fn: () => Promise<void>, ignore = false) =>
   Deno.test({ name, ignore: ignore || Deno.env.has("TEST_BASE_URL"), fn });
 
+alone("a gateway has room for so many listeners in all, as it is configured, and says when to come back", async () => {
+  await using gateway = await TestGateway.start({ driver: "sqlite", config: { database: { change_listeners: 3 } } });
+  const [one, two] = [
+    await prepared(await newOwner(gateway), gateway),
+    await prepared(await newOwner(gateway), gateway),
+  ];
+  const readers = [await one.listen("t"), await one.listen("t"), await two.listen("t")];
+  for (const { key } of [one, two]) {
+    const refused = await gateway.call("GET", "/v1/rqlite/changes?tables=t", { key });
+    deepEqual([refused.expect(429).string("code"), refused.headers.get("retry-after")], ["TOO_MANY_LISTENERS", "5"]);
+    match(refused.string("error"), /^3 listen to this gateway already/);
+    (await gateway.call("GET", "/v1/rqlite/changes/log", { key })).expect(200);
+  }
+  await readers[0]![Symbol.asyncDispose]();
+  let again = await two.open("t");
+  await until("there is room again", async () => {
+    if (again.response.status === 200) return true;
+    again = await two.open("t");
+    return false;
+  });
+  await two.run("INSERT INTO t VALUES (1, 'heard')");
+  for (const reader of [again, readers[2]!]) await reader.take(1);
+  await Promise.all([again, ...readers.slice(1)].map((reader) => reader[Symbol.asyncDispose]()));
+});
+
 alone("a gateway that stops ends its streams at once, and one that is killed costs nothing", async () => {
   await using database = await startTestDatabase(chosenDriver());
   const folder = await Deno.makeTempDir({ prefix: "orama-changes-" });

@@ -61,7 +61,7 @@ test("a killed process is replaced, and what was acknowledged is there", async (
   await sql.run("CREATE TABLE t (a)");
   for (let i = 0; i < 5; i++) {
     await sql.run(`INSERT INTO t VALUES (${i})`);
-    const pid = hostOf(suite.gateway.pid, namespaceFile(namespace));
+    const pid = hostOf(suite.gateway.pid, `${suite.gateway.dataFolder}/namespaces/${namespaceFile(namespace)}`);
     ok(pid !== undefined);
     Deno.kill(pid, i % 2 === 0 ? "SIGKILL" : "SIGTERM");
     deepEqual(await sql.rows("SELECT count(*) AS n FROM t"), [{ n: i + 1 }]);

@@ -1,4 +1,6 @@
 import { deepEqual, equal, match, ok } from "node:assert/strict";
+import { DatabaseSync } from "node:sqlite";
+import { until } from "../engines/support/wait.ts";
 import { newOwner, type Owner } from "../support/accounts.ts";
 import { runProgram } from "../support/gateway.ts";
 import { SqlCaller } from "../support/sql.ts";
@@ -73,6 +75,51 @@ test("a dry run leaves nothing", async () => {
   ]);
   deepEqual((await db.schema()).expect(200).list("tables"), []);
   equal((await list(owner)).get("count"), 0);
+});
+
+test("a restored list of migrations that no gateway wrote is told, with what to mend", async () => {
+  await using owner = await newOwner(suite.gateway);
+  const db = callerOf(owner), { apiKey: key } = owner;
+  (await db.call("migrations", { migrations: [USERS] })).expect(200);
+  const folder = await Deno.makeTempDir();
+  const path = `${folder}/copy.sqlite`;
+  const change = async (statement: string) => {
+    const headers = { "content-type": "application/vnd.sqlite3" };
+    const backup = await fetch(`${suite.gateway.url}/v1/rqlite/backup`, { headers: { "x-api-key": key } });
+    await Deno.writeFile(path, await backup.bytes());
+    const copy = new DatabaseSync(path);
+    copy.exec(statement);
+    copy.close();
+    const raw = await Deno.readFile(path);
+    const restore = () => suite.gateway.call("POST", "/v1/rqlite/restore", { key, raw, headers });
+    // A backup is over a moment after its last byte has come, and one task runs at a time.
+    let restored = await restore();
+    await until(
+      "the task before is over",
+      async () => restored.status !== 429 || (restored = await restore()).status !== 429,
+    );
+    restored.expect(200);
+  };
+  try {
+    const before = (await list(owner)).expect(200).text;
+    for (const value of ["9e999", "'yesterday'", "9223372036854775807"]) {
+      await change(`UPDATE _orama_migrations SET applied_at = ${value}`);
+      for (const answer of [await list(owner), await db.call("migrations", { migrations: [USERS, ADMIN] })]) {
+        deepEqual([answer.expect(409).get("code"), answer.get("details")], [
+          "CONFLICT",
+          { version: 1, column: "applied_at" },
+        ]);
+        match(answer.string("error"), /applied_at of version 1 must be a time in Unix milliseconds/);
+      }
+    }
+    await change(
+      `UPDATE _orama_migrations SET applied_at = ${Date.parse(JSON.parse(before).migrations[0].applied_at)}`,
+    );
+    equal((await list(owner)).expect(200).text, before);
+    (await db.call("migrations", { migrations: [USERS, ADMIN] })).expect(200);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
 });
 
 test("what is no list of migrations is refused", async () => {

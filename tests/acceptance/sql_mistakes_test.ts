@@ -92,3 +92,57 @@ test("what is missing from a body is named, after the sentence that older client
     }
   }
 });
+
+test("an option that is misspelt is told with the right name, and nothing is run", async () => {
+  const db = await sql();
+  await db.run("CREATE TABLE untouched (id INTEGER)");
+  const insert = "INSERT INTO untouched VALUES (1)";
+  const migration = { version: 1, name: "one", statements: [insert] };
+  const wrong: readonly [operation: string, body: object, field: string, meant: string][] = [
+    ["query", { sql: "SELECT 1", levl: "strong" }, "levl", "level"],
+    ["exec", { sql: insert, timout: "1s" }, "timout", "timeout"],
+    ["exec", { sql: insert, argz: [] }, "argz", "args"],
+    ["exec", { sql: insert, Integers: "string" }, "Integers", "integers"],
+    ["find", { table: "untouched", options: { orderBy: ["id"] } }, "options.orderBy", "order_by"],
+    ["find-one", { table: "untouched", criterias: {} }, "criterias", "criteria"],
+    ["select", { table: "untouched", were: [] }, "were", "where"],
+    ["transaction", { statements: [insert], returnResults: true }, "returnResults", "return_results"],
+    ["transaction", { ops: [{ kind: "exec", sql: insert, arg: [] }] }, "ops.0.arg", "args"],
+    ["create-table", { schema: "CREATE TABLE made_anyway (a)", timeot: 1 }, "timeot", "timeout"],
+    ["drop-table", { table: "untouched", Timeout: 1 }, "Timeout", "timeout"],
+    ["bulk", { table: "untouched", rows: [[1]], onConflict: "ignore" }, "onConflict", "on_conflict"],
+    ["migrations", { migrations: [migration], dryRun: true }, "dryRun", "dry_run"],
+    ["changes/tables", { table: "untouched", column: ["id"] }, "column", "columns"],
+  ];
+  for (const [operation, body, field, meant] of wrong) {
+    const answer = (await db.call(operation, body)).expect(400);
+    deepEqual([answer.get("code"), answer.get("details.0")], [
+      "INVALID_REQUEST",
+      { field, problem: `unknown; did you mean ${meant}?` },
+    ], operation);
+    match(answer.string("error"), new RegExp(`${field.replaceAll(".", "\\.")}: unknown; did you mean ${meant}\\?$`));
+  }
+  const bodies = {
+    exec: { sql: insert },
+    transaction: { statements: [insert] },
+    bulk: { table: "untouched", rows: [[1]] },
+    "create-table": { schema: "CREATE TABLE made_anyway (a)" },
+    "drop-table": { table: "untouched" },
+  };
+  for (const [operation, body] of Object.entries(bodies)) {
+    const answer = (await db.call(operation, { ...body, idempotency_key: "k" })).expect(400);
+    match(answer.string("error"), /idempotency_key: .* header Idempotency-Key$/, operation);
+  }
+  deepEqual(await db.rows("SELECT * FROM untouched"), []);
+});
+
+test("what older clients send beside what is known does no harm", async () => {
+  const db = await sql();
+  await db.run("CREATE TABLE harmless (id INTEGER)");
+  const statements = ["INSERT INTO harmless VALUES (1)"];
+  const ignored = { stop_on_error: true, partial_results: false };
+  (await db.call("transaction", { statements, ...ignored })).expect(200);
+  const found = await db.call("find", { table: "harmless", criteria: {}, options: { where: "id = 2", limit: 5 } });
+  deepEqual(found.expect(200).get("items"), [{ id: 1 }]);
+  (await db.call("query", { sql: "SELECT 1", label: "a report", trace_id: "t" })).expect(200);
+});

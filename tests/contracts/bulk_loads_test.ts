@@ -2,6 +2,7 @@ import { deepEqual, equal, ok, rejects } from "node:assert/strict";
 import type { BulkEvent, BulkLoad } from "../../src/contracts/bulk_loads.ts";
 import type { SqlArgument, WriteOptions } from "../../src/contracts/database.ts";
 import { GatewayError } from "../../src/contracts/errors.ts";
+import { until } from "../engines/support/wait.ts";
 import { is, NAMESPACE, REQUEST } from "./sql_databases.ts";
 import { onWholeDatabases, type Whole } from "./whole_databases.ts";
 
@@ -180,6 +181,34 @@ onWholeDatabases({
     await rejects(load(whole, count(3), {}, failing), is("CONSTRAINT_FAILED"));
     await whole.db.exec("DELETE FROM t");
     equal((await load(whole, count(3), {}, failing)).replayed, false, "what failed is not kept");
+  },
+
+  "of two loads with one key at the same time one is applied, and the other is told that it is under way": async (
+    whole,
+  ) => {
+    await whole.db.exec("CREATE TABLE t (a INTEGER PRIMARY KEY, b)");
+    const ways = whole.driver === "sqlite" ? [3, 2 * MANY] : [3];
+    for (const length of ways) {
+      const once = { idempotencyKey: `twice-${length}` };
+      const { promise: others, resolve: end } = Promise.withResolvers<void>();
+      // A large load has to wait for it, and is under way meanwhile.
+      const held = whole.turns.run(NAMESPACE, () => others);
+      const ended: unknown[] = [];
+      const loads = [1, 2].map(() =>
+        load(whole, count(length), {}, once).then((done) => ended.push(done), (error) => ended.push(error))
+      );
+      try {
+        await until("one of them has ended", () => ended.length > 0);
+      } finally {
+        end();
+      }
+      await Promise.all([held, ...loads]);
+      const [refused, done] = length > MANY ? ended : ended.toSorted((a) => a instanceof GatewayError ? -1 : 1);
+      is("IDEMPOTENCY_KEY_IN_USE")(refused);
+      deepEqual(done, { kind: "done", rows: length, rowsAffected: length, replayed: false });
+      equal((await load(whole, count(length), {}, once)).replayed, true);
+      await whole.db.exec("DELETE FROM t");
+    }
   },
 
   "more rows than the namespace may load are refused with a way out": async (whole) => {

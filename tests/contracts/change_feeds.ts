@@ -28,7 +28,7 @@ export class FeedSubject {
   readonly database: SqlDatabase;
   readonly failures: unknown[] = [];
 
-  constructor(private readonly driver: SqlDriver, readonly options: Partial<ChangeFeedOptions> = {}) {
+  constructor(readonly driver: SqlDriver, readonly options: Partial<ChangeFeedOptions> = {}) {
     this.feed = new ChangeFeed(driver, {
       poll: { from: 50, to: 100 },
       now: Date.now,

@@ -1,5 +1,18 @@
 import { deepEqual, equal, rejects } from "node:assert/strict";
-import { brief, closing, disposable, feedTests, is, NAMESPACE, numberOf, request, take } from "./change_feeds.ts";
+import { DEFAULT_RULES } from "../../services/database/runner.ts";
+import { GatewayError } from "../../src/contracts/errors.ts";
+import {
+  brief,
+  closing,
+  disposable,
+  FeedSubject,
+  feedTests,
+  is,
+  NAMESPACE,
+  numberOf,
+  request,
+  take,
+} from "./change_feeds.ts";
 
 feedTests({
   "a feed follows its table through every kind of ALTER": async (db) => {
@@ -62,8 +75,8 @@ feedTests({
 
   "what is too much or too old is forgotten, and nobody takes what is left for all there was": async (db) => {
     const clock = { now: 1_000_000 };
-    const retention = { maxChanges: 10, maxAge: 240_000 };
-    using small = closing(db.other({ retention, now: () => clock.now }));
+    const rules = { ...DEFAULT_RULES, retainedChanges: 10, changeRetention: 240_000 };
+    using small = closing(db.other({ rulesOf: () => rules, now: () => clock.now }));
     const { value } = small;
     await value.run("CREATE TABLE t (id INTEGER PRIMARY KEY)");
     await value.on("t");
@@ -133,7 +146,7 @@ feedTests({
   },
 
   "as many listen as may, and a place that is given back is free": async (db) => {
-    using few = closing(db.other({ maxListeners: 2 }));
+    using few = closing(db.other({ maxListenersEach: 2 }));
     const { value } = few;
     await rejects(value.listen(["t"]), is("NOT_FOUND"));
     await value.run("CREATE TABLE t (a)");
@@ -149,6 +162,109 @@ feedTests({
     await value.run("INSERT INTO t VALUES (1)");
     for (const { value: listener } of [one, three]) equal((await take(listener, 1)).length, 1);
     equal(value.feed.delivered, 2);
+  },
+
+  "the gateway as a whole has room for so many listeners, whatever their namespace": async (db) => {
+    using few = closing(db.other({ maxListeners: 2 }));
+    const { value } = few;
+    await value.run("CREATE TABLE t (a)");
+    await value.on("t");
+    const listen = (namespace: string, table = "t") =>
+      value.feed.listen(namespace, { tables: [table], since: "now" }, request);
+    for (let i = 0; i < 3; i++) await rejects(listen("another", "u"), is("NOT_FOUND"), "who is refused takes no room");
+    const one = await value.listen(["t"]);
+    using two = disposable(await value.listen(["t"]));
+    for (const namespace of [NAMESPACE, "another"]) {
+      await rejects(listen(namespace), (error) => {
+        is("TOO_MANY_LISTENERS", "2 listen to this gateway already")(error);
+        equal((error as GatewayError).extra.retryAfter, 5);
+        return true;
+      });
+    }
+    equal(value.feed.listeners, 2);
+    one.close();
+    one.close();
+    equal(value.feed.listeners, 1);
+    using three = disposable(await value.listen(["t"]));
+    await value.run("INSERT INTO t VALUES (1)");
+    for (const { value: listener } of [two, three]) equal((await take(listener, 1)).length, 1);
+  },
+
+  "what is to be kept may change: less holds at the next look, though nobody writes": async (db) => {
+    const clock = { now: Date.now() };
+    let rules = { ...DEFAULT_RULES, retainedChanges: 20, changeRetention: 24 * 3_600_000 };
+    using small = closing(db.other({ rulesOf: () => Promise.resolve(rules), now: () => clock.now }));
+    const { value } = small;
+    const kept = async () => (await value.log()).changes.length;
+    await value.run("CREATE TABLE t (id INTEGER PRIMARY KEY)");
+    await value.on("t");
+    await value.transaction(...Array.from({ length: 25 }, (_, i) => `INSERT INTO t VALUES (${i})`));
+    const said = rules;
+    rules = { ...rules, retainedChanges: Infinity, changeRetention: Infinity };
+    await value.feed.sweep();
+    equal(await kept(), 25, "nobody could say how many are to be kept");
+    rules = said;
+    await value.feed.sweep();
+    equal(await kept(), 20);
+    rules = { ...rules, retainedChanges: 30 };
+    await value.feed.sweep();
+    rules = { ...rules, retainedChanges: 5 };
+    await value.feed.sweep();
+    equal(await kept(), 5);
+    rules = { ...rules, changeRetention: 60_000 };
+    clock.now += 61_000;
+    await value.feed.sweep();
+    equal(await kept(), 1, "the last one tells the next one's number");
+    deepEqual(value.failures, []);
+  },
+
+  "of a database that was emptied nothing is asked any more, and who listened hears that its feeds are gone": async (
+    db,
+  ) => {
+    const asked: string[] = [];
+    const driver = new Proxy(db.driver, {
+      get(target, name) {
+        const member = Reflect.get(target, name);
+        if (typeof member !== "function") return member;
+        return (...args: unknown[]) => {
+          asked.push(String(name));
+          return member.apply(target, args);
+        };
+      },
+    });
+    using own = closing(new FeedSubject(driver, { poll: undefined }));
+    const { value } = own;
+    await value.run("CREATE TABLE t (id INTEGER PRIMARY KEY)");
+    await value.on("t");
+    await value.run("INSERT INTO t VALUES (1)");
+    using listener = disposable(await value.listen(["t"]));
+    await value.database.purge(NAMESPACE, request.signal);
+    asked.length = 0;
+    deepEqual((await take(listener.value, 1)).map(brief), ["dropped t null null null"]);
+    equal(await listener.value.next(AbortSignal.timeout(5_000)), undefined);
+    await value.feed.sweep();
+    deepEqual(asked, []);
+  },
+
+  "a namespace that is gone is no failure, and is looked at no more": async (db) => {
+    let gone = false, asked = 0;
+    const driver = new Proxy(db.driver, {
+      get(target, name) {
+        const member = Reflect.get(target, name);
+        return typeof member !== "function" ? member : (...args: unknown[]) => {
+          if (!gone) return member.apply(target, args);
+          asked++;
+          return Promise.reject(new GatewayError("NOT_FOUND", "no such namespace"));
+        };
+      },
+    });
+    using own = closing(new FeedSubject(driver, { poll: undefined }));
+    await own.value.run("CREATE TABLE t (a)");
+    gone = true;
+    await own.value.feed.sweep();
+    await own.value.feed.sweep();
+    deepEqual([asked, own.value.failures], [1, []]);
+    gone = false;
   },
 
   "who does not read costs nothing and misses nothing": async (db) => {

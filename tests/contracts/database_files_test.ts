@@ -6,6 +6,8 @@ import { is, NAMESPACE, REQUEST } from "./sql_databases.ts";
 import { onSqlite, onWholeDatabases, type Whole, withBothDrivers } from "./whole_databases.ts";
 
 const encoder = new TextEncoder();
+/** Who restores. */
+const ACTOR = { subject: "0xa" };
 
 async function backup({ files }: Whole, format: FileFormat): Promise<Uint8Array<ArrayBuffer>> {
   const { bytes, chunks } = await files.backup(NAMESPACE, format, REQUEST);
@@ -21,7 +23,7 @@ async function* pieces(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
 }
 
 const restore = ({ files }: Whole, format: FileFormat, bytes: Uint8Array | string) =>
-  files.restore(NAMESPACE, format, pieces(typeof bytes === "string" ? encoder.encode(bytes) : bytes), REQUEST);
+  files.restore(NAMESPACE, format, pieces(typeof bytes === "string" ? encoder.encode(bytes) : bytes), ACTOR, REQUEST);
 
 /** A file made by statements, with rights that no client has. */
 async function fileOf({ folder }: Whole, sql: string, finish = "PRAGMA journal_mode = DELETE"): Promise<Uint8Array> {
@@ -273,7 +275,10 @@ onWholeDatabases({
       yield await Promise.resolve(new Uint8Array(10_000));
       throw new GatewayError("INVALID_REQUEST", "the body ended before it was complete");
     })();
-    await rejects(whole.files.restore(NAMESPACE, "sqlite", body, REQUEST), is("INVALID_REQUEST", "ended before"));
+    await rejects(
+      whole.files.restore(NAMESPACE, "sqlite", body, ACTOR, REQUEST),
+      is("INVALID_REQUEST", "ended before"),
+    );
     deepEqual(await whole.db.rows("SELECT a FROM t"), [[1]]);
     deepEqual([...Deno.readDirSync(`${whole.folder}/copies`)], []);
   },

@@ -1,5 +1,8 @@
 import { deepEqual, equal, match, ok, rejects } from "node:assert/strict";
+import type { AuditEntry } from "../../services/control_plane/audit.ts";
 import { SqlDatabase } from "../../services/database/database.ts";
+import type { GatedStatement } from "../../services/database/driver.ts";
+import { own } from "../../services/database/own.ts";
 import type { Migration, MigrationOptions } from "../../src/contracts/database_migrations.ts";
 import { GatewayError } from "../../src/contracts/errors.ts";
 import { is, NAMESPACE, onBothDrivers, REQUEST, Subject } from "./sql_databases.ts";
@@ -159,6 +162,18 @@ onBothDrivers({
     equal((await applied(db)).length, 10);
   },
 
+  "what was applied is recorded, by whom, and nothing else": async ({ gateway }) => {
+    const acts: AuditEntry[] = [];
+    const db = gateway({ record: (entry) => Promise.resolve(void acts.push(entry)) });
+    const actor = { subject: "0xa" };
+    await migrate(db, [ONE, TWO], { actor, dryRun: true });
+    await migrate(db, [ONE, TWO], { actor });
+    await migrate(db, [ONE, TWO], { actor });
+    await rejects(migrate(db, [ONE, TWO, THREE, migration(4, "CREATE TABLE b (c)")], { actor }), is("SQL_INVALID"));
+    const act = { namespace: NAMESPACE, actor: "0xa", action: "database.migrated", resource: NAMESPACE };
+    deepEqual(acts, [{ ...act, details: { versions: [1, 2] } }, { ...act, details: { versions: [3] } }]);
+  },
+
   "two callers with other statements for one version: one wins, the other is told": async ({ db, gateway }) => {
     const all = await Promise.allSettled(
       ["x", "y"].map((name, i) => migrate([db, gateway()][i]!, [migration(1, `CREATE TABLE ${name} (a)`)])),
@@ -171,6 +186,7 @@ onBothDrivers({
 
   "an unknown outcome is UNAVAILABLE, and repeating it is safe": async ({ db }) => {
     let lose = false;
+    const acts: AuditEntry[] = [];
     const { driver } = db;
     const hurt = new SqlDatabase({
       run: async (request, context) => {
@@ -183,7 +199,7 @@ onBothDrivers({
       usage: (namespace, signal) => driver.usage(namespace, signal),
       health: (signal) => driver.health(signal),
       close: () => driver.close(),
-    });
+    }, { record: (entry) => Promise.resolve(void acts.push(entry)) });
     const subject = new Subject(hurt, driver);
     await migrate(subject, [ONE]);
     lose = true;
@@ -191,8 +207,59 @@ onBothDrivers({
     lose = false;
     deepEqual(statesOf(await migrate(subject, [ONE, TWO, THREE])), ["applied", "applied", "applied_now"]);
     deepEqual((await applied(db)).map(({ duration }) => duration === null), [false, true, false]);
+    deepEqual(acts.map(({ details }) => details), [{ versions: [1] }, { versions: [], unknown: 2 }, { versions: [3] }]);
     deepEqual(await db.rows("SELECT count(*) FROM a"), [[1]]);
   },
+
+  "a list with values that no gateway wrote is a conflict that says what to mend, and no more once it is mended":
+    async (
+      { db },
+    ) => {
+      await migrate(db, [ONE, TWO]);
+      const good = await applied(db);
+      const write = async (...statements: GatedStatement[]) => {
+        const bounds = {
+          timeout: 5_000,
+          level: "weak",
+          maxDatabaseBytes: 0,
+          ceiling: { rows: 10, bytes: 1_000 },
+        } as const;
+        const reply = await db.driver.run({ namespace: NAMESPACE, mode: "atomic", statements, ...bounds }, REQUEST);
+        equal(reply.kind, "done");
+      };
+      const list = "_orama_migrations";
+      const make = `CREATE TABLE ${list} (version INTEGER PRIMARY KEY, name TEXT NOT NULL, checksum TEXT NOT NULL, ` +
+        "applied_at INTEGER NOT NULL, duration INTEGER)";
+      const odd: readonly [change: string, problem: RegExp][] = [
+        ["version = 9223372036854775807 WHERE version = 2", /version 9223372036854775807 stands where 2 must/],
+        ["version = -9223372036854775807 WHERE version = 1", /version -9223372036854775807 stands where 1 must/],
+        ["version = 3 WHERE version = 1", /version 2 stands where 1 must/],
+        ["name = x'ff' WHERE version = 1", /name of version 1 must be a text/],
+        ["name = hex(zeroblob(1000000)) WHERE version = 2", /name of version 2 must be a text/],
+        ["checksum = 'none' WHERE version = 1", /checksum of version 1 must be a SHA-256/],
+        ["checksum = zeroblob(43) WHERE version = 1", /checksum of version 1/],
+        ["applied_at = 9e999 WHERE version = 1", /applied_at of version 1 must be a time/],
+        ["applied_at = 'yesterday' WHERE version = 1", /applied_at of version 1/],
+        ["applied_at = 9223372036854775807 WHERE version = 1", /applied_at of version 1/],
+        ["duration = -9e999 WHERE version = 2", /duration of version 2 must be NULL, or milliseconds/],
+        ["duration = 'long' WHERE version = 2", /duration of version 2/],
+      ];
+      await write(own(`CREATE TABLE _orama_good AS SELECT * FROM ${list}`));
+      for (const [change, problem] of odd) {
+        await write(own(`UPDATE ${list} SET ${change}`));
+        for (const call of [() => applied(db), () => migrate(db, [ONE, TWO, THREE])]) {
+          await rejects(call, is("CONFLICT", problem), change);
+          await rejects(call, is("CONFLICT", "mend the table _orama_migrations in a backup"));
+        }
+        await rejects(migrate(db, [ONE], { dryRun: true }), is("CONFLICT", problem));
+        await write(own(`DELETE FROM ${list}`), own(`INSERT INTO ${list} SELECT * FROM _orama_good`));
+        deepEqual(await applied(db), good);
+      }
+      await write(own(`DROP TABLE ${list}`), own(`CREATE TABLE ${list} (version, label)`));
+      await rejects(migrate(db, [ONE]), is("CONFLICT", "no such column: name"));
+      await write(own(`DROP TABLE ${list}`), own(make), own(`INSERT INTO ${list} SELECT * FROM _orama_good`));
+      deepEqual(statesOf(await migrate(db, [ONE, TWO, THREE])), ["applied", "applied", "applied_now"]);
+    },
 
   "purge() forgets them": async ({ db }) => {
     await migrate(db, [ONE]);

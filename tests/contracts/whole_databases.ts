@@ -1,3 +1,4 @@
+import type { AuditEntry } from "../../services/control_plane/audit.ts";
 import { SqlBulkLoads } from "../../services/database/bulk/service.ts";
 import { SqliteLargeLoads } from "../../services/database/bulk/sqlite.ts";
 import { SqlDatabase } from "../../services/database/database.ts";
@@ -21,6 +22,10 @@ export interface Whole {
   readonly bulk: SqlBulkLoads;
   /** What holds in its namespace; may be changed. */
   rules: SqlRules;
+  /** Whose turn it is to work on it as a whole. */
+  readonly turns: Turns;
+  /** What its audit log was told. */
+  readonly acts: AuditEntry[];
   /** A folder that goes with it. */
   readonly folder: string;
 }
@@ -38,7 +43,6 @@ async function openSqlite(): Promise<Open> {
     synchronous: "FULL",
     busyTimeout: 5_000,
     turns,
-    now: Date.now,
     changed: () => {},
     onLine: () => {},
   });
@@ -46,10 +50,14 @@ async function openSqlite(): Promise<Open> {
     driver: "sqlite",
     folder,
     rules: DEFAULT_RULES,
-    db: new Subject(new SqlDatabase(driver), driver),
+    turns,
+    acts: [],
+    db: new Subject(new SqlDatabase(driver, { turns }), driver),
     files: new SqlDatabaseFiles({
-      driver: new SqliteFiles(driver, turns, () => {}),
+      driver: new SqliteFiles(driver, () => {}),
       folder: `${folder}/copies`,
+      turns,
+      record: (entry) => Promise.resolve(void whole.acts.push(entry)),
       rulesOf: () => whole.rules,
     }),
     bulk: new SqlBulkLoads({ driver, large, now: Date.now, rulesOf: () => whole.rules }),
@@ -66,6 +74,7 @@ async function openSqlite(): Promise<Open> {
 async function openRqlite(urls: readonly string[]): Promise<Open> {
   const folder = await Deno.makeTempDir({ prefix: "orama-whole-" });
   const cluster = new RqliteCluster({ name: "one", urls });
+  const turns = new Turns();
   const driver = new RqliteDriver({
     clusters: new Map([["one", cluster]]),
     clusterOf: () => Promise.resolve("one"),
@@ -74,10 +83,14 @@ async function openRqlite(urls: readonly string[]): Promise<Open> {
     driver: "rqlite",
     folder,
     rules: DEFAULT_RULES,
-    db: new Subject(new SqlDatabase(driver), driver),
+    turns,
+    acts: [],
+    db: new Subject(new SqlDatabase(driver, { turns }), driver),
     files: new SqlDatabaseFiles({
       driver: new RqliteFiles(() => Promise.resolve(cluster)),
       folder: `${folder}/copies`,
+      turns,
+      record: (entry) => Promise.resolve(void whole.acts.push(entry)),
       rulesOf: () => whole.rules,
     }),
     bulk: new SqlBulkLoads({ driver, now: Date.now, rulesOf: () => whole.rules }),

@@ -89,6 +89,25 @@ driverTest("short statements of different callers go together, and each gets its
   ok(groups("write") < 40 && groups("read") < 40, JSON.stringify(gateway.groups));
 });
 
+driverTest(
+  "a write that rolls back as it fails takes none of those with it that it went together with",
+  async (gateway) => {
+    await gateway.exec("CREATE TABLE log (v TEXT UNIQUE)");
+    await gateway.exec(
+      "CREATE TRIGGER no BEFORE INSERT ON log WHEN NEW.v = 'no' BEGIN SELECT RAISE(ROLLBACK, 'not this one'); END",
+    );
+    await gateway.exec("INSERT INTO log VALUES ('taken')");
+    gateway.groups.length = 0;
+    const values = Array.from({ length: 60 }, (_, i) => i % 20 === 7 ? "no" : i % 20 === 13 ? "taken" : `v${i}`);
+    const outcomes = await settled(values.map((v) => gateway.exec("INSERT OR ROLLBACK INTO log VALUES (?)", v)));
+    const inserted = values.filter((_, i) => outcomes[i]!.status === "fulfilled");
+    deepEqual(inserted, values.filter((v) => v.startsWith("v")));
+    const rows = await gateway.rows("SELECT v FROM log WHERE v <> 'taken' ORDER BY rowid");
+    deepEqual(rows, inserted.map((v) => [v]));
+    ok(gateway.groups.length > 0 && gateway.groups.length < 30, JSON.stringify(gateway.groups));
+  },
+);
+
 driverTest("statements that may be long, give rows, or ask the connection go alone", async (gateway) => {
   await gateway.exec("INSERT INTO t VALUES (1, 'a', 0)");
   gateway.groups.length = 0;

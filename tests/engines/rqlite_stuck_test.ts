@@ -1,10 +1,13 @@
-import { deepEqual, equal, ok, rejects } from "node:assert/strict";
+import { deepEqual, equal, match, ok, rejects } from "node:assert/strict";
 import { SqlDatabase } from "../../services/database/database.ts";
+import { RqliteFiles } from "../../services/database/files/rqlite.ts";
 import { Judge } from "../../services/database/rqlite/judge.ts";
 import { RqliteDriver } from "../../services/database/rqlite/driver.ts";
 import { DEFAULT_RULES } from "../../services/database/runner.ts";
 import { RqliteCluster } from "../../services/rqlite/client.ts";
 import { GatewayError } from "../../src/contracts/errors.ts";
+import { TestGateway } from "../support/gateway.ts";
+import { databaseOn } from "../support/test_database.ts";
 import { engineTest } from "./support/engine_test.ts";
 import { until } from "./support/wait.ts";
 
@@ -27,6 +30,17 @@ const comesBack = (url: string) =>
     await response.text();
     return true;
   }, () => false);
+
+/** Makes a cluster with a table `t` hang for about fifteen seconds. @returns what tells when it no longer does */
+async function hang(url: string): Promise<{ readonly ended: Promise<string> }> {
+  const start = performance.now();
+  await sendBulk(url, [counting(1_000_000)], "60s");
+  const rows = Math.ceil(15_000 / (performance.now() - start)) * 1_000_000;
+  const ended = sendBulk(url, [counting(rows), counting(rows)]);
+  ended.catch(() => {});
+  await until("the log waits for it", async () => !await comesBack(url));
+  return { ended };
+}
 
 engineTest(
   "a cluster that does not come back from a write refuses writes at once, reads on, and harms no other namespace",
@@ -53,13 +67,7 @@ engineTest(
         await db.execute(name, { sql: "CREATE TABLE t (id INTEGER PRIMARY KEY, n INT)", args: [] }, context);
         await insert(name);
       }
-      const start = performance.now();
-      await sendBulk(one.urls[0]!, [counting(1_000_000)], "60s");
-      const rows = Math.ceil(15_000 / (performance.now() - start)) * 1_000_000;
-      const bulk = sendBulk(one.urls[0]!, [counting(rows), counting(rows)]);
-      bulk.catch(() => {});
-      await until("the log waits for it", async () => !await comesBack(one.urls[0]!));
-
+      const bulk = await hang(one.urls[0]!);
       await rejects(insert("one"), (error) => error instanceof GatewayError && error.code === "OUTCOME_UNKNOWN");
       await until("the cluster is known to be stuck", () => changes.length > 0, 20_000);
       deepEqual(changes, ["one true"]);
@@ -73,6 +81,8 @@ engineTest(
         );
         ok(performance.now() - before < 200, "at once");
       }
+      const files = new RqliteFiles((name) => Promise.resolve(clusters.get(name)!));
+      await rejects(files.save("one", "a copy that is never made", context), { message: /does not come to an end/ });
       const read = await db.query("one", { sql: "SELECT n FROM t WHERE id = ?", args: [1] }, context);
       deepEqual(read.rows, [[1]]);
       await insert("two");
@@ -81,7 +91,7 @@ engineTest(
       ok(/in 1 a statement does not come to an end/.test(reason ?? ""), reason);
       deepEqual(details, { clusters: 2, ready: 1, stuck: 1 });
 
-      await bulk;
+      await bulk.ended;
       await until("it takes writes again", () => changes.length === 2, 60_000);
       await insert("one");
       deepEqual(changes, ["one true", "one false"]);
@@ -89,5 +99,51 @@ engineTest(
     } finally {
       await db.close();
     }
+  },
+);
+
+engineTest(
+  "a control plane that does not come back from a write is told by status, metric and log, and SQL goes on",
+  ["rqlited"],
+  async (engines) => {
+    const [control, tenant] = await Promise.all([engines.rqlite({ nodes: 1 }), engines.rqlite({ nodes: 1 })]);
+    const url = control.urls[0]!;
+    await using database = await databaseOn(control, [tenant]);
+    await using gateway = await TestGateway.start({ driver: "rqlite", database });
+    const { key } = await gateway.makeKey("--namespace", "shop", "--create-namespace");
+    const { key: operator } = await gateway.makeKey("--operator");
+    const run = (path: string, sql: string) => gateway.call("POST", `/v1/rqlite/${path}`, { key, body: { sql } });
+    (await run("exec", "CREATE TABLE t (n)")).expect(200);
+    const change = () =>
+      gateway.call("PATCH", "/v1/namespaces/shop/limits", { key: operator, body: { sql: { bulk_rows: 5 } } });
+    const stateOf = async () => (await gateway.call("GET", "/v1/status")).expect(200);
+    const metric = async () =>
+      /^sql_cluster_stuck\{cluster="control plane"\} (\d)$/m.exec(
+        (await gateway.call("GET", "/metrics", { key: operator })).expect(200).text,
+      )?.[1];
+    equal((await stateOf()).get("services.control_plane.status"), "ok");
+
+    // Nothing of the gateway's is called so.
+    await sendBulk(url, ["CREATE TABLE t (id INTEGER PRIMARY KEY, n INT)"], "60s");
+    const bulk = await hang(url);
+    ok([409, 503].includes((await change()).status));
+    await until("it is known to be stuck", async () => await metric() === "1", 20_000);
+    const refused = (await change()).expect(503);
+    match(refused.string("error"), /^the control database reads, and does not come back from an earlier change/);
+    equal(refused.headers.get("retry-after"), "5");
+    await until("status says so", async () => {
+      const state = await stateOf();
+      return state.get("status") === "degraded" && state.get("services.control_plane.status") === "degraded" &&
+        /does not come back/.test(state.string("services.control_plane.reason"));
+    });
+    match(gateway.log(), /the cluster of the control plane lives and does not come back from a write/);
+    (await run("exec", "INSERT INTO t VALUES (1)")).expect(200);
+    (await run("query", "SELECT * FROM t")).expect(200);
+
+    await bulk.ended;
+    await until("it takes writes again", async () => await metric() === "0", 60_000);
+    (await change()).expect(200);
+    await until("status says so", async () => (await stateOf()).get("services.control_plane.status") === "ok");
+    match(gateway.log(), /takes writes again/);
   },
 );

@@ -2,6 +2,7 @@ import { TiedProcess } from "../engines/support/tied_process.ts";
 import { until } from "../engines/support/wait.ts";
 import { Client } from "./client.ts";
 import { SecretBook } from "./secrets.ts";
+import { type CacheDriverName, chosenCache, startTestCache, type TestCache } from "./test_cache.ts";
 import { chosenDriver, type Driver, startTestDatabase, type TestDatabase } from "./test_database.ts";
 
 const ROOT = new URL("../../", import.meta.url).pathname;
@@ -19,6 +20,8 @@ export interface GatewayStart {
   readonly command?: "serve" | "dev";
   /** Default: the driver of this run. `dev` has no other than the embedded one. */
   readonly driver?: Driver;
+  /** Default: the cache of this run. */
+  readonly cacheDriver?: CacheDriverName;
   /** Settings beyond the tests' own, which are: no rate limits, every log message, many namespaces for one wallet. */
   readonly config?: Sections;
   /** Leaves the tests' own settings away: the gateway is as its users have it. */
@@ -28,6 +31,8 @@ export interface GatewayStart {
   readonly folder?: string;
   /** Databases that outlive the gateway, shared with another one. */
   readonly database?: TestDatabase;
+  /** A cache that outlives the gateway, shared with another one. */
+  readonly cache?: TestCache;
   /** Where secrets are noted; a restarted gateway goes on with the book of the one before. */
   readonly secrets?: SecretBook;
 }
@@ -48,6 +53,7 @@ export class TestGateway extends Client implements AsyncDisposable {
     secrets: SecretBook,
     readonly folder: string,
     readonly database: TestDatabase,
+    readonly cache: TestCache,
     private readonly process: TiedProcess,
     private readonly files: { readonly config: string; readonly stdout: string; readonly stderr: string },
     private readonly owned: AsyncDisposable,
@@ -62,13 +68,14 @@ export class TestGateway extends Client implements AsyncDisposable {
     await using owned = new AsyncDisposableStack();
     const folder = options.folder ?? await temporaryFolder(owned);
     const database = options.database ?? owned.use(await startTestDatabase(driver));
+    const cache = options.cache ?? owned.use(await startTestCache(options.cacheDriver ?? chosenCache()));
     const name = crypto.randomUUID();
     const files = {
       config: `${folder}/${name}.yaml`,
       stdout: `${folder}/${name}.out`,
       stderr: `${folder}/${name}.err`,
     };
-    const settings = merged(options.asShipped ? {} : TEST_CONFIG, database.config, config);
+    const settings = merged(options.asShipped ? {} : TEST_CONFIG, database.config, cache.config, config);
     await Deno.writeTextFile(files.config, JSON.stringify(settings));
     const places = ["--config", files.config, "--data", dataOf(folder), "--listen", "127.0.0.1:0"];
     const program = programOf([command, ...places, ...flags]);
@@ -79,7 +86,7 @@ export class TestGateway extends Client implements AsyncDisposable {
       await process.kill();
       throw new Error(`the gateway did not start:\n${await textOf(files.stderr)}`);
     }
-    return new TestGateway(url, secrets, folder, database, process, files, owned.move());
+    return new TestGateway(url, secrets, folder, database, cache, process, files, owned.move());
   }
 
   get pid(): number {
@@ -149,7 +156,7 @@ export class TestGateway extends Client implements AsyncDisposable {
 
   /** Another gateway on the same databases. Embedded ones have room for one gateway alone. */
   async twin(): Promise<TestGateway> {
-    return await TestGateway.start({ database: this.database, secrets: this.secrets });
+    return await TestGateway.start({ database: this.database, cache: this.cache, secrets: this.secrets });
   }
 
   /** Ends it and everything that was started for it. */

@@ -9,7 +9,9 @@ export function hostsOf(parent: number, kind = "sql"): number[] {
     try {
       const [, state, of] = /\) (\S) (\d+) /.exec(Deno.readTextFileSync(`/proc/${name}/stat`)) ?? [];
       if (state === "Z" || Number(of) !== parent) continue;
-      if (Deno.readTextFileSync(`/proc/${name}/cmdline`).endsWith(`\0host\0${kind}\0`)) found.push(Number(name));
+      if (Deno.readTextFileSync(`/proc/${name}/cmdline`).endsWith(`\0host\0${kind}\0${parent}\0`)) {
+        found.push(Number(name));
+      }
     } catch {
       // It has ended meanwhile.
     }
@@ -17,12 +19,12 @@ export function hostsOf(parent: number, kind = "sql"): number[] {
   return found;
 }
 
-/** The one host that has a namespace's file open. */
+/** The one host that has a namespace's file open. @param file its path: tests of one process have namespaces of one name */
 export function hostOf(parent: number, file: string): number | undefined {
   return hostsOf(parent).find((pid) => {
     try {
       return [...Deno.readDirSync(`/proc/${pid}/fd`)].some(({ name }) =>
-        Deno.readLinkSync(`/proc/${pid}/fd/${name}`).endsWith(`/${file}`)
+        Deno.readLinkSync(`/proc/${pid}/fd/${name}`) === file
       );
     } catch {
       return false;

@@ -2,6 +2,7 @@ import type { RequestContext } from "../../../src/contracts/request.ts";
 import type { SqlRules } from "../../../src/contracts/settings.ts";
 import type { BulkSpool } from "./spool.ts";
 import type { BulkStatements } from "./statements.ts";
+import type { IdempotentWrites } from "../idempotency.ts";
 import type { Runner } from "../runner.ts";
 
 /** A load whose rows lie in a file. */
@@ -22,12 +23,12 @@ export interface LargeLoads {
   readonly folder: string;
   /**
    * Loads all rows or none.
-   * @param runner runs what else is to be run on the same database
+   * @param around what is shared with other writes: what runs everything else on the same database, and what keeps keys
    * @throws GatewayError as `BulkLoads.load`
    */
   run(
     load: LargeLoad,
-    runner: Runner,
+    around: { readonly runner: Runner; readonly idempotent: IdempotentWrites },
     request: RequestContext,
   ): Promise<{ readonly rowsAffected: number; readonly replayed: boolean }>;
 }

@@ -40,14 +40,15 @@ const MAX_LOADS = 4;
 export class SqlBulkLoads implements BulkLoads {
   readonly #runner: Runner;
   readonly #rulesOf: NonNullable<RunnerOptions["rulesOf"]>;
-  readonly #now: () => number;
+  /** One for all loads: it knows which keys are in use. */
+  readonly #idempotent: IdempotentWrites;
   readonly #large: LargeLoads | undefined;
   readonly #running = new InFlight("loads", { headers: { connection: "close" } });
 
   constructor({ driver, now, large, rulesOf = () => DEFAULT_RULES, ...options }: SqlBulkLoadsOptions) {
     this.#runner = new Runner(driver, { ...options, rulesOf });
     this.#rulesOf = rulesOf;
-    this.#now = now;
+    this.#idempotent = new IdempotentWrites(this.#runner, now);
     this.#large = large;
   }
 
@@ -87,8 +88,9 @@ export class SqlBulkLoads implements BulkLoads {
     if (statements === undefined) return yield { kind: "done", rows: 0, rowsAffected: 0, replayed: false };
     const once = key === undefined ? undefined : { key, fingerprint: hash!.digest("base64url") };
     const spool = await taken.spooled();
+    const around = { runner: this.#runner, idempotent: this.#idempotent };
     const reply = spool && this.#large
-      ? await this.#large.run({ namespace, statements, spool, once, rules, ...options }, this.#runner, request)
+      ? await this.#large.run({ namespace, statements, spool, once, rules, ...options }, around, request)
       : await this.#inOneRequest(namespace, statements, taken.rows, once, request, options);
     yield { kind: "done", rows, ...reply };
   }
@@ -107,7 +109,7 @@ export class SqlBulkLoads implements BulkLoads {
     );
     const units = chunks.map((chunk) => ({ statement: statements.of(chunk) }));
     const reply: OnceReply = once
-      ? await new IdempotentWrites(this.#runner, this.#now).run({ namespace, units, ...once }, request, options)
+      ? await this.#idempotent.run({ namespace, units, ...once }, request, options)
       : await runUnits(this.#runner, { namespace, units }, request, options);
     if (reply.kind === "rolled_back") {
       const { fault, step } = reply;
@@ -172,17 +174,18 @@ class Taken implements AsyncDisposable {
       this.#check(row);
       hash?.update(`${JSON.stringify(tag(row).value)}\n`);
     }
-    if (this.#spool) return await this.#spool.add(rows);
+    if (this.#spool) return await put(rows, this.#spool);
     for (const row of rows) this.rows.push(row);
+    for (const row of rows) this.#bytes += sizeOf(row);
     if (this.#bytes <= (this.large ? ONE_REQUEST : AT_MOST)) return;
     if (!this.large) throw tooManyBytes();
     this.#spool = await BulkSpool.create(this.large.folder);
-    await this.#spool.add(this.rows.splice(0));
+    await put(this.rows.splice(0), this.#spool);
   }
 
   /** The file with all rows, once none will be added any more. */
   async spooled(): Promise<BulkSpool | undefined> {
-    await this.#spool?.finish();
+    await this.#spool?.flush();
     return this.#spool;
   }
 
@@ -197,14 +200,22 @@ class Taken implements AsyncDisposable {
     for (const value of row) {
       const problem = problemOf(value);
       if (problem) throw wrongRow(this.count, problem);
-      this.#bytes += sizeOf(value);
     }
   }
 }
 
-function sizeOf(value: SqlArgument): number {
-  if (typeof value === "string") return value.length + 3;
-  return value instanceof Uint8Array ? value.length * 4 : 12;
+async function put(rows: readonly Row[], spool: BulkSpool): Promise<void> {
+  for (const row of rows) if (spool.add(row, sizeOf(row))) await spool.flush();
+}
+
+/** Bytes of a row, roughly as JSON. */
+function sizeOf(row: Row): number {
+  let size = 0;
+  for (const value of row) {
+    if (typeof value === "string") size += value.length + 3;
+    else size += value instanceof Uint8Array ? value.length * 4 : 12;
+  }
+  return size;
 }
 
 const INSTEAD = "send the rows in several loads, or a whole database to /v1/rqlite/restore";

@@ -2,12 +2,13 @@ import type { SqlArgument } from "../../../src/contracts/database.ts";
 import { tag } from "../../../src/hosts/tagging.ts";
 
 const encoder = new TextEncoder();
-/** Rows of one line, which are in memory at once where the file is read. */
-const ROWS = 1_000;
+/** Rows of one line, and bytes of one, roughly: they are in memory at once where it is written and where it is read. */
+const ROWS = 1_000, BYTES = 2 ** 20;
 
 /** Rows in a file of its own, a line of JSON for some of them, with the tags of `src/hosts/tagging.ts`. */
 export class BulkSpool implements AsyncDisposable {
   #rows: (readonly SqlArgument[])[] = [];
+  #bytes = 0;
 
   private constructor(readonly path: string, private readonly file: Deno.FsFile) {}
 
@@ -18,28 +19,29 @@ export class BulkSpool implements AsyncDisposable {
     return new BulkSpool(path, await Deno.open(path, { write: true }));
   }
 
-  /** Writes rows behind those before. */
-  async add(rows: readonly (readonly SqlArgument[])[]): Promise<void> {
-    for (const row of rows) this.#rows.push(row);
-    if (this.#rows.length >= ROWS) await this.#flush();
+  /**
+   * Takes a row, which goes behind those before.
+   * @param bytes of its values, roughly as JSON
+   * @returns whether there is enough for {@link flush}
+   */
+  add(row: readonly SqlArgument[], bytes: number): boolean {
+    this.#rows.push(row);
+    this.#bytes += bytes;
+    return this.#rows.length >= ROWS || this.#bytes >= BYTES;
   }
 
-  /** Everything is in the file then. */
-  async finish(): Promise<void> {
-    await this.#flush();
+  /** Everything that was taken is in the file then. */
+  async flush(): Promise<void> {
+    if (this.#rows.length === 0) return;
+    const bytes = encoder.encode(`${JSON.stringify(tag(this.#rows).value)}\n`);
+    this.#rows = [];
+    this.#bytes = 0;
+    for (let written = 0; written < bytes.length;) written += await this.file.write(bytes.subarray(written));
   }
 
   /** Closes and removes the file. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.file.close();
     await Deno.remove(this.path).catch(() => {});
-  }
-
-  async #flush(): Promise<void> {
-    for (let at = 0; at < this.#rows.length; at += ROWS) {
-      const bytes = encoder.encode(`${JSON.stringify(tag(this.#rows.slice(at, at + ROWS)).value)}\n`);
-      for (let written = 0; written < bytes.length;) written += await this.file.write(bytes.subarray(written));
-    }
-    this.#rows = [];
   }
 }

@@ -6,9 +6,9 @@ import type { BulkReport, BulkTask } from "./tasks.ts";
 import { withRow } from "./rows.ts";
 import type { DriverReply, GatedStatement } from "../driver.ts";
 import { errorOf } from "../faults.ts";
-import { IdempotentWrites, type OnceReply } from "../idempotency.ts";
+import type { OnceReply } from "../idempotency.ts";
 import { filesOf, namespaceFile } from "../sqlite/namespace_file.ts";
-import type { Asked, Ran, Runner } from "../runner.ts";
+import type { Asked, Ran } from "../runner.ts";
 import type { Turns } from "../files/turns.ts";
 import { runUnits } from "../units.ts";
 
@@ -20,8 +20,6 @@ export interface SqliteLargeLoadsOptions extends Pick<BulkTask, "synchronous" | 
   readonly folder: string;
   /** Shared with whoever else opens files of namespaces in processes of its own. */
   readonly turns: Turns;
-  /** Unix milliseconds. */
-  readonly now: () => number;
   /** Told of a namespace when its database has changed, or may have. */
   readonly changed: (namespace: string) => void;
   /** Told what the processes write to standard error. */
@@ -43,7 +41,7 @@ export class SqliteLargeLoads implements LargeLoads {
 
   async run(
     load: LargeLoad,
-    runner: Runner,
+    { runner, idempotent }: Parameters<LargeLoads["run"]>[1],
     request: RequestContext,
   ): Promise<{ readonly rowsAffected: number; readonly replayed: boolean }> {
     const { namespace, statements, once, timeout } = load;
@@ -58,7 +56,7 @@ export class SqliteLargeLoads implements LargeLoads {
     };
     const units = [{ statement: rows }];
     const reply: OnceReply = once
-      ? await new IdempotentWrites(loading, this.#options.now).run({ namespace, units, ...once }, request, { timeout })
+      ? await idempotent.run({ namespace, units, ...once }, request, { timeout }, loading)
       : await runUnits(loading, { namespace, units }, request, { timeout });
     if (reply.kind === "rolled_back") throw errorOf(reply.fault);
     const replayed = reply.kind === "replayed";

@@ -1,4 +1,4 @@
-import type { ChangeLog, LoggedChange, LogPage } from "./log.ts";
+import type { ChangeLog, LoggedChange, LogPage, PageSize } from "./log.ts";
 
 /** How often a log is looked at in which other gateways may write, in milliseconds: from busy to idle. */
 export interface PollInterval {
@@ -9,7 +9,9 @@ export interface PollInterval {
 /** What a hub is made of. */
 export interface HubParts {
   readonly namespace: string;
-  readonly log: ChangeLog;
+  readonly log: Pick<ChangeLog, "read">;
+  /** What all hubs of this gateway keep at hand. */
+  readonly held: { bytes: number };
   /** `undefined` where every write is told by {@link ChangeHub.wake}. */
   readonly poll: PollInterval | undefined;
   /** The schema is another one than at the last look. */
@@ -18,10 +20,12 @@ export interface HubParts {
   readonly onError: (error: unknown) => void;
 }
 
-/** Changes in one look at the log. */
-const PAGE = 500;
+/** One look at the log. */
+const PAGE: PageSize = { changes: 500 };
 /** What is kept at hand for listeners that are a little behind. */
 const RING_CHANGES = 2_000, RING_BYTES = 8 * 2 ** 20;
+/** What all hubs keep together, beyond which one that grows keeps no more than the latter. */
+const ALL_BYTES = 64 * 2 ** 20, SMALL_RING_BYTES = 256 * 2 ** 10;
 /** Milliseconds between two looks when writes follow one another. */
 const GAP = 10;
 /** Milliseconds that one look may take. */
@@ -82,14 +86,26 @@ export class ChangeHub {
     return promise.finally(() => signal.removeEventListener("abort", leave));
   }
 
-  /** What is at hand behind a change; `undefined` when that is not all there is. */
-  after(id: number): readonly LoggedChange[] | undefined {
+  /** Some of what is at hand behind a change, and up to where it goes; `undefined` when what follows is not at hand. */
+  after(id: number, { changes: most, bytes }: Required<PageSize>): Pick<LogPage, "changes" | "end"> | undefined {
     if (id < this.#from) return undefined;
-    const last = this.#ring.findLastIndex((one) => one.id <= id);
-    return this.#ring.slice(last + 1);
+    const begin = this.#ring.findLastIndex((one) => one.id <= id) + 1;
+    let to = begin;
+    for (let size = 0; to < this.#ring.length && to - begin < most && size < bytes; to++) size += this.#ring[to]!.size;
+    const changes = this.#ring.slice(begin, to);
+    return { changes, end: to < this.#ring.length ? changes.at(-1)!.id : this.to };
+  }
+
+  /** The database is gone, which must not be asked again: whoever listens hears that its feeds are. */
+  emptied(): void {
+    this.epoch = undefined;
+    this.lost = 0;
+    this.#clear(0);
+    this.#tell();
   }
 
   close(): void {
+    this.#clear(this.to);
     this.#closed.abort();
     clearTimeout(this.#timer);
   }
@@ -135,6 +151,7 @@ export class ChangeHub {
 
   /** @returns whether anything moved */
   #take(page: LogPage | undefined): boolean {
+    if (this.#closed.signal.aborted) return false;
     const version = page?.schemaVersion;
     if (this.#opened && version !== this.#schemaVersion) this.parts.schemaMoved();
     this.#schemaVersion = version;
@@ -152,7 +169,7 @@ export class ChangeHub {
     if (page.changes.length === 0 && page.end === this.to) return false;
     for (const change of page.changes) {
       this.#ring.push(change);
-      this.#bytes += change.size;
+      this.#grow(change.size);
     }
     this.to = page.end;
     this.#trim();
@@ -162,17 +179,24 @@ export class ChangeHub {
 
   #clear(to: number): void {
     this.#ring = [];
-    this.#bytes = 0;
+    this.#grow(-this.#bytes);
     this.#from = this.to = to;
   }
 
   #trim(): void {
     let drop = 0;
-    while (this.#ring.length - drop > RING_CHANGES || this.#bytes > RING_BYTES) {
+    const { held } = this.parts;
+    const isTooMuch = () => this.#bytes > RING_BYTES || (held.bytes > ALL_BYTES && this.#bytes > SMALL_RING_BYTES);
+    while (this.#ring.length - drop > RING_CHANGES || isTooMuch()) {
       this.#from = this.#ring[drop]!.id;
-      this.#bytes -= this.#ring[drop++]!.size;
+      this.#grow(-this.#ring[drop++]!.size);
     }
     if (drop > 0) this.#ring.splice(0, drop);
+  }
+
+  #grow(bytes: number): void {
+    this.#bytes += bytes;
+    this.parts.held.bytes += bytes;
   }
 
   #tell(): void {

@@ -1,11 +1,14 @@
 import type { ChangeEvent, ChangeListener } from "../../../src/contracts/database_changes.ts";
 import { upper } from "../gate/lexer.ts";
 import type { ChangeHub } from "./hub.ts";
-import type { ChangeLog, LoggedChange, NamedFeed } from "./log.ts";
+import type { ChangeLog, LoggedChange, LogPage, NamedFeed, PageSize } from "./log.ts";
 import { type Position, positionText } from "./position.ts";
 
-/** Changes that are read at once by somebody who is far behind. */
-const PAGE = 200;
+/**
+ * What one listener takes at once, from the hub or, far behind, from the log. It stays in memory until the last of it is sent,
+ * and there are many listeners, each of them slow in its own way.
+ */
+const PAGE: Required<PageSize> = { changes: 200, bytes: 256 * 2 ** 10 };
 
 /** Which changes are wanted: those of tables by name, and of what these are called since a rename. */
 export class TableFilter {
@@ -31,7 +34,7 @@ export class TableFilter {
 export interface ListenerParts {
   readonly namespace: string;
   readonly hub: ChangeHub;
-  readonly log: ChangeLog;
+  readonly log: Pick<ChangeLog, "read">;
   readonly filter: TableFilter;
   readonly delivered: (events: number) => void;
   readonly closed: () => void;
@@ -73,20 +76,21 @@ export class HubListener implements ChangeListener {
   }
 
   async #further(signal: AbortSignal): Promise<ChangeEvent[]> {
-    const { hub, log, namespace, filter } = this.parts;
-    const atHand = hub.after(this.at.id);
-    if (atHand) {
-      this.#moveTo(hub.to);
-      return atHand.filter((one) => filter.matches(one)).map(({ change }) => change);
-    }
+    const { hub, log, namespace } = this.parts;
+    const atHand = hub.after(this.at.id, PAGE);
+    if (atHand) return this.#taken(atHand);
     const page = await log.read(namespace, this.at.id, PAGE, { signal });
     if (page?.epoch !== this.at.epoch) {
       await hub.look();
       return [];
     }
     if (page.lost > this.at.id) return this.#lost(page.epoch, page.top);
-    this.#moveTo(page.end);
-    return page.changes.filter((one) => filter.matches(one)).map(({ change }) => change);
+    return this.#taken(page);
+  }
+
+  #taken({ changes, end }: Pick<LogPage, "changes" | "end">): ChangeEvent[] {
+    this.at = { epoch: this.at.epoch, id: end };
+    return changes.filter((one) => this.parts.filter.matches(one)).map(({ change }) => change);
   }
 
   /** Emptied, restored, or without any feed: what was is not what is. */
@@ -104,9 +108,5 @@ export class HubListener implements ChangeListener {
   #lost(epoch: string, id: number): ChangeEvent[] {
     this.at = { epoch, id };
     return [{ kind: "truncated", position: this.position }];
-  }
-
-  #moveTo(id: number): void {
-    this.at = { epoch: this.at.epoch, id };
   }
 }

@@ -36,20 +36,25 @@ export interface NamedFeed {
   readonly live: boolean;
 }
 
-/** Bytes of rows in one page; a single row may be larger. */
-const PAGE_BYTES = 2 * 2 ** 20;
+/** How much of the log is read at once. */
+export interface PageSize {
+  readonly changes: number;
+  /** Bytes of rows, beyond which a page ends; a single row may be larger. Default 2 MiB. */
+  readonly bytes?: number;
+}
 
-const page = (after: number, limit: number) =>
+const page = (after: number, { changes, bytes = 2 * 2 ** 20 }: PageSize) =>
   own(
     `SELECT s.epoch, (SELECT ifnull(min(id) - 1, 0) FROM _orama_changes), (SELECT ifnull(max(id), 0) FROM _orama_changes),
 (SELECT schema_version FROM pragma_schema_version()), c.id, c.layout, c.op, c."before", c."after"
 FROM _orama_feed_state s LEFT JOIN (SELECT c.* FROM (
 SELECT id, sum(size) OVER (ORDER BY id) - size AS ahead FROM (
 SELECT id, ifnull(octet_length("before"), 0) + ifnull(octet_length("after"), 0) AS size
-FROM _orama_changes WHERE id > ? ORDER BY id LIMIT ?)) p JOIN _orama_changes c ON c.id = p.id WHERE p.ahead < ${PAGE_BYTES}) c
+FROM _orama_changes WHERE id > ? ORDER BY id LIMIT ?)) p JOIN _orama_changes c ON c.id = p.id WHERE p.ahead < ?) c
 ORDER BY c.id`,
     after,
-    limit,
+    changes,
+    bytes,
   );
 const NAMED = own(
   `SELECT f.feed, l.tbl, l.layout = f.layout AND f.ended = 0 FROM _orama_feed_layouts l JOIN _orama_feeds f ON f.feed = l.feed`,
@@ -62,8 +67,8 @@ export class ChangeLog {
   constructor(private readonly calls: OwnCalls) {}
 
   /** @returns `undefined` where there has never been a feed */
-  async read(namespace: string, after: number, limit: number, waiter: Waiter): Promise<LogPage | undefined> {
-    const [rows = []] = await this.calls.read(namespace, [page(after, limit)], waiter) ?? [];
+  async read(namespace: string, after: number, size: PageSize, waiter: Waiter): Promise<LogPage | undefined> {
+    const [rows = []] = await this.calls.read(namespace, [page(after, size)], waiter) ?? [];
     const [first] = rows;
     if (first === undefined) return undefined;
     const [epoch, lost, top, schemaVersion] = first;

@@ -1,18 +1,15 @@
+import type { SqlRules } from "../../../src/contracts/settings.ts";
 import { own } from "../own.ts";
 import type { OwnCalls, Waiter } from "./own_calls.ts";
-
-/** How much is kept of each namespace's changes. */
-export interface RetentionLimits {
-  readonly maxChanges: number;
-  /** Milliseconds. */
-  readonly maxAge: number;
-}
 
 /** Rows that one statement deletes, and statements of one sweep: a database is not held up for long. */
 const BATCH = 2_000;
 const BATCHES = 1_000;
 /** Into how many steps the longest age is divided: so exact it is. */
 export const AGE_STEPS = 24;
+
+/** How much is kept of a namespace's changes. */
+export type Retention = Pick<SqlRules, "retainedChanges" | "changeRetention">;
 
 /**
  * Deletes what is too much or too old, but never the last change: its number tells the next one's.
@@ -22,7 +19,7 @@ export const AGE_STEPS = 24;
 export async function sweep(
   calls: OwnCalls,
   namespace: string,
-  { maxChanges, maxAge }: RetentionLimits,
+  { retainedChanges: maxChanges, changeRetention: maxAge }: Retention,
   now: number,
   waiter: Waiter,
 ): Promise<"soon" | "later" | "never"> {

@@ -9,21 +9,25 @@ import { GatewayError } from "../../../src/contracts/errors.ts";
 import type { RequestContext } from "../../../src/contracts/request.ts";
 import type { SqlDriver } from "../driver.ts";
 import { upper } from "../gate/lexer.ts";
+import { DEFAULT_RULES, type RunnerOptions } from "../runner.ts";
 import { Feeds, noFeed } from "./feeds.ts";
 import { ChangeHub, type PollInterval } from "./hub.ts";
 import { HubListener, TableFilter } from "./listener.ts";
 import { ChangeLog, type NamedFeed } from "./log.ts";
 import { OwnCalls, type Waiter } from "./own_calls.ts";
 import { type Position, positionText, readStart, type Start } from "./position.ts";
-import { AGE_STEPS, type RetentionLimits, sweep } from "./retention.ts";
+import { AGE_STEPS, type Retention, sweep } from "./retention.ts";
 
 /** What the feed is told beside its driver. */
 export interface ChangeFeedOptions {
   /** How often to look for what other gateways wrote; `undefined` where there is no other. */
   readonly poll: PollInterval | undefined;
-  readonly retention?: RetentionLimits;
-  /** Listeners of one namespace at once. Default 64. */
+  /** What holds in a namespace: how many of its changes are kept, and for how long. Default {@link DEFAULT_RULES}. */
+  readonly rulesOf?: RunnerOptions["rulesOf"];
+  /** Listeners of all namespaces at once. Default 512. */
   readonly maxListeners?: number;
+  /** Listeners of one namespace at once. Default 64. */
+  readonly maxListenersEach?: number;
   /** Unix milliseconds. */
   readonly now: () => number;
   readonly random: (n: number) => Uint8Array;
@@ -31,7 +35,6 @@ export interface ChangeFeedOptions {
   readonly onError: (namespace: string, error: unknown) => void;
 }
 
-const RETENTION: RetentionLimits = { maxChanges: 100_000, maxAge: 24 * 60 * 60 * 1000 };
 /** Milliseconds between two sweeps. */
 const SWEEP = 60_000;
 /** Milliseconds that work in the background may take for one namespace. */
@@ -43,6 +46,14 @@ interface Room {
   listeners: number;
 }
 
+/** When to look what a namespace may forget: at once (0), or at a moment that hangs on what is kept. */
+interface Due {
+  readonly at: number;
+  readonly retention?: Retention;
+}
+
+const SOON: Due = { at: 0 };
+
 /** The change feed over one driver. It must be told of writes and definitions: `WatchedDriver` does so. */
 export class ChangeFeed implements DatabaseChanges {
   readonly #options: ChangeFeedOptions;
@@ -50,10 +61,12 @@ export class ChangeFeed implements DatabaseChanges {
   readonly #feeds: Feeds;
   readonly #log: ChangeLog;
   readonly #rooms = new Map<string, Room>();
-  /** Namespaces that may have something to forget, and when to look; 0 for the next sweep. */
-  readonly #due = new Map<string, number>();
+  /** Namespaces that may have something to forget. */
+  readonly #due = new Map<string, Due>();
   #timer: ReturnType<typeof setTimeout> | undefined;
   #closed = false;
+  readonly #held = { bytes: 0 };
+  #listeners = 0;
   #delivered = 0;
 
   constructor(driver: Pick<SqlDriver, "run">, options: ChangeFeedOptions) {
@@ -65,7 +78,7 @@ export class ChangeFeed implements DatabaseChanges {
 
   /** Listeners of all namespaces. */
   get listeners(): number {
-    return this.#rooms.values().reduce((sum, { listeners }) => sum + listeners, 0);
+    return this.#listeners;
   }
 
   /** Events that were handed out so far. */
@@ -76,9 +89,13 @@ export class ChangeFeed implements DatabaseChanges {
   /** A write of this gateway was committed, or may have been. Costs next to nothing where nobody listens. */
   wrote(namespace: string): void {
     this.#rooms.get(namespace)?.hub.wake();
-    if (this.#due.get(namespace) === 0) return;
-    this.#due.set(namespace, 0);
-    this.#scheduleSweep();
+    this.#lookSoon(namespace);
+  }
+
+  /** The namespace's database is gone. Nothing may be asked of it any more: to ask is to make a new one. */
+  emptied(namespace: string): void {
+    this.#due.delete(namespace);
+    this.#rooms.get(namespace)?.hub.emptied();
   }
 
   /** Before definitions that drop columns. @throws GatewayError when the feed cannot let go of them */
@@ -120,8 +137,10 @@ export class ChangeFeed implements DatabaseChanges {
     const start = readStart(query.since);
     const filter = await this.#filter(namespace, query, start, request);
     const after = start === "now" ? Number.MAX_SAFE_INTEGER : start === "kept" ? 0 : start.id;
-    const page = await this.#log.read(namespace, after, limit, request);
+    const page = await this.#log.read(namespace, after, { changes: limit }, request);
     if (!page) throw nothingKept();
+    // It may be long since somebody wrote, and this gateway not have been there.
+    if (!this.#due.has(namespace)) this.#lookSoon(namespace);
     const { epoch, lost, top, changes } = page;
     if (start === "now") return { changes: [], next: positionText({ epoch, id: top }), more: false };
     if (start !== "kept" && (start.epoch !== epoch || start.id < lost || start.id > top)) {
@@ -151,6 +170,7 @@ export class ChangeFeed implements DatabaseChanges {
       const { hub } = room;
       await hub.look();
       if (hub.epoch === undefined) throw nothingKept();
+      if (!this.#due.has(namespace)) this.#lookSoon(namespace);
       const delivered = (events: number) => void (this.#delivered += events);
       return new HubListener({ namespace, hub, log: this.#log, filter, delivered, closed }, placeOf(start, hub));
     } catch (error) {
@@ -159,21 +179,26 @@ export class ChangeFeed implements DatabaseChanges {
     }
   }
 
-  /** Deletes what is too old or too much, wherever this gateway has written. Runs by itself every minute. */
+  /** Deletes what is too old or too much, wherever this gateway has written or read. Runs by itself every minute. */
   async sweep(): Promise<void> {
-    const { retention = RETENTION, now, onError } = this.#options;
+    const { rulesOf = () => DEFAULT_RULES, now, onError } = this.#options;
+    const asking = { signal: AbortSignal.timeout(PATIENCE) };
     for (const [namespace, due] of [...this.#due]) {
       if (this.#closed) return;
-      if (due > now()) continue;
-      this.#due.delete(namespace);
+      const retention = await rulesOf(namespace, asking);
+      // What is to be kept may have become less meanwhile. Where nobody can say how much it is, nothing is forgotten.
+      if (due.at > now() && !isLess(retention, due.retention) || retention.retainedChanges === Infinity) continue;
+      if (!this.#due.delete(namespace)) continue;
       const waiter = { signal: AbortSignal.timeout(PATIENCE) };
       const again = await sweep(this.#calls, namespace, retention, now(), waiter).catch((error) => {
+        if (error instanceof GatewayError && error.code === "NOT_FOUND") return "never" as const;
         onError(namespace, error);
         return "soon" as const;
       });
       // What was written meanwhile comes first.
       if (again === "never" || this.#due.has(namespace)) continue;
-      this.#due.set(namespace, again === "soon" ? 0 : now() + retention.maxAge / AGE_STEPS);
+      const at = now() + retention.changeRetention / AGE_STEPS;
+      this.#due.set(namespace, again === "soon" ? SOON : { at, retention });
     }
   }
 
@@ -195,31 +220,37 @@ export class ChangeFeed implements DatabaseChanges {
   }
 
   #enter(namespace: string): Room {
-    const { maxListeners = 64, poll, onError } = this.#options;
+    const { maxListeners = 512, maxListenersEach = 64, poll, onError } = this.#options;
+    if (this.#listeners >= maxListeners) throw tooMany(`${maxListeners} listen to this gateway already`);
     const room = this.#rooms.get(namespace) ?? {
       hub: new ChangeHub({
         namespace,
         log: this.#log,
+        held: this.#held,
         poll,
         schemaMoved: () => void this.reconcile(namespace),
         onError: (error) => onError(namespace, error),
       }),
       listeners: 0,
     };
-    if (room.listeners >= maxListeners) {
-      throw new GatewayError("TOO_MANY_LISTENERS", `${maxListeners} listen to this namespace already`, {
-        retryAfter: 5,
-      });
-    }
+    if (room.listeners >= maxListenersEach) throw tooMany(`${maxListenersEach} listen to this namespace already`);
     room.listeners++;
+    this.#listeners++;
     this.#rooms.set(namespace, room);
     return room;
   }
 
   #leave(namespace: string, room: Room): void {
+    this.#listeners--;
     if (--room.listeners > 0) return;
     this.#rooms.delete(namespace);
     room.hub.close();
+  }
+
+  #lookSoon(namespace: string): void {
+    if (this.#due.get(namespace) === SOON) return;
+    this.#due.set(namespace, SOON);
+    this.#scheduleSweep();
   }
 
   #scheduleSweep(): void {
@@ -231,6 +262,11 @@ export class ChangeFeed implements DatabaseChanges {
     }, SWEEP);
   }
 }
+
+const tooMany = (sentence: string) => new GatewayError("TOO_MANY_LISTENERS", sentence, { retryAfter: 5 });
+
+const isLess = (now: Retention, then: Retention = now) =>
+  now.retainedChanges < then.retainedChanges || now.changeRetention < then.changeRetention;
 
 function placeOf(start: Start, { epoch = "", to, lost }: ChangeHub): Position {
   return start === "now" ? { epoch, id: to } : start === "kept" ? { epoch, id: lost } : start;

@@ -10,7 +10,7 @@ import type { ChangeFeed } from "./service.ts";
 export class WatchedDriver implements SqlDriver {
   constructor(
     private readonly driver: SqlDriver,
-    private readonly feed: Pick<ChangeFeed, "wrote" | "release" | "reconcile">,
+    private readonly feed: Pick<ChangeFeed, "wrote" | "emptied" | "release" | "reconcile">,
   ) {}
 
   run(request: DriverRequest, context: Waiter): Promise<DriverReply> {
@@ -30,7 +30,7 @@ export class WatchedDriver implements SqlDriver {
 
   async purge(namespace: string, signal: AbortSignal): Promise<void> {
     await this.driver.purge(namespace, signal);
-    this.feed.wrote(namespace);
+    this.feed.emptied(namespace);
   }
 
   usage(namespace: string, signal: AbortSignal): Promise<Usage> {

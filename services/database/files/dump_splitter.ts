@@ -2,13 +2,17 @@
 type Inside = "'" | '"' | "`" | "]" | "\n" | "*/";
 
 const NOTABLE = /['"`[;]|--|\/\*/g;
-/** What may stand before a statement's first word. */
-const LEADING = /^(?:[\s\ufeff]|--[^\n]*(?:\n|$)|\/\*[^]*?\*\/)+/;
+/** Something that may stand before a statement's first word. One at a time: a repeated group takes stack for each of them. */
+const LEADING = /[\s\ufeff]+|--[^\n]*(?:\n|$)|\/\*[^]*?\*\//y;
 const TRIGGER = /^CREATE\s+(?:TEMP(?:ORARY)?\s+)?TRIGGER\b/i;
 const COMMENTS = /--[^\n]*|\/\*[^]*?\*\//g;
 
 /** A statement without the blanks and comments before its first word. */
-export const withoutLead = (sql: string): string => sql.replace(LEADING, "");
+export function withoutLead(sql: string): string {
+  let start = 0;
+  for (LEADING.lastIndex = 0; LEADING.test(sql);) start = LEADING.lastIndex;
+  return sql.slice(start);
+}
 
 /**
  * Cuts SQL text into statements while it comes in, at semicolons that stand in no text, name or comment (`sqlite3_complete`,

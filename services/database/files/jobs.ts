@@ -1,45 +1,68 @@
 import { GatewayError } from "../../../src/contracts/errors.ts";
 import type { RequestContext } from "../../../src/contracts/request.ts";
 import { Host, HostEnded } from "../../../src/hosts/host.ts";
+import { NoHost, Places } from "../../../src/hosts/places.ts";
 import type { DumpTask, FileReport, FileTask } from "./tasks.ts";
 
-/** How many copies are made or taken at once on one gateway: each is a process and as much disk as a database. */
-const MAX_JOBS = 8;
+/** How many jobs work at once on one gateway, and how many dumps are read from: each is a process, and as much disk as a database. */
+const WORKING = 8, READING = 8;
+/** Milliseconds that a job waits for a place: whoever has sent a whole database need not send it again at once. */
+const PATIENCE = 30_000;
+/** Milliseconds that a job waits for the one before it in its namespace, which may be winding up behind its last answer. */
+const MOMENT = 2_000;
 /** Milliseconds after which what a gateway left behind that was killed is removed. */
 const LEFT_BEHIND = 24 * 60 * 60 * 1_000;
 
 type Waiter = Pick<RequestContext, "signal">;
 
+/** What a job does while it has a place: work, or give text to a reader, who may take long. */
+type Doing = "work" | "dump";
+
 /** Makes room for work on files: one job at a time for a namespace, each with a folder that goes with it. */
 export class FileJobs {
-  readonly #running = new Set<string>();
+  readonly #places: Readonly<Record<Doing, Places>>;
+  /** By namespace; resolves when its job is over. */
+  readonly #running = new Map<string, Promise<void>>();
   #ready = false;
 
   /**
    * @param folder made when it is needed; what is older than a day in it goes then
    * @param onLine told what the processes write to standard error
+   * @param patience milliseconds that a job waits for a place
    */
-  constructor(private readonly folder: string, private readonly onLine: (line: string) => void) {}
+  constructor(
+    private readonly folder: string,
+    private readonly onLine: (line: string) => void,
+    patience: number = PATIENCE,
+  ) {
+    this.#places = { work: new Places(WORKING, patience), dump: new Places(READING, patience) };
+  }
 
-  /** @throws GatewayError `TOO_MANY_STATEMENTS` when the namespace has one already, `NO_CAPACITY` when too many others have */
+  /**
+   * A job for a namespace. It has no place yet, so whoever waits for something in it, such as a client, keeps nobody else waiting.
+   * @throws GatewayError `TOO_MANY_STATEMENTS` when the namespace has one already
+   */
   async begin(namespace: string): Promise<Job> {
-    if (this.#running.has(namespace)) {
+    const until = performance.now() + MOMENT;
+    for (let before; (before = this.#running.get(namespace)) !== undefined;) {
+      if (await endsWithin(before, until - performance.now())) continue;
       throw new GatewayError(
         "TOO_MANY_STATEMENTS",
         "another backup or restore of this namespace is under way; nothing was done",
         { retryAfter: 5 },
       );
     }
-    if (this.#running.size >= MAX_JOBS) {
-      throw new GatewayError("NO_CAPACITY", "too many backups and restores are under way here", { retryAfter: 5 });
-    }
-    this.#running.add(namespace);
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#running.set(namespace, promise);
+    const over = () => {
+      this.#running.delete(namespace);
+      resolve();
+    };
     try {
       if (!this.#ready) await this.#prepare();
-      const folder = await Deno.makeTempDir({ dir: this.folder, prefix: "job-" });
-      return new Job(folder, this.onLine, () => this.#running.delete(namespace));
+      return new Job(await Deno.makeTempDir({ dir: this.folder, prefix: "job-" }), this.#places, this.onLine, over);
     } catch (error) {
-      this.#running.delete(namespace);
+      over();
       throw error;
     }
   }
@@ -48,6 +71,18 @@ export class FileJobs {
     await Deno.mkdir(this.folder, { recursive: true, mode: 0o700 });
     for await (const { name } of Deno.readDir(this.folder)) await removeIfOld(`${this.folder}/${name}`);
     this.#ready = true;
+  }
+}
+
+/** Whether something ends in so many milliseconds. */
+async function endsWithin(end: Promise<void>, ms: number): Promise<boolean> {
+  if (ms <= 0) return false;
+  const late = Promise.withResolvers<boolean>();
+  const timer = setTimeout(() => late.resolve(false), ms);
+  try {
+    return await Promise.race([end.then(() => true), late.promise]);
+  } finally {
+    clearTimeout(timer);
   }
 }
 
@@ -62,17 +97,19 @@ async function removeIfOld(path: string): Promise<void> {
 }
 
 /** Milliseconds that one task may take, and that the reader of its output may pause. */
-const DEADLINE = 10 * 60 * 1_000, PATIENCE = 60_000;
+const DEADLINE = 10 * 60 * 1_000, PAUSE = 60_000;
 /** Megabytes. */
 const HEAP = 1_024;
 
 /** One piece of work on files, in a folder of its own. */
 export class Job implements AsyncDisposable {
   readonly #hosts = new Set<Host>();
+  #place: Places | undefined;
   #ended: Promise<void> | undefined;
 
   constructor(
     private readonly folder: string,
+    private readonly places: Readonly<Record<Doing, Places>>,
     private readonly onLine: (line: string) => void,
     private readonly onEnd: () => void,
   ) {}
@@ -80,6 +117,38 @@ export class Job implements AsyncDisposable {
   /** A file in the job's folder. */
   path(name: string): string {
     return `${this.folder}/${name}`;
+  }
+
+  /**
+   * Waits for one of the gateway's few places, and has it until {@link leave} or the end.
+   * @throws GatewayError `NO_CAPACITY` when none becomes free
+   */
+  async enter(doing: Doing, { signal }: Waiter): Promise<void> {
+    this.leave();
+    const places = this.places[doing];
+    const { promise: left, reject } = Promise.withResolvers<never>();
+    const leave = () => reject(signal.reason);
+    signal.addEventListener("abort", leave, { once: true });
+    const taken = places.take(() => {});
+    try {
+      signal.throwIfAborted();
+      await Promise.race([taken, left]);
+      this.#place = places;
+    } catch (cause) {
+      // It may be given a place when it wants none any more.
+      taken.then(() => places.free(), () => {});
+      if (!(cause instanceof NoHost)) throw cause;
+      const sentence = "too many backups and restores are under way here; nothing was done";
+      throw new GatewayError("NO_CAPACITY", sentence, { cause, retryAfter: 5 });
+    } finally {
+      signal.removeEventListener("abort", leave);
+    }
+  }
+
+  /** Gives the place back: what is left to do takes no process. */
+  leave(): void {
+    this.#place?.free();
+    this.#place = undefined;
   }
 
   /** Does one task in a process of its own. @throws GatewayError for what it reports */
@@ -105,7 +174,7 @@ export class Job implements AsyncDisposable {
     const encoder = new TextEncoder();
     const task: DumpTask = { kind: "dump", path };
     try {
-      for await (const item of host.stream(task, { timeout: DEADLINE, patience: PATIENCE })) {
+      for await (const item of host.stream(task, { timeout: DEADLINE, patience: PAUSE })) {
         if (typeof item === "string") yield encoder.encode(item);
         else resultOf(item as FileReport);
       }
@@ -140,6 +209,7 @@ export class Job implements AsyncDisposable {
   async #end(): Promise<void> {
     await Promise.all([...this.#hosts].map((host) => this.#stop(host)));
     await Deno.remove(this.folder, { recursive: true }).catch(() => {});
+    this.leave();
     this.onEnd();
   }
 }

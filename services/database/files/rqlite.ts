@@ -14,7 +14,7 @@ export class RqliteFiles implements FilesDriver {
   constructor(private readonly clusterOf: (namespace: string, waiter: Waiter) => Promise<RqliteCluster>) {}
 
   async save(namespace: string, path: string, waiter: Waiter): Promise<void> {
-    const cluster = await this.clusterOf(namespace, waiter);
+    const cluster = await this.#answering(namespace, waiter);
     const pieces = await cluster.backup(waiter);
     using file = await Deno.open(path, { createNew: true, write: true, mode: 0o600 });
     try {
@@ -37,7 +37,18 @@ export class RqliteFiles implements FilesDriver {
           "one by /v1/rqlite/bulk",
       );
     }
-    const cluster = await this.clusterOf(namespace, waiter);
+    const cluster = await this.#answering(namespace, waiter);
     await cluster.load(await Deno.readFile(path), waiter.signal);
+  }
+
+  /**
+   * The cluster, once something trivial has come back through its log. One that hangs in a statement makes no copy, and of a
+   * database that is to be loaded nobody would know whether it still will be; both may take so long where all is well that only
+   * this tells in time.
+   */
+  async #answering(namespace: string, waiter: Waiter): Promise<RqliteCluster> {
+    const cluster = await this.clusterOf(namespace, waiter);
+    await cluster.query([{ sql: "SELECT 1", args: [] }], { level: "strong", waiter });
+    return cluster;
   }
 }

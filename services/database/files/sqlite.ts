@@ -4,7 +4,6 @@ import { Host } from "../../../src/hosts/host.ts";
 import type { FilesDriver } from "./driver.ts";
 import type { FileReport, FileTask } from "./tasks.ts";
 import { filesOf, removeIfThere, sizeIfThere } from "../sqlite/namespace_file.ts";
-import type { Turns } from "./turns.ts";
 
 type Waiter = Pick<RequestContext, "signal">;
 
@@ -21,29 +20,21 @@ const SETTLING = 60_000;
 
 /** Whole databases out of and into SQLite files. */
 export class SqliteFiles implements FilesDriver {
-  /**
-   * @param turns shared with whoever else opens files of namespaces in processes of its own
-   * @param onLine told what the processes write to standard error
-   */
-  constructor(
-    private readonly source: SqliteFileSource,
-    private readonly turns: Turns,
-    private readonly onLine: (line: string) => void,
-  ) {}
+  /** @param onLine told what the processes write to standard error */
+  constructor(private readonly source: SqliteFileSource, private readonly onLine: (line: string) => void) {}
 
   async save(namespace: string, path: string, waiter: Waiter): Promise<void> {
     await this.source.backup(namespace, path, waiter);
   }
 
   async replace(namespace: string, path: string): Promise<void> {
-    await this.turns.run(namespace, () =>
-      this.source.suspend(namespace, async (current) => {
-        // The log belongs to the old file: beside the new one it would be taken for its own.
-        if (await sizeIfThere(`${current}-wal`) > 0) await this.#settle(current);
-        for (const suffix of ["-wal", "-shm", "-journal"]) await removeIfThere(current + suffix);
-        await Deno.rename(path, current);
-        await synchronizeFolder(current);
-      }));
+    await this.source.suspend(namespace, async (current) => {
+      // The log belongs to the old file: beside the new one it would be taken for its own.
+      if (await sizeIfThere(`${current}-wal`) > 0) await this.#settle(current);
+      for (const suffix of ["-wal", "-shm", "-journal"]) await removeIfThere(current + suffix);
+      await Deno.rename(path, current);
+      await synchronizeFolder(current);
+    });
   }
 
   async #settle(path: string): Promise<void> {

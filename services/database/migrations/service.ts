@@ -9,8 +9,10 @@ import type {
 } from "../../../src/contracts/database_migrations.ts";
 import { GatewayError } from "../../../src/contracts/errors.ts";
 import type { RequestContext } from "../../../src/contracts/request.ts";
+import type { RecordAct } from "../../control_plane/audit.ts";
 import type { DriverReply, GatedStatement } from "../driver.ts";
 import { errorOf } from "../faults.ts";
+import { LIST, listOf, MISSING } from "./list.ts";
 import { compare, type Plan, plan, type ReadMigration, readMigration } from "./plan.ts";
 import { MIGRATIONS_COLUMNS, MIGRATIONS_TABLE } from "./table.ts";
 import { own } from "../own.ts";
@@ -20,11 +22,11 @@ import type { Statements } from "../gate/statements.ts";
 const CREATE = own(`CREATE TABLE IF NOT EXISTS ${MIGRATIONS_TABLE} ${MIGRATIONS_COLUMNS}`);
 const INSERT = "INSERT INTO _orama_migrations (version, name, checksum, applied_at) VALUES (?, ?, ?, ?)";
 const NOTE_DURATION = "UPDATE _orama_migrations SET duration = ? WHERE version = ?";
-const LIST = own("SELECT version, name, checksum, applied_at, duration FROM _orama_migrations ORDER BY version");
 /** Fails with its argument in the sentence: no JSON path begins so. */
 const FAIL = "SELECT json_extract('{}', ?)";
 
-const MISSING = /^no such table: (main\.)?_orama_migrations$/;
+const SYSTEM = { subject: "system" };
+
 const TAKEN = /_orama_migrations\.version/;
 
 /** What the migrations need. */
@@ -35,11 +37,15 @@ export interface MigrationsOptions {
   readonly now: () => number;
   /** Bytes that cannot be guessed. */
   readonly random: (n: number) => Uint8Array;
+  /** Records what was applied. */
+  readonly record: RecordAct;
 }
 
 /** One run for one namespace. */
 interface Run {
   readonly namespace: string;
+  /** Who applies them. */
+  readonly actor: string;
   readonly request: RequestContext;
   readonly options: StatementOptions;
 }
@@ -53,32 +59,24 @@ export class Migrations {
   readonly #statements: Statements;
   readonly #now: () => number;
   readonly #mark: string;
+  readonly #record: RecordAct;
 
-  constructor({ runner, statements, now, random }: MigrationsOptions) {
+  constructor({ runner, statements, now, random, record }: MigrationsOptions) {
     this.#runner = runner;
     this.#statements = statements;
     this.#now = now;
+    this.#record = record;
     this.#mark = `tried_${random(16).toHex()}`;
   }
 
-  /** Those that were applied, by version. */
+  /** Those that were applied, by version. @throws GatewayError `CONFLICT` for a list that no gateway wrote */
   async applied(namespace: string, request: RequestContext, options: StatementOptions): Promise<AppliedMigration[]> {
     // Whoever leads now must have what the leader before may have acknowledged.
     const asked = { timeout: options.timeout, level: "linearizable" } as const;
     const { reply } = await this.#runner.run({ namespace, mode: "read", statements: [LIST] }, request, asked);
     const outcome = reply.kind === "done" ? reply.outcomes[0] : { ok: false as const, fault: reply.fault };
     if (outcome === undefined) throw new Error("the driver gave no outcome for a statement");
-    if (!outcome.ok) {
-      if (MISSING.test(outcome.fault.message)) return [];
-      throw errorOf(outcome.fault);
-    }
-    return (outcome.result.rows?.rows ?? []).map(([version, name, checksum, appliedAt, duration]) => ({
-      version: Number(version),
-      name: String(name),
-      checksum: String(checksum),
-      appliedAt: Number(appliedAt),
-      duration: duration === null || duration === undefined ? null : Number(duration),
-    }));
+    return listOf(outcome);
   }
 
   /** Applies what is pending, or tries it. @throws GatewayError as `DatabaseMigrations.migrate` */
@@ -86,9 +84,9 @@ export class Migrations {
     namespace: string,
     migrations: readonly Migration[],
     request: RequestContext,
-    { target, dryRun = false, timeout }: MigrationOptions,
+    { target, dryRun = false, timeout, actor = SYSTEM }: MigrationOptions,
   ): Promise<MigrationReport> {
-    const run = { namespace, request, options: { timeout } };
+    const run = { namespace, actor: actor.subject, request, options: { timeout } };
     const given = migrations.map((migration) => readMigration(migration, this.#statements));
     const planned = plan(given, await this.applied(namespace, request, run.options), target);
     if (dryRun) return await this.#try(run, planned);
@@ -102,9 +100,14 @@ export class Migrations {
       try {
         done.set(migration.version, await this.#apply(run, migration));
       } catch (error) {
+        const unknown = error instanceof GatewayError && error.code === "OUTCOME_UNKNOWN"
+          ? migration.version
+          : undefined;
+        await this.#tell(run, done, unknown);
         throw error instanceof GatewayError ? stopped(error, migration, done) : error;
       }
     }
+    await this.#tell(run, done);
     return {
       version: pending.at(-1)?.version ?? version,
       migrations: states.map((one) => ({ ...one, state: done.get(one.version) ?? one.state })),
@@ -133,6 +136,18 @@ export class Migrations {
       throw changed(migration);
     }
     throw failed(errorOf(fault), migration, step < before ? undefined : step - before);
+  }
+
+  /** @param unknown the version of which nobody knows whether it was applied: a repetition finds it done */
+  async #tell(
+    { namespace, actor, request }: Run,
+    done: ReadonlyMap<number, MigrationState["state"]>,
+    unknown?: number,
+  ): Promise<void> {
+    const versions = [...done].flatMap(([version, state]) => state === "applied_now" ? [version] : []);
+    if (versions.length === 0 && unknown === undefined) return;
+    const details = { versions, ...(unknown !== undefined && { unknown }) };
+    await this.#record({ namespace, actor, action: "database.migrated", resource: namespace, details }, request);
   }
 
   /** A figure for people, without which everything works. */

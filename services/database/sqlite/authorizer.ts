@@ -6,10 +6,17 @@ import {
   RESERVED_PREFIX,
   VIRTUAL_TABLE_MODULES,
 } from "../gate/forbidden.ts";
+import type { GatedStatement } from "../driver.ts";
 import { ACTION, DENY, OK } from "./node_sqlite.ts";
 
 /** Whose statement SQLite is compiling: the gateway's own, or a client's that may only read or may also write. */
 export type Authority = "own" | "read" | "write";
+
+/** Whose statement this is. EXPLAIN compiles a statement without running it, so it needs the rights of that statement. */
+export function authorityOf({ own, facts: { access, verb } }: Pick<GatedStatement, "own" | "facts">): Authority {
+  if (own) return "own";
+  return access === "read" && verb !== "EXPLAIN" ? "read" : "write";
+}
 
 /** What a writing statement may do beside reading. Temporary objects, ATTACH, transactions and savepoints are not among it. */
 const WRITES: ReadonlySet<number> = new Set([

@@ -1,5 +1,5 @@
 import type { StatementSync } from "node:sqlite";
-import type { GatedStatement, StatementOutcome, StatementResult } from "../driver.ts";
+import type { DriverReply, GatedStatement, StatementOutcome, StatementResult } from "../driver.ts";
 import type { PreparedStatements } from "./prepared.ts";
 import type { CommitRecord, CommittedOutcome } from "./messages.ts";
 import { fromInteger } from "../../sqlite/values.ts";
@@ -7,7 +7,8 @@ import { fromInteger } from "../../sqlite/values.ts";
 /** What is written down for a request: its number, and what it did. */
 export type Committed = readonly [write: number, outcome: CommittedOutcome];
 
-const TABLE = "CREATE TABLE _orama_commit (one INTEGER PRIMARY KEY CHECK (one = 1), instance TEXT, requests TEXT)";
+const TABLE = "CREATE TABLE IF NOT EXISTS _orama_commit " +
+  "(one INTEGER PRIMARY KEY CHECK (one = 1), instance TEXT, requests TEXT)";
 
 /**
  * Writes down within each transaction whose it is and what it did: one row, which the next one replaces. Whoever loses a host
@@ -18,6 +19,8 @@ export class Commits {
   readonly found: CommitRecord | undefined;
   readonly #statements: PreparedStatements;
   #update: StatementSync | undefined;
+  /** Whether the last one that was written down made the table. */
+  #isFirst = false;
 
   constructor(statements: PreparedStatements, private readonly instance: string) {
     this.#statements = statements;
@@ -32,23 +35,20 @@ export class Commits {
 
   /** Within a transaction, behind all else: an insert before it must not see its own changes counted. */
   write(requests: readonly Committed[]): void {
-    if (!this.#update) {
+    this.#isFirst = this.#update === undefined;
+    if (this.#isFirst) {
       const { db } = this.#statements;
       db.prepare(TABLE).run();
       // Not `INSERT` from then on: that would show as the connection's last row id.
-      db.prepare("INSERT INTO _orama_commit (one) VALUES (1)").run();
+      db.prepare("INSERT OR IGNORE INTO _orama_commit (one) VALUES (1)").run();
       this.#compile();
     }
     this.#update!.run(this.instance, JSON.stringify(requests));
   }
 
-  /** The transaction came to nothing, and the table, if it was new, with it. */
+  /** A transaction came to nothing, and the table, if it was new, with it. Where it is there after all, it is not made again. */
   rolledBack(): void {
-    if (this.#update === undefined) return;
-    const { db } = this.#statements;
-    if (db.prepare("SELECT 1 FROM sqlite_schema WHERE name = '_orama_commit'").get() === undefined) {
-      this.#update = undefined;
-    }
+    if (this.#isFirst) this.#update = undefined;
   }
 
   #compile(): void {
@@ -56,10 +56,11 @@ export class Commits {
   }
 }
 
-/** What is written down of these outcomes. */
-export function committed(outcomes: readonly StatementOutcome[]): CommittedOutcome {
+/** What is written down of a request. */
+export function committed(reply: DriverReply): CommittedOutcome {
+  if (reply.kind === "rolled_back") return "nothing";
   const figures: [number, string][] = [];
-  for (const outcome of outcomes) {
+  for (const outcome of reply.outcomes) {
     if (!outcome.ok) return "nothing";
     if (outcome.result.rows) return "rows";
     figures.push([outcome.result.rowsAffected, String(outcome.result.lastInsertId)]);

@@ -1,10 +1,11 @@
 import type { StatementSync } from "node:sqlite";
 import type { DriverReply, GatedStatement, SqlFault, StatementOutcome, StatementResult } from "../driver.ts";
 import { prepareExact } from "./node_sqlite.ts";
-import type { Authority } from "./authorizer.ts";
+import { authorityOf } from "./authorizer.ts";
 import { Commits, type Committed, committed, mayWrite } from "./commits.ts";
 import type { RunOrder, SqliteSettings } from "./messages.ts";
 import { PreparedStatements } from "./prepared.ts";
+import { SchemaFacts } from "./schema_facts.ts";
 import { type Circumstances, DatabaseTrouble, faultOrTrouble, troubleOf } from "./trouble.ts";
 import { bind, fromInteger } from "../../sqlite/values.ts";
 
@@ -40,7 +41,14 @@ const CONTROLS = [
 ] as const;
 type Control = typeof CONTROLS[number];
 
-/** A request within a group: one statement that writes. */
+/** Bytes of rows that may wait for one commit. */
+const MAX_HELD = 4 * 2 ** 20;
+
+/** Characters of a text that is compiled before its request's turn. */
+const MAX_NEW = 1_000;
+const SUBQUERY = /\b(?:select|with)\b/i;
+
+/** A request within a group. */
 export type GroupMember = Required<Pick<RunOrder, "write">> & RunOrder;
 
 /**
@@ -55,9 +63,8 @@ export class SqliteConnection {
   readonly #mark: StatementSync;
   readonly #lastInsertId: StatementSync;
   readonly #pageSize: number;
+  readonly #schema: SchemaFacts;
   #maxBytes = 0;
-  /** Whether a constraint may wait for the end of a transaction; unknown after a definition. */
-  #defers: boolean | undefined;
 
   /**
    * Opens the file, or makes it.
@@ -67,6 +74,7 @@ export class SqliteConnection {
   constructor(path: string, settings: SqliteSettings, instance: string) {
     this.#statements = new PreparedStatements(path, settings);
     const { db } = this.#statements;
+    this.#schema = new SchemaFacts(db);
     try {
       // Not by `exec`, whose errors have no result code.
       for (const setting of settingsOf(settings)) db.prepare(setting).all();
@@ -88,57 +96,62 @@ export class SqliteConnection {
   run(order: RunOrder): DriverReply {
     this.#limit(order.maxDatabaseBytes);
     const { mode, statements } = order;
-    if (mode === "atomic") return this.#atomically(order);
-    if (!mayWrite(statements)) {
-      return { kind: "done", outcomes: statements.map((statement) => this.#outcome(statement, order, true)) };
-    }
-    const reply = this.#atomically(order);
-    return reply.kind === "done" ? reply : { kind: "done", outcomes: [{ ok: false, fault: reply.fault }] };
+    if (mode === "atomic" || mayWrite(statements)) return this.#atomically(order);
+    return { kind: "done", outcomes: statements.map((statement) => this.#outcome(statement, order, true)) };
   }
 
-  /** Whether a request takes no time worth speaking of. */
-  isShort({ statements }: RunOrder, atOnce: boolean): boolean {
-    return statements.every((statement) => this.#statements.isShort(statement.sql, authorityOf(statement), atOnce));
-  }
-
-  /** Whether a request may share a transaction with others: nobody must notice. */
-  mayShare(order: RunOrder): order is GroupMember {
-    const [statement] = order.statements;
-    return order.mode === "write" && order.write !== undefined && order.statements.length === 1 &&
-      statement!.facts.access === "write" && !statement!.facts.asksConnection &&
-      // A violation would show only at the end, as everybody's, or be healed by somebody else's statement.
-      !(this.#defers ??= this.#hasDeferred()) &&
-      this.isShort(order, true);
+  /** Whether a request is known to take no time worth speaking of. */
+  isShort({ statements }: RunOrder): boolean {
+    return statements.every((statement) => this.#statements.isShort(statement.sql, authorityOf(statement), false));
   }
 
   /**
-   * Runs requests that each write in one transaction.
-   * @returns their outcomes; `undefined` when nothing was applied, because one of them spoilt it for all: run each alone
+   * Whether a request may share a transaction with others: nobody must notice.
+   * @param isTurn whether the clock counts for this one; if not, what is new and might take long to compile does not share
+   */
+  mayShare(order: RunOrder, isTurn: boolean): order is GroupMember {
+    return order.write !== undefined &&
+      order.statements.every(({ facts }) => facts.access !== "definition" && !facts.asksConnection) &&
+      // A savepoint ends without a look at them: a violation would show only at the end, as everybody's, or be healed by somebody
+      // else's statement.
+      !this.#schema.defers &&
+      order.statements.every((statement) =>
+        this.#statements.isShort(statement.sql, authorityOf(statement), isTurn || this.#compilesFast(statement))
+      );
+  }
+
+  /**
+   * Runs requests that write in one transaction, each in a savepoint of its own.
+   * @returns the replies to the first of them, or to all: the rest would be too much for one commit; `undefined` when nothing was
+   *   applied, because one of them spoilt it for all: run each alone
    * @throws DatabaseTrouble when none can run now, or nobody knows whether they were applied
    */
-  together(members: readonly GroupMember[]): StatementOutcome[] | undefined {
+  together(members: readonly GroupMember[]): DriverReply[] | undefined {
     this.#limit(members[0]!.maxDatabaseBytes);
-    const { db } = this.#statements;
-    const outcomes: StatementOutcome[] = [];
+    const replies: DriverReply[] = [];
+    const requests: Committed[] = [];
+    const full = this.#statements.bytesRead + MAX_HELD;
+    let done = false;
     if (this.#control("BEGIN IMMEDIATE")) return undefined;
     try {
       for (const member of members) {
         if (this.#control("SAVEPOINT one")) return undefined;
-        const outcome = this.#outcome(member.statements[0]!, member, true);
-        // `OR ROLLBACK`, and what SQLite does when it has no memory.
-        if (!db.isTransaction) return undefined;
-        if (!outcome.ok) this.#controls["ROLLBACK TO one"].run();
-        this.#controls["RELEASE one"].run();
-        outcomes.push(outcome);
+        const reply = this.#steps(member);
+        // `OR ROLLBACK`, and what SQLite does when it has no memory or no room.
+        if (!this.#statements.db.isTransaction) return undefined;
+        if (reply.kind === "rolled_back" && this.#control("ROLLBACK TO one")) return undefined;
+        if (this.#control("RELEASE one")) return undefined;
+        requests.push([member.write, committed(reply)]);
+        replies.push(asAskedFor(member, reply));
+        if (this.#statements.bytesRead > full) break;
       }
-      const requests = members.map(({ write }, at): Committed => [write, committed([outcomes[at]!])]);
-      return this.#commit(requests) ? undefined : outcomes;
+      done = !this.#commit(requests);
+      return done ? replies : undefined;
     } catch (error) {
-      if (error instanceof DatabaseTrouble && error.mayHaveApplied) throw error;
-      if (!(error instanceof DatabaseTrouble) && !troubleOf(error, false)) throw error;
+      if (!(error instanceof DatabaseTrouble) || error.mayHaveApplied) throw error;
       return undefined;
     } finally {
-      if (db.isTransaction) this.#rollback();
+      if (!done) this.#rollback();
     }
   }
 
@@ -158,24 +171,36 @@ export class SqliteConnection {
 
   #atomically(order: RunOrder): DriverReply {
     const { statements, write } = order;
+    let done = false;
+    try {
+      const busy = this.#control(write === undefined ? "BEGIN" : "BEGIN IMMEDIATE");
+      if (busy) return asAskedFor(order, { kind: "rolled_back", fault: busy, step: 0 });
+      const reply = this.#steps(order);
+      if (reply.kind === "rolled_back") return asAskedFor(order, reply);
+      // Constraints that were deferred are checked here; rqlite, too, blames the last statement.
+      const fault = this.#commit(write === undefined ? [] : [[write, committed(reply)]]);
+      done = !fault;
+      return fault ? asAskedFor(order, { kind: "rolled_back", fault, step: statements.length - 1 }) : reply;
+    } finally {
+      if (!done) {
+        this.#rollback();
+        this.#forgetAfter(statements);
+      }
+    }
+  }
+
+  /** The statements of a request up to the first that fails, which is all that a transaction may do. */
+  #steps(order: RunOrder): DriverReply {
+    const { statements } = order;
     // A mark would be seen by a statement that asks for the row id or the changes of the one before it.
     const marks = !statements.some(({ facts }) => facts.asksConnection);
     const outcomes: StatementOutcome[] = [];
-    try {
-      const busy = this.#control(write === undefined ? "BEGIN" : "BEGIN IMMEDIATE");
-      if (busy) return { kind: "rolled_back", fault: busy, step: 0 };
-      for (const [step, statement] of statements.entries()) {
-        const outcome = this.#outcome(statement, order, marks);
-        if (!outcome.ok) return { kind: "rolled_back", fault: outcome.fault, step };
-        outcomes.push(outcome);
-      }
-      // Constraints that were deferred are checked here; rqlite, too, blames the last statement.
-      const fault = this.#commit(write === undefined ? [] : [[write, committed(outcomes)]]);
-      return fault ? { kind: "rolled_back", fault, step: statements.length - 1 } : { kind: "done", outcomes };
-    } finally {
-      if (this.#statements.db.isTransaction) this.#rollback();
-      if (outcomes.length < statements.length) this.#forgetAfter(statements);
+    for (const [step, statement] of statements.entries()) {
+      const outcome = this.#outcome(statement, order, marks);
+      if (!outcome.ok) return { kind: "rolled_back", fault: outcome.fault, step };
+      outcomes.push(outcome);
     }
+    return { kind: "done", outcomes };
   }
 
   /** @returns the fault of a commit that a constraint refused */
@@ -191,8 +216,9 @@ export class SqliteConnection {
   }
 
   #rollback(): void {
-    this.#control("ROLLBACK");
     this.commits.rolledBack();
+    // SQLite may have done it already.
+    if (this.#statements.db.isTransaction) this.#control("ROLLBACK");
   }
 
   #control(control: Control, circumstances: Circumstances = { writing: false }): SqlFault | undefined {
@@ -244,12 +270,12 @@ export class SqliteConnection {
   #forgetAfter(statements: readonly GatedStatement[]): void {
     if (!statements.some(({ facts }) => facts.access === "definition")) return;
     this.#statements.forget();
-    this.#defers = undefined;
+    this.#schema.forget();
   }
 
-  #hasDeferred(): boolean {
-    const sql = "SELECT 1 FROM sqlite_schema WHERE sql LIKE '%deferr%' LIMIT 1";
-    return this.#statements.db.prepare(sql).get() !== undefined;
+  /** Nothing interrupts a compilation, and a subquery may double its time for every few characters. */
+  #compilesFast({ sql, own }: GatedStatement): boolean {
+    return own === true || (sql.length <= MAX_NEW && !SUBQUERY.test(sql) && !this.#schema.nests);
   }
 
   /** SQLite never makes the bound smaller than the database is: what is there stays, and does not grow. */
@@ -261,8 +287,8 @@ export class SqliteConnection {
   }
 }
 
-/** EXPLAIN compiles a statement without running it, so it needs the rights of that statement. */
-function authorityOf({ own, facts: { access, verb } }: GatedStatement): Authority {
-  if (own) return "own";
-  return access === "read" && verb !== "EXPLAIN" ? "read" : "write";
+/** A statement that was to stand alone has an outcome, where a transaction came to nothing. */
+function asAskedFor({ mode }: RunOrder, reply: DriverReply): DriverReply {
+  if (mode === "atomic" || reply.kind === "done") return reply;
+  return { kind: "done", outcomes: [{ ok: false, fault: reply.fault }] };
 }

@@ -1,11 +1,9 @@
 import { type Answers, type Asked, dropRights, type Guest, serve, watchParent } from "../../../src/hosts/guest.ts";
 import type { StatementFacts } from "../gate/gate.ts";
 import { type GroupMember, SqliteConnection } from "./connection.ts";
+import { groupAt } from "./groups.ts";
 import type { OpenOrder, OpenReply, RunOrder, RunReply, SqlOrder, StreamItem, StreamOrder } from "./messages.ts";
 import { SqliteReaders, troubleReply } from "./reader.ts";
-
-/** Members of one transaction, and bytes of SQL and values in it, roughly. */
-const MAX_MEMBERS = 256, MAX_BYTES = 4 * 2 ** 20;
 
 /** Serves one namespace's SQL: opens its file, gives back every right, and runs what it is asked. */
 export async function run(): Promise<void> {
@@ -98,17 +96,18 @@ class SqlHost implements Guest {
 
   #work(runs: readonly AskedRun[], answers: Answers): void {
     for (let at = 0; at < runs.length;) {
-      const members = runs.length - at > 1 ? groupAt(this.#opened(), runs, at) : [];
-      if (members.length > 1) this.#together(members, answers);
-      else this.#alone(runs[at]!, answers);
-      at += Math.max(1, members.length);
+      const writes = runs[at]!.order.write !== undefined;
+      // Whoever's answer comes next is on the clock, also while it is compiled to see whether it may share.
+      if (writes) answers.flush();
+      const members = writes && runs.length - at > 1 ? groupAt(this.#opened(), runs, at) : [];
+      if (members.length > 1) at += this.#together(members, answers);
+      else this.#alone(runs[at++]!, answers);
     }
   }
 
   #alone({ id, order }: AskedRun, answers: Answers): void {
     const connection = this.#opened();
-    // Whoever's answer comes next is on the clock.
-    if (order.write !== undefined || !connection.isShort(order, false)) answers.flush();
+    if (!connection.isShort(order)) answers.flush();
     answers.answer(
       id,
       this.#told(() => ({ ...connection.run(order), ...(order.write !== undefined && { group: 1 }) })),
@@ -116,21 +115,23 @@ class SqlHost implements Guest {
     if (order.write !== undefined) answers.flush();
   }
 
-  #together(members: readonly (AskedRun & { readonly order: GroupMember })[], answers: Answers): void {
-    const connection = this.#opened();
-    answers.flush();
+  /** @returns how many of them were answered */
+  #together(members: readonly (AskedRun & { readonly order: GroupMember })[], answers: Answers): number {
+    let answered = members.length;
     try {
-      const outcomes = connection.together(members.map(({ order }) => order));
-      if (!outcomes) return members.forEach((member) => this.#alone(member, answers));
-      members.forEach(({ id }, at) => {
-        const reply: RunReply = { kind: "done", outcomes: [outcomes[at]!], ...(at === 0 && { group: members.length }) };
-        answers.answer(id, reply);
-      });
+      const replies = this.#opened().together(members.map(({ order }) => order));
+      if (replies) {
+        answered = replies.length;
+        replies.forEach((reply, at) => {
+          answers.answer(members[at]!.id, { ...reply, ...(at === 0 && { group: answered }) } satisfies RunReply);
+        });
+      } else members.forEach((member) => this.#alone(member, answers));
     } catch (error) {
       const reply = troubleReply(error);
       for (const { id } of members) answers.answer(id, reply);
     }
     answers.flush();
+    return answered;
   }
 
   #told(run: () => RunReply): RunReply {
@@ -140,30 +141,4 @@ class SqlHost implements Guest {
       return troubleReply(error);
     }
   }
-}
-
-/** The requests from here on that may share a transaction. */
-function groupAt(
-  connection: SqliteConnection,
-  runs: readonly AskedRun[],
-  start: number,
-): (AskedRun & { readonly order: GroupMember })[] {
-  const members: (AskedRun & { readonly order: GroupMember })[] = [];
-  let bytes = 0;
-  for (let at = start; at < runs.length && members.length < MAX_MEMBERS; at++) {
-    const { id, order } = runs[at]!;
-    if (!connection.mayShare(order) || order.maxDatabaseBytes !== runs[start]!.order.maxDatabaseBytes) break;
-    bytes += weightOf(order);
-    if (bytes > MAX_BYTES && members.length > 0) break;
-    members.push({ id, order });
-  }
-  return members;
-}
-
-function weightOf({ statements: [statement] }: RunOrder): number {
-  let weight = 0;
-  for (const arg of statement!.args) {
-    if (typeof arg === "string" || arg instanceof Uint8Array) weight += arg.length;
-  }
-  return weight;
 }

@@ -103,13 +103,14 @@ export class SqliteHosts {
 
   /**
    * The seat behind one whose host has ended. After crashes there may be none for a while, and only it knows what was committed.
-   * @throws what keeps the file from being opened, NoHost
+   * @throws what keeps the file from being opened, NoHost, HostEnded when several ended while they opened it
    */
   async next(namespace: string): Promise<Seat<Opened>> {
-    for (;;) {
+    for (let ended = 0;;) {
       try {
         return await this.#hosts.take(namespace);
       } catch (error) {
+        if (error instanceof HostEnded && ++ended < OPENING_TRIES) continue;
         if (!(error instanceof NoHost) || error.wait === undefined) throw error;
         await new Promise((resolve) => setTimeout(resolve, error.wait));
       }
@@ -179,6 +180,9 @@ export class SqliteHosts {
     }
   }
 }
+
+/** How many hosts may end while they open a file before nobody can tell what is in it. */
+const OPENING_TRIES = 3;
 
 const ADVICE =
   "look at the disk (space, permissions, errors); restore a damaged file from a backup, or move it away to begin empty";

@@ -52,7 +52,7 @@ export interface TroubleReply {
 /** What it answers to `open`. */
 export type OpenReply = { readonly kind: "opened"; readonly commits: CommitRecord | undefined } | TroubleReply;
 
-/** What it answers to `run`. `group`: so many statements were committed together, told with the first of them. */
+/** What it answers to `run`. `group`: so many requests were committed together, told with the first of them. */
 export type RunReply = (DriverReply & { readonly group?: number }) | TroubleReply;
 
 /** Streams of one namespace at once. */
@@ -79,5 +79,5 @@ export interface CommitRecord {
   readonly requests: readonly (readonly [write: number, outcome: CommittedOutcome])[];
 }
 
-/** `nothing`: a failing member of a group. `rows`: applied, and what it returned is lost. Else figures per statement. */
+/** `nothing`: a member of a group that failed. `rows`: applied, and what it returned is lost. Else figures per statement. */
 export type CommittedOutcome = "nothing" | "rows" | readonly (readonly [rowsAffected: number, lastInsertId: string])[];

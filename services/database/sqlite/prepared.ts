@@ -35,6 +35,8 @@ const MAX_KEPT = 200;
 const MAX_ITERATIONS = 1_000;
 
 const ASKS_CHANGES = /changes\W*\(/i;
+/** What a statement may ask its connection, as the gateway's own write it. */
+const ASKS = /\b(?:changes|last_insert_rowid)\(\)/g;
 
 /** A compiled statement. */
 export interface Prepared {
@@ -56,6 +58,7 @@ export class PreparedStatements {
   readonly db: SqliteDatabase;
   readonly #known = new Map<string, Known>();
   #authority: Authority = "own";
+  #bytesRead = 0;
 
   /** Opens the file, or makes it unless it is to be read alone. @throws DatabaseTrouble */
   constructor(path: string, { busyTimeout }: SqliteSettings, readOnly = false) {
@@ -73,6 +76,11 @@ export class PreparedStatements {
     );
   }
 
+  /** Bytes of all rows that were read so far, roughly as JSON. */
+  get bytesRead(): number {
+    return this.#bytesRead;
+  }
+
   /** Compiles with the rights of a client, or with all; the gateway's own statements that follow have all again. */
   prepare(sql: string, authority: Authority): Prepared {
     const key = `${authority} ${sql}`;
@@ -80,7 +88,7 @@ export class PreparedStatements {
     if (known && known.uses < MAX_ITERATIONS) {
       // A proof takes longer than most statements do, so it waits for a second use. Explaining a write sets changes() to 0, so one
       // that asks for it is never explained between the statement it asks about and itself.
-      if (known.uses++ === 1 && !ASKS_CHANGES.test(sql)) known.short ??= this.#prove(sql);
+      if (known.uses++ === 1 && !ASKS_CHANGES.test(sql)) known.short ??= this.#prove(sql, authority);
       if (known.short) known.uses = 2;
       if (this.#known.size < MAX_KEPT) return known;
     }
@@ -105,7 +113,7 @@ export class PreparedStatements {
       // Its error is told when it runs.
       return false;
     }
-    return known.short ??= this.#prove(sql);
+    return known.short ??= this.#prove(sql, authority);
   }
 
   /** Rows of a statement, within bounds. @throws ResultTooLarge, UnpresentableValue, SQLite's errors */
@@ -125,6 +133,7 @@ export class PreparedStatements {
       for (const row of iterate(statement, args)) take(row);
       this.checkEnd();
     }
+    this.#bytesRead += bytes;
     return { columns, types: presenter.types, rows };
   }
 
@@ -144,9 +153,13 @@ export class PreparedStatements {
     this.db.close();
   }
 
-  #prove(sql: string): boolean {
+  /**
+   * Of a client's statement the proof lets none through that asks its connection, in a trigger or view either: others have used it
+   * meanwhile. The gateway's own ask about the statement right before them, and what they are told takes no time.
+   */
+  #prove(sql: string, authority: Authority): boolean {
     try {
-      return isShort(this.db, sql);
+      return isShort(this.db, authority === "own" ? sql.replaceAll(ASKS, "abs(0)") : sql);
     } catch {
       return false;
     }

@@ -10,11 +10,13 @@ import type {
 import { withDefaults } from "./values.ts";
 
 /** What the configuration says of SQL. */
-export interface SqlDefaults {
+export interface SqlDefaults extends Record<Bounded, number> {
   readonly limits: SqlLimitValues;
-  /** Milliseconds that a statement has. */
-  readonly statement_timeout: number;
 }
+
+/** Settings that a limit of the same name bounds. */
+const BOUNDED = ["statement_timeout", "retained_changes", "change_retention"] as const;
+type Bounded = typeof BOUNDED[number];
 
 /** What holds for SQL, in each of the forms it is asked for. */
 export interface EffectiveSql {
@@ -24,7 +26,13 @@ export interface EffectiveSql {
 }
 
 /** The settings of a namespace whose owner set nothing. */
-export const NO_SQL_SETTINGS: SqlSettings = { read_level: null, freshness: null, statement_timeout: null };
+export const NO_SQL_SETTINGS: SqlSettings = {
+  read_level: null,
+  freshness: null,
+  statement_timeout: null,
+  retained_changes: null,
+  change_retention: null,
+};
 
 /** The limits of a namespace for which no operator set anything. */
 export const NO_SQL_LIMITS: OrDefault<SqlLimitValues> = {
@@ -34,6 +42,8 @@ export const NO_SQL_LIMITS: OrDefault<SqlLimitValues> = {
   bytes_per_answer: null,
   statements_in_flight: null,
   bulk_rows: null,
+  retained_changes: null,
+  change_retention: null,
 };
 
 /** Settings within limits, and defaults for what neither says. */
@@ -43,32 +53,38 @@ export function effectiveSql(
   defaults: SqlDefaults,
 ): EffectiveSql {
   const limits = withDefaults(ownLimits, defaults.limits);
-  const timeout = Math.min(own.statement_timeout ?? defaults.statement_timeout, limits.statement_timeout);
+  const within = (name: Bounded) => Math.min(own[name] ?? defaults[name], limits[name]);
+  const bounded = {
+    statement_timeout: within("statement_timeout"),
+    retained_changes: within("retained_changes"),
+    change_retention: within("change_retention"),
+  };
   return {
-    settings: { ...own, statement_timeout: timeout },
+    settings: { ...own, ...bounded },
     limits,
     rules: {
       level: own.read_level ?? undefined,
       freshness: own.freshness ?? undefined,
-      timeout,
+      timeout: bounded.statement_timeout,
       maxTimeout: limits.statement_timeout,
       maxDatabaseBytes: limits.database_bytes,
       maxRows: limits.rows_per_answer,
       maxAnswerBytes: limits.bytes_per_answer,
       maxInFlight: limits.statements_in_flight,
       maxBulkRows: limits.bulk_rows,
+      retainedChanges: bounded.retained_changes,
+      changeRetention: bounded.change_retention,
     },
   };
 }
 
 /** What of a change lies beyond the limits. */
 export function sqlBeyondLimits(
-  { statement_timeout: timeout }: NonNullable<Change<NamespaceSettings>["sql"]>,
+  change: NonNullable<Change<NamespaceSettings>["sql"]>,
   limits: SqlLimitValues,
 ): FieldProblem[] {
-  if (timeout === undefined || timeout === null || timeout <= limits.statement_timeout) return [];
-  return [{
-    field: "sql.statement_timeout",
-    problem: `at most ${limits.statement_timeout} ms, which is the limit of this namespace`,
-  }];
+  return BOUNDED.filter((name) => (change[name] ?? 0) > limits[name]).map((name) => ({
+    field: `sql.${name}`,
+    problem: `at most ${limits[name]}${name === "retained_changes" ? "" : " ms"}, which is the limit of this namespace`,
+  }));
 }

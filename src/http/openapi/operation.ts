@@ -85,6 +85,8 @@ function parametersOf(route: Route, id: string, { schemas }: Shared): JsonSchema
     ...inPath,
     ...query.map(([name, member]) => parameter("query", name, member)),
     ...(route.revalidates ? [{ $ref: "#/components/parameters/IfNoneMatch" }] : []),
+    ...(route.conditional ? [{ $ref: "#/components/parameters/IfMatch" }] : []),
+    ...(route.conditional && !route.revalidates ? [{ $ref: "#/components/parameters/IfNoneMatchToChange" }] : []),
     ...(route.idempotent ? [{ $ref: "#/components/parameters/IdempotencyKey" }] : []),
   ];
 }

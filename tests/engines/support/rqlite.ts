@@ -1,3 +1,4 @@
+import { CERTIFICATES, pathOf } from "../../support/certificates/index.ts";
 import { PortReservation } from "./ports.ts";
 import { requireProgram } from "./programs.ts";
 import { TiedProcess } from "./tied_process.ts";
@@ -13,11 +14,24 @@ export interface RqliteStart {
   readonly fastElections?: boolean;
   /** Requests must carry this user (HTTP Basic); without it everybody may do everything. */
   readonly user?: { readonly username: string; readonly password: string };
+  /** Serves HTTPS alone, with the tests' certificate for 127.0.0.1; `mutual`: and answers only who shows that of the gateway. */
+  readonly tls?: "server" | "mutual";
   /** Further command line flags. */
   readonly flags?: readonly string[];
   /** Milliseconds for all nodes to become ready. Default 30,000. */
   readonly deadline?: number;
 }
+
+const TLS = ["-http-cert", pathOf("node.pem"), "-http-key", pathOf("key.pem")];
+const MUTUAL = ["-http-verify-client", "-http-ca-cert", pathOf("authority.pem")];
+
+/** What the tests themselves ask nodes with. */
+const clientOf = (tls: RqliteStart["tls"]) =>
+  tls && Deno.createHttpClient({
+    caCerts: [CERTIFICATES.authority],
+    cert: CERTIFICATES.gateway,
+    key: CERTIFICATES.key,
+  });
 
 const FAST_ELECTIONS = ["-raft-timeout", "-raft-election-timeout", "-raft-leader-lease-timeout"].flatMap((
   flag,
@@ -32,6 +46,7 @@ export class RqliteTestNode {
     readonly url: string,
     private readonly command: readonly string[],
     readonly log: string,
+    private readonly client: Deno.HttpClient | undefined,
   ) {}
 
   /** Starts it, for the first time or again on its old data, and does not wait until it is ready. */
@@ -74,9 +89,15 @@ export class RqliteTestNode {
   /** Whether it serves and knows a leader. @throws Hopeless when its process has ended by itself */
   async isReady(): Promise<boolean> {
     this.assertRuns();
-    const response = await fetch(`${this.url}/readyz`, { signal: AbortSignal.timeout(1_000) }).catch(() => undefined);
+    const response = await this.ask("/readyz").catch(() => undefined);
     await response?.body?.cancel();
     return response?.status === 200;
+  }
+
+  /** Asks it something that is answered within a second. */
+  async ask(path: string, headers: HeadersInit = {}): Promise<Response> {
+    const signal = AbortSignal.timeout(1_000);
+    return await fetch(this.url + path, { headers, signal, ...(this.client && { client: this.client }) });
   }
 
   /** Its last lines of output. */
@@ -93,6 +114,7 @@ export class RqliteTestCluster implements AsyncDisposable {
     private readonly reserved: PortReservation,
     private readonly user: RqliteStart["user"],
     private readonly deadline: number,
+    private readonly client: Deno.HttpClient | undefined,
   ) {}
 
   /** Starts all nodes and waits until they are ready. @throws Error with the last lines of output when they do not get there */
@@ -104,6 +126,7 @@ export class RqliteTestCluster implements AsyncDisposable {
     const address = (port: number | undefined) => `127.0.0.1:${port}`;
     const raft = ports.slice(options.nodes).map(address);
     const flags = [...(options.fastElections ?? options.nodes === 1 ? FAST_ELECTIONS : []), ...(options.flags ?? [])];
+    if (options.tls) flags.push(...TLS, ...(options.tls === "mutual" ? MUTUAL : []));
     if (options.nodes > 1) flags.push("-bootstrap-expect", String(options.nodes), "-join", raft.join(","));
     if (options.user !== undefined) {
       const users = [{ ...options.user, perms: ["all"] }, {
@@ -114,12 +137,14 @@ export class RqliteTestCluster implements AsyncDisposable {
       flags.push("-auth", `${folder}/users.json`);
       if (options.nodes > 1) flags.push("-join-as", options.user.username);
     }
+    const client = clientOf(options.tls);
+    const scheme = options.tls ? "https" : "http";
     const nodes = raft.map((raftAddress, i) => {
       const own = ["-fk", "-node-id", `n${i}`, "-http-addr", address(ports[i]), "-raft-addr", raftAddress];
       const command = [program, ...own, ...flags, `${folder}/n${i}`];
-      return new RqliteTestNode(`n${i}`, `http://${address(ports[i])}`, command, `${folder}/n${i}.log`);
+      return new RqliteTestNode(`n${i}`, `${scheme}://${address(ports[i])}`, command, `${folder}/n${i}.log`, client);
     });
-    const cluster = new RqliteTestCluster(nodes, folder, reserved, options.user, options.deadline ?? 30_000);
+    const cluster = new RqliteTestCluster(nodes, folder, reserved, options.user, options.deadline ?? 30_000, client);
     try {
       await Promise.all(nodes.map((node) => node.start()));
       await cluster.ready();
@@ -159,6 +184,7 @@ export class RqliteTestCluster implements AsyncDisposable {
   /** Kills all nodes and removes their data. */
   async [Symbol.asyncDispose](): Promise<void> {
     await Promise.all(this.nodes.map((node) => node.kill()));
+    this.client?.close();
     this.reserved[Symbol.dispose]();
     await Deno.remove(this.folder, { recursive: true });
   }
@@ -166,12 +192,12 @@ export class RqliteTestCluster implements AsyncDisposable {
   async #leaderAsSeenBy(node: RqliteTestNode): Promise<RqliteTestNode | undefined> {
     const headers = new Headers();
     if (this.user !== undefined) {
-      headers.set("authorization", `Basic ${btoa(`${this.user.username}:${this.user.password}`)}`);
+      headers.set(
+        "authorization",
+        `Basic ${new TextEncoder().encode(`${this.user.username}:${this.user.password}`).toBase64()}`,
+      );
     }
-    const response = await fetch(`${node.url}/nodes?ver=2&timeout=500ms`, {
-      headers,
-      signal: AbortSignal.timeout(1_000),
-    });
+    const response = await node.ask("/nodes?ver=2&timeout=500ms", headers);
     const { nodes } = await response.json() as { nodes: { id: string; leader: boolean; reachable: boolean }[] };
     const id = nodes.find(({ leader, reachable }) => leader && reachable)?.id;
     return this.nodes.find((one) => one.id === id);

@@ -57,7 +57,12 @@ export class TiedProcess {
 
   /** Kills it without notice, as a power cut would, and waits until it is gone. */
   async kill(): Promise<void> {
-    if (!this.#ended) this.signal("SIGKILL");
+    try {
+      if (!this.#ended) this.signal("SIGKILL");
+    } catch (error) {
+      // It ended by itself, and the shell has not told yet.
+      if (!(error instanceof Deno.errors.NotFound)) throw error;
+    }
     await this.exit;
     await this.tie.close().catch(() => {});
   }

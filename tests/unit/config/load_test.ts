@@ -27,9 +27,23 @@ Deno.test("loadConfig() gives defaults when nothing is said", () => {
       bytes_per_answer: 16_777_216,
       statements_in_flight: 256,
       bulk_rows: 1_000_000,
+      retained_changes: 1_000_000,
+      change_retention: 604_800_000,
     },
+    cache: { value_bytes: 512_000, bytes: 33_554_432, scan_keys: 1_000, lock_waiters: 1_000 },
   });
-  equal(config.database.statement_timeout, 10_000);
+  deepEqual(config.cache, {
+    driver: "memory",
+    memory: { max_bytes: 67_108_864 },
+    olric: { addresses: [], connections: 8, request_timeout: 2_000 },
+  });
+  const { statement_timeout, retained_changes, change_retention, change_listeners } = config.database;
+  deepEqual([statement_timeout, retained_changes, change_retention, change_listeners], [
+    10_000,
+    100_000,
+    86_400_000,
+    512,
+  ]);
   equal(config.data.dir, "./data");
   equal(config.database.driver, "sqlite");
   equal(config.database.rqlite.request_timeout, 3000);

@@ -27,6 +27,9 @@ Deno.test("the Go gateway's file is understood: each key becomes a setting or a 
   deepEqual(config.database.rqlite.control, ["http://localhost:5001"]);
   equal(config.database.rqlite.username, "user");
   equal(config.database.rqlite.password, "hunt er2");
+  equal(config.cache.driver, "olric");
+  deepEqual(config.cache.olric.addresses, ["localhost:3320"]);
+  equal(config.cache.olric.request_timeout, 10_000);
   equal(originText(origins.get("http.listen")!), "orama.yaml:1 (listen_addr)");
   equal(notes.length, 13);
   equal(notes[0], "orama.yaml:1: listen_addr is now http.listen.");
@@ -47,6 +50,11 @@ Deno.test("keys without effect say so and change nothing", () => {
   equal(notes.length, 4);
   notes.forEach((note) => match(note, /has no effect/));
   match(load({ yaml: "enable_https: true\n" }).notes[0]!, /does not terminate TLS/);
+  for (const none of ["[]", "~"]) {
+    const empty = load({ yaml: `olric_servers: ${none}\n` });
+    deepEqual(empty.config, load().config);
+    match(empty.notes[0]!, /has no effect when empty/);
+  }
   match(load({ yaml: 'enable_https: true\ndomain_name: ""\n' }).notes[1]!, /has no effect when empty/);
 });
 
@@ -62,6 +70,8 @@ Deno.test("a key of the Go gateway beside the setting that says the same is refu
     problemsOf({ yaml: `rqlite_dsn: http://a:1\ndatabase: {${ours}}\n` }).map(({ key }) => key);
   deepEqual(dsn("driver: sqlite"), ["rqlite_dsn"]);
   deepEqual(dsn("rqlite: {control: [http://a:1]}"), ["rqlite_dsn"]);
+  const olric = problemsOf({ yaml: "olric_servers: [a:1]\ncache: {olric: {addresses: [b:1]}}\n" });
+  deepEqual(olric.map(({ key }) => key), ["olric_servers"]);
   deepEqual(dsn("rqlite: {password_file: /x}").includes("rqlite_dsn"), true);
 });
 
@@ -74,6 +84,9 @@ Deno.test("an rqlite_dsn without clusters for namespaces stops the start and say
 Deno.test("wrong values of the Go gateway's keys are refused at their line", () => {
   deepEqual(problemsOf({ yaml: "listen_addr: nowhere\n" }).map(({ line, key }) => [line, key]), [[1, "http.listen"]]);
   equal(problemOf({ yaml: "enable_https: true\ndomain_name: [a]\n" }).key, "http.public_url");
+  equal(problemsOf({ yaml: "olric_servers: [localhost]\n" })[0]?.key, "cache.olric.addresses.0");
+  equal(problemsOf({ yaml: "olric_servers: here\n" })[0]?.key, "cache.olric.addresses");
+  equal(problemsOf({ yaml: "olric_timeout: soon\n" })[0]?.key, "cache.olric.request_timeout");
   equal(problemsOf({ yaml: "rqlite_dsn: 5\n" })[0]?.key, "database.rqlite.control.0");
   equal(problemsOf({ yaml: "rqlite_dsn: localhost:5001\n" })[0]?.key, "database.rqlite.control.0");
 });

@@ -20,6 +20,7 @@ Deno.test("an unknown key is refused with its file, line, path and the nearest k
 Deno.test("a known key in a wrong place is told its right one", () => {
   equal(problemOf({ yaml: "listen: :5" }).nearest, "http.listen");
   equal(problemOf({ yaml: "http: {max_bytes: 5}" }).nearest, "http.body.max_bytes");
+  equal(problemOf({ yaml: "cache: {max_bytes: 5}" }).nearest, "cache.memory.max_bytes");
   equal(problemOf({ yaml: "log:\n  http.listen: 5" }).nearest, "http.listen");
 });
 

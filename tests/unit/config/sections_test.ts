@@ -124,6 +124,28 @@ Deno.test("no rule speaks of a setting that is wrong by itself", () => {
   deepEqual(problems.map(({ key }) => key), ["database.rqlite.control.0", "database.rqlite.pool"]);
 });
 
+Deno.test("cache.driver olric needs its members, each of them once", () => {
+  const { key, line, problem } = problemOf({ yaml: "cache:\n  driver: olric\n" });
+  deepEqual([key, line], ["cache.olric.addresses", 2]);
+  match(problem, /at least one address such as .* because cache\.driver is olric/);
+  const olric = (addresses: string) => `cache: {driver: olric, olric: {addresses: [${addresses}]}}`;
+  equal(problemOf({ yaml: olric("a:1, b:1, A:1") }).key, "cache.olric.addresses.2");
+  for (const wrong of ["a", '":3320"', "3320", "a:0", "a:65536", "'http://a:1'", "'[::1]'", "'a b:1'", "''"]) {
+    equal(problemOf({ yaml: olric(wrong) }).key, "cache.olric.addresses.0", wrong);
+  }
+  deepEqual(load({ yaml: olric("'[::1]:3320', Node-1.example:3320") }).config.cache.olric.addresses, [
+    "[::1]:3320",
+    "node-1.example:3320",
+  ]);
+  equal(load({ yaml: "cache: {olric: {addresses: []}}" }).config.cache.driver, "memory");
+});
+
+Deno.test("a value of the cache is no larger than what its namespace may hold", () => {
+  equal(problemOf({ yaml: "limits: {cache: {bytes: 1KiB}}" }).key, "limits.cache.value_bytes");
+  const { value_bytes, bytes } = load({ yaml: "limits: {cache: {bytes: 0}}" }).config.limits.cache;
+  deepEqual([value_bytes, bytes], [512_000, 0]);
+});
+
 Deno.test("a limit that is on lets at least one request pass; a rate of 0 switches it off", () => {
   equal(problemOf({ yaml: "limits: {key: {burst: 0}}" }).key, "limits.key.burst");
   deepEqual(load({ yaml: "limits: {key: {rate: 0, burst: 0}}" }).config.limits.key, { rate: 0, burst: 0 });

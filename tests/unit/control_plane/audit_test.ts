@@ -1,8 +1,10 @@
 import { deepEqual, equal } from "node:assert/strict";
 import { ControlAuditLog, SYSTEM_CONTEXT } from "../../../services/control_plane/audit.ts";
+import { GatewayError } from "../../../src/contracts/errors.ts";
 import { TestClock } from "./support/clock.ts";
 import { CONTEXT } from "./support/context.ts";
 import { openControl } from "./support/control.ts";
+import { WatchedControl } from "./support/doubles.ts";
 
 async function logOf() {
   const control = await openControl();
@@ -66,4 +68,19 @@ Deno.test("what the gateway does by itself comes from no address and no request"
   const [event] = await t.audit.list("shop", { limit: 1 }, CONTEXT);
   equal(`${event!.address}${event!.requestId}`, "");
   deepEqual(event!.details, {});
+});
+
+Deno.test("an entry that is written by itself is there, or is told to be lost; the act it tells of stands either way", async () => {
+  await using t = await logOf();
+  const entry = { namespace: "shop", actor: "0xa", action: "thing.done", resource: "elsewhere", details: { bytes: 1 } };
+  await t.audit.record(entry, CONTEXT);
+  const [event] = await t.audit.list("shop", { limit: 1 }, CONTEXT);
+  deepEqual([event!.resource, event!.requestId, event!.details], ["elsewhere", CONTEXT.requestId, { bytes: 1 }]);
+
+  const lost: unknown[][] = [];
+  const failure = new GatewayError("UNAVAILABLE", "for the test");
+  const watched = new WatchedControl(t.control);
+  watched.before = () => Promise.reject(failure);
+  await new ControlAuditLog(watched, t.clock.now, (...told) => lost.push(told)).record(entry, CONTEXT);
+  deepEqual(lost, [[entry, failure]]);
 });

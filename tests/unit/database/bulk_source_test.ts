@@ -7,6 +7,8 @@ import { parseJson } from "../../../src/http/body.ts";
 const encoder = new TextEncoder();
 /** Bytes of a piece that holds all of a body. */
 const WHOLE = 100_000_000;
+/** Characters that a row may have as text. */
+const LONGEST = 2 ** 20;
 
 /** A body whose text comes in pieces. */
 async function* inPieces(bytes: Uint8Array, size: number): AsyncGenerator<Uint8Array> {
@@ -24,6 +26,7 @@ async function read(
   const load = await bulkSource({
     mediaType,
     chunks: inPieces(bytes, size),
+    maxValueBytes: LONGEST,
     json: () => Promise.resolve(parseJson(bytes, 64)),
   }, bulkQuery.parse(query));
   const rows: SqlArgument[][] = [];
@@ -117,6 +120,23 @@ Deno.test("CSV: a record of separators alone is refused before it fills the memo
   deepEqual((await rowsOf(csv(`${"c,".repeat(1_999)}c\n${"1,".repeat(1_999)}1\n`)))[0]?.length, 2_000);
 });
 
+Deno.test("CSV: a record that is too long is refused with its line and the way out", async () => {
+  equal(String((await rowsOf(csv(`a\n${"x".repeat(1_000_000)}\n`, {}, 65_536)))[0]![0]).length, 1_000_000);
+  for (
+    const record of [
+      "x".repeat(LONGEST + 2),
+      `"${"x".repeat(LONGEST + 2)}"`,
+      `${"x".repeat(600_000)},${"x".repeat(600_000)}`,
+    ]
+  ) {
+    await rejects(csv(`a,b\n1,2\n${record}\n1,2\n`, {}, 65_536), (error) => {
+      is("INVALID_REQUEST", /^body: line 3: a record has more than 1048576 characters.*in parts.*\/restore$/)(error);
+      equal(((error as GatewayError).extra.details as { line: number }[])[0]?.line, 3);
+      return true;
+    });
+  }
+});
+
 Deno.test("CSV: a field without an end is refused before it fills the memory", async () => {
   await rejects(csv(`a\n"${"x".repeat(20_000_000)}`, {}, 65_536), is("INVALID_REQUEST", /a record has more than/));
 });
@@ -182,6 +202,23 @@ Deno.test("NDJSON: wherever the pieces of a body end, its rows are the same", as
   const text = '\ufeff{"table":"t"}\n{"a":"é😀","b":[1]}\n'.replace("[1]", "1") + '{"a":null}\n';
   const whole = await lines(text);
   for (let size = 1; size < 20; size++) deepEqual(await lines(text, {}, size), whole, String(size));
+});
+
+Deno.test("NDJSON: a line that is too long is refused wherever it ends, with its number and the way out", async () => {
+  const row = (length: number) => `["${"x".repeat(length - 4)}"]`;
+  const query = { table: "t" };
+  for (const size of [1_000, 65_536, WHOLE]) {
+    const all = await rowsOf(lines(`[1]\n${row(LONGEST)}\n[2]\n${row(LONGEST)}`, query, size));
+    deepEqual(all.map(([value]) => typeof value === "string" ? value.length : value), [1, LONGEST - 4, 2, LONGEST - 4]);
+    const before = ["[1]\n", "\n", row(LONGEST), "\n"].join("");
+    for (const behind of ["", "\n", "\n[3]\n"]) {
+      await rejects(lines(`${before}${row(LONGEST + 1)}${behind}`, query, size), (error) => {
+        is("INVALID_REQUEST", /^body: line 4: a line has more than 1048576 characters.*in parts.*\/restore$/)(error);
+        equal(((error as GatewayError).extra.details as { line: number }[])[0]?.line, 4);
+        return true;
+      });
+    }
+  }
 });
 
 Deno.test("NDJSON: a line without an end is refused before it fills the memory", async () => {

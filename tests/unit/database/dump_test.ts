@@ -1,6 +1,6 @@
 import { deepEqual, equal, ok, throws } from "node:assert/strict";
 import { loadDump } from "../../../services/database/files/dump_loader.ts";
-import { StatementSplitter } from "../../../services/database/files/dump_splitter.ts";
+import { StatementSplitter, withoutLead } from "../../../services/database/files/dump_splitter.ts";
 import { dumpOf } from "../../../services/database/files/dump_writer.ts";
 import { OK, openSqlite, prepareExact, type SqliteDatabase } from "../../../services/database/sqlite/node_sqlite.ts";
 import { authorize } from "../../../services/database/sqlite/authorizer.ts";
@@ -258,4 +258,14 @@ Deno.test("hostile text is cut in time that grows with its length", () => {
     }
   }
   ok(performance.now() - start < 20_000, `${performance.now() - start} ms`);
+});
+
+Deno.test("what stands before a statement may be long, and of many pieces", () => {
+  for (
+    const lead of ["", " ".repeat(20_000_000), "-- x\n".repeat(4_000_000), "/* a; */ -- b\n\ufeff ", "-- x\n/* y */"]
+  ) {
+    equal(withoutLead(`${lead}SELECT 1 -- z`), "SELECT 1 -- z");
+  }
+  equal(withoutLead(" -- nothing but a comment"), "");
+  equal(withoutLead("/* without an end"), "/* without an end");
 });

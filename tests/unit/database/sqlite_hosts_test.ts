@@ -66,7 +66,10 @@ class Place {
 
   async pid(namespace: string): Promise<number> {
     let pid: number | undefined;
-    await until("the host has opened its file", () => (pid = hostOf(Deno.pid, namespaceFile(namespace))) !== undefined);
+    await until(
+      "the host has opened its file",
+      () => (pid = hostOf(Deno.pid, `${this.dir}/${namespaceFile(namespace)}`)) !== undefined,
+    );
     return pid!;
   }
 
@@ -417,7 +420,7 @@ test("suspend() has the file for itself, with all that was acknowledged in it", 
   let waiting: Promise<unknown> | undefined;
   const bytes = await place.driver.suspend("a", async (path) => {
     waiting = place.one("a", "INSERT INTO t VALUES (2)");
-    equal(hostOf(Deno.pid, namespaceFile("a")), undefined);
+    equal(hostOf(Deno.pid, `${place.dir}/${namespaceFile("a")}`), undefined);
     equal((await Deno.stat(`${path}-wal`).catch(() => ({ size: 0 }))).size, 0);
     return await Deno.readFile(path);
   });

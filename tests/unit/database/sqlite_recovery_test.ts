@@ -82,6 +82,36 @@ Deno.test("members of a group are told apart", async () => {
   deepEqual(await after(bystander, members[2]!, commits), done([1, 3]));
 });
 
+Deno.test("so are transactions among them", async () => {
+  const members = [
+    order(2, "atomic", "INSERT INTO t VALUES (1, 'x')", "UPDATE t SET a = 'y' WHERE id = 1"),
+    order(3, "atomic", "INSERT INTO t VALUES (2, 'z')", "INSERT INTO t VALUES (3, 'y')"),
+    order(4, "atomic", "INSERT INTO t VALUES (2, 'z')", "SELECT a FROM t WHERE id = 1"),
+    order(5, "write", "INSERT INTO t VALUES (9, 'w')"),
+  ];
+  const commits = await found((connection) => equal(connection.together(members)?.length, 4));
+  for (const end of [crash, deadline, bystander]) {
+    deepEqual(await after(end, members[0]!, commits), done([1, 1], [1, 0]));
+  }
+  equal(await after(bystander, members[1]!, commits), undefined, "it failed, and is told so when it is asked again");
+  await rejects(after(bystander, members[2]!, commits), is("OUTCOME_UNKNOWN"), "what it read is lost");
+  deepEqual(await after(bystander, members[3]!, commits), done([1, 9]));
+  equal(await after(bystander, order(6, "atomic", "DELETE FROM t WHERE id = 1"), commits), undefined);
+});
+
+Deno.test("a group that was not committed left nothing, and its members are asked again", async () => {
+  const members = [
+    order(3, "atomic", "INSERT INTO t VALUES (1, 'x')", "UPDATE t SET a = 'y' WHERE id = 1"),
+    order(4, "atomic", "INSERT INTO t VALUES (2, 'q')", "INSERT OR ROLLBACK INTO t VALUES (3, 'z')"),
+  ];
+  const commits = await found((connection) => {
+    connection.run(order(2, "write", "INSERT INTO t VALUES (7, 'z')"));
+    equal(connection.together(members), undefined);
+  });
+  deepEqual(commits?.requests.map(([write]) => write), [2]);
+  for (const member of members) equal(await after(bystander, member, commits), undefined);
+});
+
 Deno.test("a write that was not committed is asked again, unless it is to blame", async () => {
   const insert = order(3, "write", "INSERT INTO t VALUES (1, 'x')");
   const commits = await found((connection) => connection.run(order(2, "write", "INSERT INTO t VALUES (7, 'z')")));
@@ -117,4 +147,30 @@ Deno.test("a rolled back first write leaves nothing behind, and the next one wri
     connection.run(order(3, "write", "INSERT INTO t VALUES (1, 'x')"));
   });
   deepEqual(commits, { instance: "this gateway", requests: [[3, [[1, "1"]]]] });
+});
+
+Deno.test("a first transaction that its end refuses leaves nothing behind either", async () => {
+  const dir = await Deno.makeTempDir();
+  const connection = new SqliteConnection(`${dir}/a.sqlite`, SETTINGS, "this gateway");
+  try {
+    const tables = [
+      "CREATE TABLE p (id INTEGER PRIMARY KEY)",
+      "CREATE TABLE k (p REFERENCES p DEFERRABLE INITIALLY DEFERRED)",
+    ];
+    const refused = connection.run(order(1, "atomic", ...tables, "INSERT INTO k VALUES (1)"));
+    ok(refused.kind === "rolled_back" && refused.fault.kind === "constraint");
+    for (const write of [2, 3]) equal(connection.run(order(write, "write", `CREATE TABLE t${write} (a)`)).kind, "done");
+    equal(connection.run(order(4, "atomic", "INSERT INTO nosuch VALUES (1)")).kind, "rolled_back");
+    const last = connection.run(order(5, "write", "INSERT INTO t2 VALUES (1)"));
+    deepEqual(last, done([1, 1]));
+  } finally {
+    connection.close();
+  }
+  const next = new SqliteConnection(`${dir}/a.sqlite`, SETTINGS, "this gateway");
+  try {
+    deepEqual(next.commits.found, { instance: "this gateway", requests: [[5, [[1, "1"]]]] });
+  } finally {
+    next.close();
+    await Deno.remove(dir, { recursive: true });
+  }
 });

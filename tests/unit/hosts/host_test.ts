@@ -187,3 +187,28 @@ Deno.test("a program that cannot start is told as one that ended", async () => {
   await rejects(ask(host, { do: "echo" }), ended("crashed", true));
   ok(lines.some((line) => line.includes("nonexistent")), lines.join("\n"));
 });
+
+Deno.test(
+  "a host whose parent died before the host's program began does nothing of what it was asked, and goes",
+  { ignore: Deno.build.os !== "linux" },
+  async () => {
+    const parent = new Deno.Command(Deno.execPath(), {
+      args: ["run", "-A", "--quiet", new URL("./support/parent.ts", import.meta.url).href],
+      stdout: "piped",
+    }).spawn();
+    let said = "";
+    for await (const text of parent.stdout.pipeThrough(new TextDecoderStream())) {
+      if ((said += text).endsWith("\n")) break;
+    }
+    const host = Number(said);
+    ok(isThere(host), said);
+    parent.kill("SIGKILL");
+    await parent.status;
+    Deno.kill(host, "SIGCONT");
+    try {
+      await until("the host has ended", () => !isThere(host));
+    } finally {
+      if (isThere(host)) Deno.kill(host, "SIGKILL");
+    }
+  },
+);

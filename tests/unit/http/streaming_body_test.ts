@@ -1,7 +1,7 @@
 import { deepEqual, equal, rejects, throws } from "node:assert/strict";
 import { z } from "zod";
 import { type ErrorCode, GatewayError } from "../../../src/contracts/errors.ts";
-import { type RawBody, streamBody } from "../../../src/http/streaming_body.ts";
+import { ANY_TYPE, type RawBody, streamBody } from "../../../src/http/streaming_body.ts";
 
 const LIMITS = { maxBytes: 100, stallTimeout: 200, timeout: 300, maxDepth: 8 };
 const RAW: RawBody = { types: { "application/json": z.unknown(), "text/csv": z.string() }, maxBytes: 1_000 };
@@ -122,4 +122,42 @@ Deno.test("whoever does not want the rest of a body lets go of it", async () => 
   });
   for await (const chunk of open(requestOf(endless)).chunks) if (chunk.length > 0) break;
   equal(cancelled, true);
+});
+
+Deno.test("a body of any type is taken where any is, and read as a whole within the bound that the reader gives", async () => {
+  const raw: RawBody = { types: { [ANY_TYPE]: z.string() }, maxBytes: Infinity };
+  equal(open(requestOf("a", { "content-type": "Image/PNG; x=y" }), raw).mediaType, "image/png");
+  const bytes = (body: BodyInit, most: number, headers = {}) => open(requestOf(body, headers), raw).bytes(most);
+  equal((await bytes(new Uint8Array(5_000), 5_000)).length, 5_000, "more than an ordinary body may have");
+  await rejects(bytes(new Uint8Array(5_001), 5_000), is("BODY_TOO_LARGE"));
+  await rejects(bytes("a", 5_000, { "content-length": "5001" }), is("BODY_TOO_LARGE"));
+  await rejects(
+    open(requestOf(new Uint8Array(1_001))).bytes(5_000),
+    is("BODY_TOO_LARGE"),
+    "the route's bound is smaller",
+  );
+  equal((await bytes("", 10)).length, 0);
+  await rejects(bytes(dripping(new Uint8Array(1), 50), 5_000), is("REQUEST_TIMEOUT"));
+  let asked = 0;
+  const late = new ReadableStream({
+    async pull(controller) {
+      await new Promise((resolve) => setTimeout(resolve, 180));
+      controller.enqueue(new Uint8Array(1));
+      if (++asked === 4) controller.close();
+    },
+  }, { highWaterMark: 0 });
+  const patient = { ...LIMITS, timeout: 10_000 };
+  const admit = () => {
+    throw new GatewayError("INVALID_CREDENTIAL", "revoked");
+  };
+  const body = streamBody(requestOf(late), raw, patient, { admit, isStopped: () => false });
+  await rejects(body.bytes(10), is("INVALID_CREDENTIAL"), "who took long is looked at again");
+});
+
+Deno.test("bytes of a body are JSON by the same bounds as a body that is JSON", () => {
+  const { parse } = open(requestOf("x"));
+  const parsed = (text: string) => parse(new TextEncoder().encode(text));
+  deepEqual(parsed('{"a":9007199254740993}'), { a: 9007199254740993n });
+  for (const wrong of ["", "{", "[".repeat(9) + "]".repeat(9)]) throws(() => parsed(wrong), is("INVALID_JSON"));
+  throws(() => parse(new Uint8Array([0x22, 0xff, 0x22])), is("INVALID_JSON"));
 });

@@ -227,7 +227,7 @@ Deno.test("create() makes what is free, for a wallet only", async () => {
   await rejects(node.namespaces.create("key", principal(), CONTEXT), code("FORBIDDEN", /wallet/));
 });
 
-Deno.test("a wallet sees the namespaces it belongs to, a key without a wallet its own", async () => {
+Deno.test("a wallet sees the namespaces it belongs to, a key without a wallet its own, an operator all", async () => {
   await using node = await Node.start();
   await node.namespace("b", ALICE, { [BOB]: "viewer" });
   await node.namespace("a", BOB);
@@ -237,7 +237,8 @@ Deno.test("a wallet sees the namespaces it belongs to, a key without a wallet it
   deepEqual(await seen(bob), ["a owner", "b viewer"]);
   deepEqual(await seen(principal({ namespace: "c" })), ["c undefined"]);
   deepEqual(await seen(principal({ namespace: "nothing" })), []);
-  deepEqual(await seen(principal({ namespace: "", operator: true })), []);
+  deepEqual(await seen(principal({ namespace: "", operator: true })), ["a undefined", "b undefined", "c undefined"]);
+  deepEqual(await seen(principal({ namespace: "" })), [], "it is the right that counts");
   deepEqual((await node.namespaces.get("b", bob, CONTEXT)).role, "viewer");
   await rejects(node.namespaces.get("nothing", bob, CONTEXT), code("NOT_FOUND"));
 });
@@ -305,6 +306,11 @@ Deno.test("a wallet's namespaces come in pages, each once and by name", async ()
   equal(third.next, undefined);
   const whole = await node.namespaces.list(alice, { limit: 5 }, CONTEXT);
   deepEqual([whole.items.length, whole.next], [5, undefined]);
+  const operator = principal({ namespace: "", operator: true });
+  const all = await node.namespaces.list(operator, { limit: 4 }, CONTEXT);
+  const rest = await node.namespaces.list(operator, { limit: 4, cursor: all.next }, CONTEXT);
+  deepEqual([...all.items, ...rest.items].map(({ name }) => name), ["a", "b", "bb", "c", "d", "e"]);
+  equal(rest.next, undefined);
   await rejects(node.namespaces.list(alice, { limit: 1, cursor: "x" }, CONTEXT), code("INVALID_REQUEST", /^cursor/));
 });
 

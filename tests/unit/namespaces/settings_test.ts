@@ -9,7 +9,19 @@ import { DEFAULTS, settingsOn } from "./support/settings.ts";
 
 const alice = principal({ wallet: ALICE, role: "owner" });
 const operator = principal({ namespace: "", operator: true, subject: "key:operator" });
-const NOTHING_SET = { read_level: null, freshness: null, statement_timeout: null };
+const NOTHING_SET = {
+  read_level: null,
+  freshness: null,
+  statement_timeout: null,
+  retained_changes: null,
+  change_retention: null,
+};
+const DEFAULTS_OF_SETTINGS = {
+  ...NOTHING_SET,
+  statement_timeout: 10_000,
+  retained_changes: 500,
+  change_retention: 3_600_000,
+};
 const NO_LIMITS = {
   statement_timeout: null,
   database_bytes: null,
@@ -17,7 +29,10 @@ const NO_LIMITS = {
   bytes_per_answer: null,
   statements_in_flight: null,
   bulk_rows: null,
+  retained_changes: null,
+  change_retention: null,
 };
+const NO_CACHE_LIMITS = { value_bytes: null, bytes: null, scan_keys: null, lock_waiters: null };
 const DEFAULT_RULES: NamespaceRules = {
   sql: {
     level: undefined,
@@ -29,7 +44,10 @@ const DEFAULT_RULES: NamespaceRules = {
     maxAnswerBytes: 2_000,
     maxInFlight: 30,
     maxBulkRows: 4_000,
+    retainedChanges: 500,
+    changeRetention: 3_600_000,
   },
+  cache: { maxValueBytes: 21, maxBytes: 22, maxScanKeys: 23, maxLockWaiters: 24 },
 };
 
 async function shop() {
@@ -55,12 +73,12 @@ Deno.test("a namespace for which nobody set anything has the defaults, and no ro
   deepEqual(await t.settings.rulesOf("shop"), DEFAULT_RULES);
   deepEqual(await t.settings.settings("shop", CONTEXT), {
     values: { sql: NOTHING_SET },
-    effective: { sql: { ...NOTHING_SET, statement_timeout: 10_000 } },
+    effective: { sql: DEFAULTS_OF_SETTINGS },
     version: 0,
   });
   deepEqual(await t.settings.limits("shop", CONTEXT), {
-    values: { sql: NO_LIMITS },
-    effective: { sql: DEFAULTS.sql.limits },
+    values: { sql: NO_LIMITS, cache: NO_CACHE_LIMITS },
+    effective: { sql: DEFAULTS.sql.limits, cache: DEFAULTS.cache.limits },
     version: 0,
   });
   deepEqual(await stored(t.node), []);
@@ -72,9 +90,10 @@ Deno.test("a change names what it changes, the rest stays, and null gives it bac
     t.settings.changeSettings("shop", { sql }, alice, CONTEXT);
   await change({ read_level: "strong", freshness: 0 });
   const second = await change({ statement_timeout: 5, read_level: undefined });
-  deepEqual(second.values.sql, { read_level: "strong", freshness: 0, statement_timeout: 5 });
+  deepEqual(second.values.sql, { ...NOTHING_SET, read_level: "strong", freshness: 0, statement_timeout: 5 });
   equal(second.version, 2);
-  deepEqual((await change({ read_level: null })).values.sql, { read_level: null, freshness: 0, statement_timeout: 5 });
+  const third = await change({ read_level: null });
+  deepEqual(third.values.sql, { ...NOTHING_SET, freshness: 0, statement_timeout: 5 });
   const { sql } = nowOf(await t.settings.rulesOf("shop"));
   deepEqual([sql.level, sql.freshness, sql.timeout, sql.maxTimeout], [undefined, 0, 5, 30_000]);
   deepEqual(await t.settings.rulesOf("cafe"), DEFAULT_RULES, "another namespace has its own");
@@ -143,8 +162,36 @@ Deno.test("a setting beyond its limit is refused with its name, whoever set the 
 Deno.test("the gateway's default is cut off at the limit too", async () => {
   await using node = await Node.start();
   await node.namespace("shop", ALICE);
-  const { settings } = settingsOn(node, { sql: { ...DEFAULTS.sql, statement_timeout: 99_000 } });
+  const { settings } = settingsOn(node, { ...DEFAULTS, sql: { ...DEFAULTS.sql, statement_timeout: 99_000 } });
   equal((await settings.rulesOf("shop")).sql.timeout, 30_000);
+});
+
+Deno.test("how much of the changes is kept the owner says, within what the operator allows", async () => {
+  await using t = await shop();
+  const { settings } = t;
+  const kept = async () => {
+    const { retainedChanges, changeRetention } = (await settings.rulesOf("shop")).sql;
+    return [retainedChanges, changeRetention];
+  };
+  const set = (retained_changes: number | null, change_retention: number | null) =>
+    settings.changeSettings("shop", { sql: { retained_changes, change_retention } }, alice, CONTEXT);
+  deepEqual(await kept(), [500, 3_600_000]);
+  const { effective } = await set(6_000, 60_000);
+  deepEqual([effective.sql.retained_changes, effective.sql.change_retention], [6_000, 60_000]);
+  deepEqual(await kept(), [6_000, 60_000]);
+  await rejects(set(6_001, 7_200_001), (error: GatewayError) => {
+    deepEqual(error.extra.details, [
+      { field: "sql.retained_changes", problem: "at most 6000, which is the limit of this namespace" },
+      { field: "sql.change_retention", problem: "at most 7200000 ms, which is the limit of this namespace" },
+    ]);
+    return true;
+  });
+  const limits = { retained_changes: 100, change_retention: 30_000 };
+  await settings.changeLimits("shop", { sql: limits }, operator, CONTEXT, false);
+  deepEqual(await kept(), [100, 30_000], "a limit cuts off what was set before, and the defaults");
+  await settings.changeLimits("shop", { sql: { ...limits, retained_changes: 10_000 } }, operator, CONTEXT, false);
+  await set(null, null);
+  deepEqual(await kept(), [500, 30_000], "a limit is no wish");
 });
 
 Deno.test("setting all limits gives those back that are not named; the owner's settings stay", async () => {
@@ -167,9 +214,12 @@ Deno.test("every limit reaches the rules under its own name", async () => {
     bytes_per_answer: 4,
     statements_in_flight: 5,
     bulk_rows: 6,
+    retained_changes: 7,
+    change_retention: 8,
   };
-  const { values, effective } = await t.settings.changeLimits("shop", { sql }, operator, CONTEXT, false);
-  deepEqual([values.sql, effective.sql], [sql, sql]);
+  const cache = { value_bytes: 1, bytes: 0, scan_keys: 3, lock_waiters: 4 };
+  const { values, effective } = await t.settings.changeLimits("shop", { sql, cache }, operator, CONTEXT, false);
+  deepEqual([values, effective], [{ sql, cache }, { sql, cache }]);
   const rules = await t.settings.rulesOf("shop");
   deepEqual(rules.sql, {
     level: undefined,
@@ -181,7 +231,10 @@ Deno.test("every limit reaches the rules under its own name", async () => {
     maxAnswerBytes: 4,
     maxInFlight: 5,
     maxBulkRows: 6,
+    retainedChanges: 7,
+    changeRetention: 8,
   });
+  deepEqual(rules.cache, { maxValueBytes: 1, maxBytes: 0, maxScanKeys: 3, maxLockWaiters: 4 });
 });
 
 Deno.test("two changes at once are both made, in whatever order", async () => {
@@ -308,7 +361,10 @@ Deno.test("while the control plane is down, rules that are known hold, and other
     throw new GatewayError("UNAVAILABLE", "down");
   };
   equal(nowOf(t.settings.rulesOf("shop")).sql.maxRows, 1);
-  deepEqual(await t.settings.rulesOf("cafe"), DEFAULT_RULES);
+  deepEqual(await t.settings.rulesOf("cafe"), {
+    ...DEFAULT_RULES,
+    sql: { ...DEFAULT_RULES.sql, retainedChanges: Infinity, changeRetention: Infinity },
+  }, "nothing that was to be kept is given up on a guess");
   equal(t.errors.length, 1);
   await rejects(t.settings.settings("shop", CONTEXT), code("UNAVAILABLE"));
   await rejects(t.settings.changeSettings("shop", { sql: { freshness: 1 } }, alice, CONTEXT), code("UNAVAILABLE"));

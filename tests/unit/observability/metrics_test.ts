@@ -1,6 +1,8 @@
 import { deepEqual, equal, ok, rejects, throws } from "node:assert/strict";
 import { Registry } from "prom-client";
+import type { CacheStatistics } from "../../../src/contracts/cache.ts";
 import type { Observed } from "../../../src/contracts/observation.ts";
+import { cacheMetrics } from "../../../src/observability/cache_metrics.ts";
 import { instrument, serviceTimings } from "../../../src/observability/instrument.ts";
 import { RequestMetrics } from "../../../src/observability/request_metrics.ts";
 
@@ -185,4 +187,21 @@ Deno.test("timings come out as a histogram in seconds", async () => {
   const bucket = (le: string) => found.find(({ name, labels }) => name.endsWith("_bucket") && labels.le === le)?.value;
   deepEqual([bucket("0.005"), bucket("0.5"), bucket("+Inf")], [1, 2, 2]);
   equal(found.find(({ name }) => name === "service_call_duration_seconds_sum")!.value, 0.303);
+});
+
+Deno.test("figures of the cache are read when they are scraped, and left out where the engine does not tell", async () => {
+  const registry = new Registry();
+  let statistics: CacheStatistics = { hits: 3, misses: 1, evictions: 2, entries: 5, bytes: 700 };
+  cacheMetrics(registry, { statistics: () => statistics });
+  const values = async () =>
+    Object.fromEntries(samplesOf(await registry.metrics()).map(({ name, value }) => [name, value]));
+  deepEqual(await values(), {
+    cache_hits_total: 3,
+    cache_misses_total: 1,
+    cache_evictions_total: 2,
+    cache_entries: 5,
+    cache_bytes: 700,
+  });
+  statistics = { hits: 4, misses: 1, evictions: undefined, entries: undefined, bytes: undefined };
+  deepEqual(await values(), { cache_hits_total: 4, cache_misses_total: 1 });
 });

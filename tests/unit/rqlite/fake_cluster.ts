@@ -74,7 +74,7 @@ export class FakeNode implements AsyncDisposable {
     const seen: FakeRequest = {
       path: pathname,
       parameters: searchParams,
-      statements: JSON.parse(await request.text()),
+      statements: statementsIn(await request.bytes()),
       authorization: request.headers.get("authorization"),
     };
     this.requests.push(seen);
@@ -84,6 +84,12 @@ export class FakeNode implements AsyncDisposable {
     if (answer === "reset") return new Response(ReadableStream.from([]), { headers: { "content-length": "9" } });
     return answer === "hang" ? new Response() : new Response(answer.body, { status: answer.status ?? 200 });
   }
+}
+
+/** The statements of a request; what is none, such as a whole database, holds none. */
+function statementsIn(body: Uint8Array): FakeRequest["statements"] {
+  const text = new TextDecoder().decode(body);
+  return text.startsWith("[") ? JSON.parse(text) : [];
 }
 
 /** So many fake nodes; the first one leads until told otherwise. */

@@ -15,6 +15,8 @@ class Engine {
   readonly sent: number[][] = [];
   readonly bodies: string[] = [];
   readonly timeouts: number[] = [];
+  /** Whether each request was one transaction. */
+  readonly atomic: boolean[] = [];
   readonly groups: number[] = [];
   readonly #answers: ((answer: RqliteAnswer | Error) => void)[] = [];
   readonly lane: Lane;
@@ -22,7 +24,10 @@ class Engine {
   constructor(more: Partial<LaneOptions> = {}) {
     this.lane = new Lane({
       access: "write",
-      send: (body, timeout) => this.#take(body, timeout),
+      send: (body, timeout, atomic) => {
+        this.atomic.push(atomic);
+        return this.#take(body, timeout);
+      },
       onGroup: (_access, count) => this.groups.push(count),
       ...more,
     });
@@ -84,13 +89,61 @@ Deno.test("a lane has one request on its way, of at most 512 statements and abou
   engine.lane.close();
 });
 
-Deno.test("each statement gets its own result, and a failing one touches no other", async () => {
+const failure: RqliteResult = { kind: "error", error: "UNIQUE constraint failed: t.a" };
+const undone: RqliteAnswer = { results: [change(1), failure], error: undefined };
+
+Deno.test("writes that go together are one transaction; one alone, and reads, need none", async () => {
+  for (const access of ["write", "read"] as const) {
+    const engine = new Engine({ access });
+    for (const count of [1, 3]) {
+      const all = Array.from({ length: count }, (_, n) => engine.lane.run(statement(n)));
+      await turn();
+      engine.answer();
+      await Promise.all(all);
+    }
+    deepEqual(engine.atomic, [false, access === "write"]);
+    engine.lane.close();
+  }
+});
+
+Deno.test("each statement gets its own result, and a failing one touches no other: what it undid is sent again", async () => {
+  for (const first of [undone, { results: [], error: "FOREIGN KEY constraint failed" }]) {
+    const engine = new Engine();
+    const all = [1, 2, 3].map((n) => engine.lane.run(statement(n)));
+    await turn();
+    engine.answer(first);
+    await turn();
+    deepEqual([engine.sent, engine.atomic], [[[1, 2, 3], [1, 2, 3]], [true, false]]);
+    engine.answer({ results: [change(1), failure, change(3)], error: undefined });
+    deepEqual(await Promise.all(all), [change(1), failure, change(3)]);
+    engine.lane.close();
+  }
+});
+
+Deno.test("after a transaction was undone writes stand alone for a while", async () => {
+  const engine = new Engine();
+  const group = async (...answers: (RqliteAnswer | undefined)[]) => {
+    const all = [1, 2].map((n) => engine.lane.run(statement(n)));
+    for (const answer of answers) {
+      await turn();
+      engine.answer(answer);
+    }
+    await Promise.all(all);
+  };
+  await group(undone, undefined);
+  for (let i = 0; i < 32; i++) await group(undefined);
+  await group(undefined);
+  deepEqual(engine.atomic, [true, ...Array<boolean>(33).fill(false), true]);
+  engine.lane.close();
+});
+
+Deno.test("a transaction that went on behind a failure was not undone: nobody knows what is there", async () => {
   const engine = new Engine();
   const all = [1, 2, 3].map((n) => engine.lane.run(statement(n)));
   await turn();
-  const error: RqliteResult = { kind: "error", error: "UNIQUE constraint failed: t.a" };
-  engine.answer({ results: [change(1), error, change(3)], error: undefined });
-  deepEqual(await Promise.all(all), [change(1), error, change(3)]);
+  engine.answer({ results: [change(1), failure, change(3)], error: undefined });
+  for (const one of all) await rejects(one, is("OUTCOME_UNKNOWN"));
+  equal(engine.sent.length, 1);
   engine.lane.close();
 });
 

@@ -1,5 +1,6 @@
 import { deepEqual, equal, ok, rejects } from "node:assert/strict";
 import { HttpPool, NoAnswer, type PoolRequest } from "../../../services/rqlite/http_pool.ts";
+import { until } from "../../engines/support/wait.ts";
 
 /** A server that says nothing but what `serve` writes, on each connection in turn. */
 class RawServer implements Disposable {
@@ -115,11 +116,14 @@ Deno.test("the pool asks whether a slow node lives, and gives up as soon as it d
 
 Deno.test("the pool does not ask whether a node lives that has answered", async () => {
   using server = new RawServer(async (say) => (await say(answer("ok")), "keep"));
+  using silent = new RawServer(() => Promise.resolve("keep"));
   await withPool(async (send) => {
-    let asked = 0;
+    let asked = 0, askedLater = 0;
     await send(server.url, { alive: { every: 20, ask: () => Promise.resolve(++asked) } });
-    await new Promise((resolve) => setTimeout(resolve, 60));
-    equal(asked, 0);
+    // A request that begins later is asked about three times, and so the one before would have been as well.
+    const ask = () => ++askedLater < 3 ? Promise.resolve() : Promise.reject(new Error("dead"));
+    await rejects(send(silent.url, { alive: { every: 20, ask } }), noAnswer("timeout", true));
+    deepEqual([asked, askedLater], [0, 3]);
   });
 });
 
@@ -164,8 +168,10 @@ Deno.test("the pool passes an abort on, with its reason", async () => {
     const reason = new Error("the client left");
     const controller = new AbortController();
     const pending = send(server.url, { waiter: controller });
-    setTimeout(() => controller.abort(reason), 50);
-    await rejects(pending, (error) => noAnswer("aborted", true)(error) && (error as Error).cause === reason);
+    const aborted = rejects(pending, (error) => noAnswer("aborted", true)(error) && (error as Error).cause === reason);
+    await until("the request has arrived", () => server.requests.length === 1);
+    controller.abort(reason);
+    await aborted;
     equal(server.requests.length, 1);
   });
 });

@@ -6,6 +6,8 @@ import type { Node } from "../../auth/support/node.ts";
 export const DEFAULTS: RuleDefaults = {
   sql: {
     statement_timeout: 10_000,
+    retained_changes: 500,
+    change_retention: 3_600_000,
     limits: {
       statement_timeout: 30_000,
       database_bytes: 0,
@@ -13,8 +15,11 @@ export const DEFAULTS: RuleDefaults = {
       bytes_per_answer: 2_000,
       statements_in_flight: 30,
       bulk_rows: 4_000,
+      retained_changes: 6_000,
+      change_retention: 7_200_000,
     },
   },
+  cache: { limits: { value_bytes: 21, bytes: 22, scan_keys: 23, lock_waiters: 24 } },
 };
 
 /** The settings service of a gateway, and what it complained of. */

@@ -1,0 +1,141 @@
+import type { Command } from "./commands.ts";
+import { PING } from "./commands.ts";
+import { Connection, type Dialler, type Outcome } from "./connection.ts";
+import { Call } from "./deadlines.ts";
+import { NoAnswer } from "./replies.ts";
+
+/** How long a member that did not answer is left alone before it is asked again: doubled each time, in milliseconds. */
+const FIRST_REST = 100, LONGEST_REST = 2_000;
+/** Milliseconds in which a member that lives says so. */
+const PROOF = 1_000;
+
+/** Calls that wait for one connection where another member may keep them waiting: more of them would have no answer in time. */
+const MOST_SLOW = 3;
+
+/** What members share. */
+export interface MemberOptions extends Dialler {
+  /** The most connections to each, as things are now. */
+  readonly most: () => number;
+  readonly now: () => number;
+}
+
+/** Connections of one kind to a member. */
+class Lane {
+  readonly connections: Connection[] = [];
+  #opening: Promise<Connection> | undefined;
+
+  constructor(private readonly dial: (onClose: (closed: Connection) => void) => Promise<Connection>) {}
+
+  /** The one with the least to do. */
+  get best(): Connection | undefined {
+    let best: Connection | undefined;
+    for (const connection of this.connections) {
+      if (connection.open && (best === undefined || connection.waiting < best.waiting)) best = connection;
+      if (best?.waiting === 0) break;
+    }
+    return best;
+  }
+
+  /** Another one; for all who ask for one meanwhile. @throws NoAnswer */
+  open(): Promise<Connection> {
+    return this.#opening ??= this.#open().finally(() => this.#opening = undefined);
+  }
+
+  async #open(): Promise<Connection> {
+    const connection = await this.dial((closed) => {
+      const at = this.connections.indexOf(closed);
+      if (at >= 0) this.connections.splice(at, 1);
+    });
+    this.connections.push(connection);
+    return connection;
+  }
+}
+
+/**
+ * A member and the connections to it. One that does not answer rests: others are asked instead, until it says that it lives.
+ *
+ * What a member cannot do without another one that does not answer takes it half a second and more, and holds up what is behind
+ * it. Such calls have connections of their own.
+ */
+export class Member {
+  readonly #quick = new Lane((onClose) => this.#dial(onClose));
+  readonly #slow = new Lane((onClose) => this.#dial(onClose));
+  #rest: { readonly until: number; readonly length: number } | undefined;
+  #proving = false;
+  #closed = false;
+
+  constructor(readonly address: string, private readonly options: MemberOptions) {}
+
+  /** Whether it is worth asking. Where it is not, it may be proven anew now, beside whoever asks. */
+  get awake(): boolean {
+    if (this.#rest === undefined) return true;
+    if (this.options.now() >= this.#rest.until) this.#prove();
+    return false;
+  }
+
+  /** Sends commands together, on one connection. @param slow whether another member may keep it waiting @throws NoAnswer */
+  async send(commands: readonly Command[], call: Call, slow = false): Promise<readonly Outcome[]> {
+    const lane = slow ? this.#slow : this.#quick;
+    try {
+      const { best } = lane;
+      if (best === undefined) return await (await lane.open()).send(commands, call);
+      // What is there serves this call, and another one those that come next.
+      if (best.waiting > 0 && lane.connections.length < this.options.most()) lane.open().catch(() => {});
+      if (slow && best.waiting >= MOST_SLOW) throw new NoAnswer(this.address, "refused", new Error("too many wait"));
+      return await best.send(commands, call);
+    } catch (cause) {
+      // It may be well, and wait for another member itself: it only has to say so.
+      if (!slow && cause instanceof NoAnswer && cause.reason !== "aborted") this.#suspect();
+      throw cause;
+    }
+  }
+
+  /** Closes all connections. */
+  close(): void {
+    this.#closed = true;
+    for (const { connections } of [this.#quick, this.#slow]) {
+      for (const connection of [...connections]) connection.close();
+    }
+  }
+
+  async #dial(onClose: (closed: Connection) => void): Promise<Connection> {
+    if (this.#closed) throw new NoAnswer(this.address, "refused");
+    try {
+      const connection = await Connection.open(this.address, this.options, onClose);
+      if (this.#closed) connection.close();
+      return connection;
+    } catch (cause) {
+      this.#tire();
+      throw cause;
+    }
+  }
+
+  #suspect(): void {
+    this.#rest ??= { until: 0, length: FIRST_REST / 2 };
+    this.#prove();
+  }
+
+  #tire(): void {
+    const length = Math.min((this.#rest?.length ?? FIRST_REST / 2) * 2, LONGEST_REST);
+    this.#rest = { until: this.options.now() + length, length };
+  }
+
+  #prove(): void {
+    if (this.#proving || this.#closed) return;
+    this.#proving = true;
+    this.#ping().then(() => this.#rest = undefined, () => this.#tire()).finally(() => this.#proving = false);
+  }
+
+  /** On a connection of its own: the others may be waiting. */
+  async #ping(): Promise<void> {
+    const connection = await Connection.open(this.address, this.options, () => {});
+    try {
+      const waiter = { signal: NEVER };
+      await connection.send([PING], new Call(waiter, this.options.now(), Math.min(PROOF, this.options.timeout)));
+    } finally {
+      connection.close();
+    }
+  }
+}
+
+const NEVER = new AbortController().signal;

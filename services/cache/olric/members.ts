@@ -1,0 +1,147 @@
+import { MEMBERS, ROUTING_TABLE } from "./commands.ts";
+import { Call } from "./deadlines.ts";
+import { Member, type MemberOptions } from "./member.ts";
+import { MemberFailure, type Reply } from "./replies.ts";
+import { GatewayError } from "../../../src/contracts/errors.ts";
+import { type Hash, Routing } from "./routing.ts";
+
+/** Milliseconds between two looks at who has what, while the cluster is used. */
+const LOOK_EVERY = 1_000;
+/** The least time between two looks, when something has just gone wrong. */
+const LOOK_AGAIN_AFTER = 100;
+/** How long a look may take. */
+const LOOK = 1_000;
+
+/**
+ * Connections to a cluster of one member, at most: it answers at once whatever comes, and fewer carry more. One of several waits
+ * for others between a command and its answer, and lets what is behind it on the connection wait too.
+ */
+const MOST_ALONE = 2;
+
+/** What {@link Members} are made of. */
+export interface MembersOptions extends Omit<MemberOptions, "most"> {
+  /** The most connections to each of several members. */
+  readonly connections: number;
+  /** Known from the start. */
+  readonly addresses: readonly string[];
+  readonly hash: Hash;
+}
+
+/**
+ * Knows the members of the cluster, and which of them has what. Looks beside the traffic, which waits for the first look alone.
+ */
+export class Members {
+  readonly #members = new Map<string, Member>();
+  #routing: Routing | undefined;
+  /** Who told it. */
+  #source: string | undefined;
+  #looking: Promise<void> | undefined;
+  #lookedAt = -Infinity;
+  #turn = 0;
+
+  constructor(private readonly options: MembersOptions) {
+    for (const address of options.addresses) this.#member(address);
+  }
+
+  /** What was seen last; `undefined` before anything was. */
+  get routing(): Routing | undefined {
+    if (this.options.now() - this.#lookedAt > LOOK_EVERY) this.look().catch(() => {});
+    return this.#routing;
+  }
+
+  /** Something has gone wrong: others may have become owners. */
+  suspect(): void {
+    if (this.options.now() - this.#lookedAt > LOOK_AGAIN_AFTER) this.look().catch(() => {});
+  }
+
+  /** Looks now. @throws what went wrong, when nobody answers */
+  look(): Promise<void> {
+    return this.#looking ??= this.#look().finally(() => this.#looking = undefined);
+  }
+
+  /** Whether any of these does not answer. */
+  areMissing(addresses: readonly string[]): boolean {
+    return addresses.some((address) => !this.at(address).awake);
+  }
+
+  /**
+   * The member at an address, also one that is not worth asking. A cluster of one member is where it was found: the address that
+   * it gives itself need not be one by which it can be reached.
+   */
+  at(address: string): Member {
+    return this.#member(this.#routing?.isAlone && this.#source !== undefined ? this.#source : address);
+  }
+
+  /** A member to ask when it does not matter which, or the best one cannot be asked. @param but not this one */
+  pick(but?: Member): Member | undefined {
+    const oneOf = (addresses: readonly string[]) => {
+      const all = addresses.map((address) => this.at(address)).filter((member) => member !== but && member.awake);
+      return all[this.#turn++ % all.length];
+    };
+    return oneOf(this.addresses) ?? oneOf(this.options.addresses);
+  }
+
+  /** Addresses of the members, as they give them; before they did, those that are configured. */
+  get addresses(): readonly string[] {
+    return this.#routing?.members ?? this.options.addresses;
+  }
+
+  /** Closes all connections. */
+  close(): void {
+    for (const member of this.#members.values()) member.close();
+  }
+
+  get #most(): number {
+    const { connections } = this.options;
+    return this.#routing?.isAlone ? Math.min(MOST_ALONE, connections) : connections;
+  }
+
+  #member(address: string): Member {
+    let member = this.#members.get(address);
+    if (member === undefined) {
+      this.#members.set(
+        address,
+        member = new Member(address, { ...this.options, most: () => this.#most }),
+      );
+    }
+    return member;
+  }
+
+  async #look(): Promise<void> {
+    const { now, addresses: configured } = this.options;
+    this.#lookedAt = now();
+    const all = new Set([...this.addresses, ...configured]);
+    const awake = [...all].filter((address) => this.#member(address).awake);
+    // One alone while all goes well; everybody when nothing is known, so that nobody waits for one that is dead.
+    const first = this.#source !== undefined && awake.includes(this.#source) ? [this.#source] : awake;
+    try {
+      await Promise.any(first.map((address) => this.#ask(address)));
+    } catch (error) {
+      this.#source = undefined;
+      throw error;
+    }
+  }
+
+  async #ask(address: string): Promise<void> {
+    const { now, hash, timeout } = this.options;
+    const call = new Call({ signal: NEVER }, now(), Math.min(LOOK, timeout));
+    const [members, table] = await this.#member(address).send([MEMBERS, ROUTING_TABLE], call);
+    for (const reply of [members, table]) {
+      if (reply instanceof MemberFailure || reply instanceof GatewayError) throw reply;
+    }
+    this.#routing = Routing.of(members as Reply, table as Reply, hash);
+    this.#source = address;
+    this.#forget();
+  }
+
+  /** Gives back the connections to those that are no members any more. */
+  #forget(): void {
+    for (const [address, member] of this.#members) {
+      if (this.addresses.includes(address) || this.options.addresses.includes(address)) continue;
+      member.close();
+      this.#members.delete(address);
+    }
+  }
+}
+
+const NEVER = new AbortController().signal;

@@ -1,0 +1,77 @@
+import { GatewayError } from "../../../src/contracts/errors.ts";
+
+/** What a member answers when it understood, and what was asked for is not so. */
+export type Refusal = "KEYNOTFOUND" | "KEYFOUND" | "NOSUCHLOCK";
+
+/** One answer: text arrives as bytes, so a string is a refusal. */
+export type Reply = Uint8Array | number | null | Refusal | readonly Reply[];
+
+/** A member answered that it failed. */
+export class MemberFailure extends Error {
+  override readonly name = "MemberFailure";
+}
+
+/** No member answered. */
+export class NoAnswer extends Error {
+  override readonly name = "NoAnswer";
+
+  /** @param sent whether it may have arrived */
+  constructor(readonly address: string, readonly reason: "timeout" | "aborted" | "lost" | "refused", cause?: unknown) {
+    super(`no answer from ${address}: ${reason}`, { cause });
+  }
+
+  /** Whether what was asked may have been done. */
+  get sent(): boolean {
+    return this.reason !== "refused";
+  }
+}
+
+const REFUSALS: ReadonlySet<string> = new Set<Refusal>(["KEYNOTFOUND", "KEYFOUND", "NOSUCHLOCK"]);
+
+/** What the text of an error reply means. */
+export function judge(text: string): Refusal | MemberFailure | GatewayError {
+  const [code = ""] = text.split(" ", 1);
+  if (REFUSALS.has(code)) return code as Refusal;
+  if (code === "ENTRYTOOLARGE") {
+    const sentence = "value: is larger than the tables of the cache (dmaps.engine.config.tableSize on its members)";
+    return new GatewayError("BODY_TOO_LARGE", sentence, { details: { field: "value" } });
+  }
+  if (code === "KEYTOOLARGE") return new GatewayError("INVALID_REQUEST", "key: has more than 255 bytes of UTF-8");
+  // Nothing of it goes to clients: it has addresses.
+  return new MemberFailure(text.slice(0, 500));
+}
+
+/** Whether a member did what it was told. */
+export const isOk = (reply: Reply | undefined): boolean => reply instanceof Uint8Array;
+
+/** The text of a reply. @throws MemberFailure when it is none */
+export function textOf(reply: Reply | undefined): string {
+  if (reply instanceof Uint8Array) return new TextDecoder().decode(reply);
+  if (typeof reply === "number") return String(reply);
+  throw unexpected(reply);
+}
+
+/** The members of a reply. @throws MemberFailure when it is no array */
+export function listOf(reply: Reply | undefined): readonly Reply[] {
+  if (Array.isArray(reply)) return reply;
+  throw unexpected(reply);
+}
+
+/** A whole number. @throws MemberFailure for anything else, and for what a double would round */
+export function wholeOf(reply: Reply | undefined): number {
+  if (Number.isSafeInteger(reply)) return reply as number;
+  throw unexpected(reply);
+}
+
+const unexpected = (reply: Reply | undefined) => new MemberFailure(`unexpected reply: ${String(reply).slice(0, 100)}`);
+
+/** Nothing was asked of a member, or it only read. */
+export const unreachable = (cause: unknown): GatewayError =>
+  new GatewayError("UNAVAILABLE", "the cache cannot be reached now; nothing was changed", { cause, retryAfter: 1 });
+
+/** A write went out and was not confirmed. */
+export const unconfirmed = (cause: unknown): GatewayError =>
+  new GatewayError("UNAVAILABLE", "the cache did not confirm this; it may have happened all the same", {
+    cause,
+    retryAfter: 1,
+  });

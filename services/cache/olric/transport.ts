@@ -1,0 +1,109 @@
+import { GatewayError } from "../../../src/contracts/errors.ts";
+import type { Command } from "./commands.ts";
+import type { Outcome } from "./connection.ts";
+import type { Call } from "./deadlines.ts";
+import type { Member } from "./member.ts";
+import type { Members } from "./members.ts";
+import { MemberFailure, NoAnswer, type Reply, unconfirmed, unreachable } from "./replies.ts";
+import type { Routing } from "./routing.ts";
+
+/** Where commands go: to the owner of a key, to this member, or to any. */
+export type Target = { readonly map: string; readonly key: string } | { readonly member: string } | "anybody";
+
+/** What may be done when a member does not answer. */
+export interface Means {
+  /** Nothing changes, so it may be asked again whatever happened. Default: only what certainly did not arrive is sent again. */
+  readonly reading?: boolean;
+  /** It would mean something else elsewhere. Default: every member does it, or has it done by the owner. */
+  readonly pinned?: boolean;
+}
+
+/** The way to the cluster: who is asked, how often, and what no answer means. */
+export class Transport {
+  constructor(private readonly members: Members) {}
+
+  /**
+   * Sends commands together, which are done in this order.
+   * @returns their replies
+   * @throws GatewayError `UNAVAILABLE`, `BODY_TOO_LARGE`; the reason of the caller's signal
+   */
+  ask(
+    target: Target,
+    commands: readonly Command[],
+    call: Call,
+    means: Means = {},
+  ): Promise<readonly Reply[]> {
+    const { routing } = this.members;
+    if (routing === undefined) return this.routing(call).then(() => this.ask(target, commands, call, means));
+    const { best, slow } = this.#wayTo(routing, target);
+    if (!best?.awake) return this.#askAnother(best, new Error("it does not answer"), commands, call, means);
+    return best.send(commands, call, slow).then(
+      (outcomes) => this.#repliesOf(outcomes, means),
+      (error) => this.#askAnother(best, this.#excuseOf(error, call, means), commands, call, means),
+    );
+  }
+
+  /** Who should be asked, and whether others may keep it waiting who do not answer. */
+  #wayTo(routing: Routing, target: Target): { readonly best: Member | undefined; readonly slow: boolean } {
+    const { members } = this;
+    if (target === "anybody") return { best: members.pick(), slow: false };
+    if ("member" in target || routing.isAlone) {
+      return { best: members.at("member" in target ? target.member : routing.members[0]!), slow: false };
+    }
+    const partition = routing.partitionOf(target.map, target.key);
+    const slow = members.areMissing(routing.members) && members.areMissing(routing.involvedIn(partition));
+    return { best: members.at(routing.ownerOf(partition)), slow };
+  }
+
+  /** Where the best one cannot be reached, one other is asked. */
+  async #askAnother(
+    best: Member | undefined,
+    cause: Error,
+    commands: readonly Command[],
+    call: Call,
+    means: Means,
+  ): Promise<readonly Reply[]> {
+    this.members.suspect();
+    const member = means.pinned ? undefined : this.members.pick(best);
+    if (member === undefined) throw unreachable(cause);
+    try {
+      return this.#repliesOf(await member.send(commands, call, best !== undefined), means);
+    } catch (error) {
+      throw unreachable(this.#excuseOf(error, call, means));
+    }
+  }
+
+  /** Why a member did not answer, if another one may be asked. @throws otherwise */
+  #excuseOf(error: unknown, call: Call, { reading = false }: Means): Error {
+    if (!(error instanceof NoAnswer)) throw error;
+    if (error.reason === "aborted") throw call.waiter.signal.reason;
+    if (error.sent && !reading) throw unconfirmed(error);
+    if (error.reason === "timeout") throw unreachable(error);
+    return error;
+  }
+
+  /** Who has what; waits for the first look. @throws GatewayError `UNAVAILABLE` */
+  async routing(call: Call): Promise<Routing> {
+    try {
+      if (this.members.routing === undefined) await this.members.look();
+    } catch (cause) {
+      if (call.waiter.signal.aborted) throw call.waiter.signal.reason;
+      throw unreachable(cause);
+    }
+    return this.members.routing ?? fail();
+  }
+
+  #repliesOf(outcomes: readonly Outcome[], { reading = false }: Means): readonly Reply[] {
+    for (const outcome of outcomes) {
+      if (outcome instanceof GatewayError) throw outcome;
+      if (!(outcome instanceof MemberFailure)) continue;
+      this.members.suspect();
+      throw reading ? unreachable(outcome) : unconfirmed(outcome);
+    }
+    return outcomes as readonly Reply[];
+  }
+}
+
+function fail(): never {
+  throw unreachable(new Error("nobody told who has what"));
+}

@@ -1,0 +1,39 @@
+import { Counter, Gauge, type Registry } from "prom-client";
+import type { CacheStatistics } from "../contracts/cache.ts";
+
+/** Makes the metrics of the cache, read when they are scraped. What the engine does not tell is left out. */
+export function cacheMetrics(registry: Registry, cache: { statistics(): CacheStatistics }): void {
+  const registers = [registry];
+  const counter = (name: string, help: string, of: (statistics: CacheStatistics) => number | undefined) =>
+    new Counter({
+      name,
+      help,
+      registers,
+      collect() {
+        this.reset();
+        const value = of(cache.statistics());
+        if (value === undefined) this.remove();
+        else this.inc(value);
+      },
+    });
+  const gauge = (name: string, help: string, of: (statistics: CacheStatistics) => number | undefined) =>
+    new Gauge({
+      name,
+      help,
+      registers,
+      collect() {
+        const value = of(cache.statistics());
+        if (value === undefined) this.remove();
+        else this.set(value);
+      },
+    });
+  counter("cache_hits_total", "Entries that were read and were there.", ({ hits }) => hits);
+  counter("cache_misses_total", "Entries that were read and were not there.", ({ misses }) => misses);
+  counter(
+    "cache_evictions_total",
+    "Entries that had to make room in the gateway's own cache.",
+    ({ evictions }) => evictions,
+  );
+  gauge("cache_entries", "Entries in the gateway's own cache.", ({ entries }) => entries);
+  gauge("cache_bytes", "Bytes of memory that they take.", ({ bytes }) => bytes);
+}

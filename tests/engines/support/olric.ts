@@ -1,0 +1,199 @@
+import { PortReservation } from "./ports.ts";
+import { requireProgram } from "./programs.ts";
+import { TiedProcess } from "./tied_process.ts";
+import { Hopeless, until } from "./wait.ts";
+
+/** How an Olric cluster is started. */
+export interface OlricStart {
+  readonly members: 1 | 3;
+  /** How many members keep an entry. Default: 1 with one member, 2 with three. */
+  readonly replicas?: number;
+  /** Default: everybody may do everything. */
+  readonly password?: string;
+  /** What the tables of the storage engine take, in bytes: the largest entry. Default 524,288, as Olric's own examples have it. */
+  readonly tableSize?: number;
+  /** How often tables are compacted, as a Go duration. Default: Olric's own, ten minutes. */
+  readonly compaction?: string;
+  /** Further lines of sections of the configuration: `{ memberlist: { suspicionMult: 2 } }`. */
+  readonly flags?: Readonly<Record<string, Readonly<Record<string, string | number | boolean>>>>;
+  /** Milliseconds for all members to become ready. Default 30,000. */
+  readonly deadline?: number;
+}
+
+/** One olric-server, which can be hurt. It keeps nothing on disk: whenever it starts it is empty. */
+export class OlricTestNode {
+  #process: TiedProcess | undefined = undefined;
+
+  constructor(
+    readonly id: string,
+    /** `host:port`, by which it is a member. */
+    readonly address: string,
+    private readonly command: readonly string[],
+    readonly log: string,
+    private readonly password: string | undefined,
+  ) {}
+
+  /** Starts it, for the first time or again and empty, and does not wait until it is ready. */
+  async start(): Promise<void> {
+    this.#process = await TiedProcess.start(this.command, this.log);
+  }
+
+  /** `kill -9`; comes back when the process is gone. */
+  async kill(): Promise<void> {
+    await this.#process?.kill();
+    this.#process = undefined;
+  }
+
+  /** `kill -9` and a new start, empty; does not wait until it is ready. */
+  async restart(): Promise<void> {
+    await this.kill();
+    await this.start();
+  }
+
+  /** `SIGSTOP`: its connections stay open and nobody answers. */
+  pause(): void {
+    this.#process?.signal("SIGSTOP");
+  }
+
+  /** `SIGCONT`. */
+  resume(): void {
+    this.#process?.signal("SIGCONT");
+  }
+
+  /** How many members it knows, itself among them. @throws Hopeless when its process has ended by itself */
+  async members(): Promise<number> {
+    if (this.#process?.ended) throw new Hopeless(`olric-server ${this.id} ended by itself\n${this.tail()}`);
+    const auth = this.password === undefined ? "" : `AUTH ${this.password}\r\n`;
+    const answer = await this.#exchange(`${auth}CLUSTER.MEMBERS\r\n`, auth === "" ? 1 : 2);
+    return Number(/^(?:\+OK\r\n)?\*(\d+)\r\n/.exec(answer)?.[1] ?? 0);
+  }
+
+  /** Its last lines of output. */
+  tail(): string {
+    return this.#process?.tail() ?? Deno.readTextFileSync(this.log).slice(-2_000);
+  }
+
+  /** What it says to commands in one line each, as far as the first `lines` lines; within a second. */
+  async #exchange(commands: string, lines: number): Promise<string> {
+    const [hostname, port] = this.address.split(":") as [string, string];
+    using connection = await Deno.connect({ hostname, port: Number(port) });
+    const giveUp = setTimeout(() => connection.close(), 1_000);
+    try {
+      await connection.write(new TextEncoder().encode(commands));
+      const buffer = new Uint8Array(4_096);
+      let answer = "";
+      while (answer.split("\r\n").length <= lines) {
+        const read = await connection.read(buffer);
+        if (read === null) break;
+        answer += new TextDecoder().decode(buffer.subarray(0, read));
+      }
+      return answer;
+    } finally {
+      clearTimeout(giveUp);
+    }
+  }
+}
+
+/** A cluster of its own, with its configuration in a temporary folder that goes with it. */
+export class OlricTestCluster implements AsyncDisposable {
+  private constructor(
+    readonly nodes: readonly OlricTestNode[],
+    private readonly folder: string,
+    private readonly reserved: PortReservation,
+    private readonly deadline: number,
+  ) {}
+
+  /** Starts all members and waits until each knows all. @throws Error with the last lines of output when they do not get there */
+  static async start(options: OlricStart): Promise<OlricTestCluster> {
+    const program = requireProgram("olric-server");
+    const folder = await Deno.makeTempDir({ prefix: "orama-olric-" });
+    const reserved = PortReservation.take(options.members * 2);
+    const clientPorts = reserved.ports.slice(0, options.members);
+    const gossipPorts = reserved.ports.slice(options.members);
+    const nodes = await Promise.all(clientPorts.map(async (port, i) => {
+      const peers = gossipPorts.filter((_, other) => other !== i);
+      const file = `${folder}/m${i}.yaml`;
+      await Deno.writeTextFile(file, configurationOf(options, port, gossipPorts[i]!, peers));
+      const command = [program, "-c", file];
+      return new OlricTestNode(`m${i}`, `127.0.0.1:${port}`, command, `${folder}/m${i}.log`, options.password);
+    }));
+    const cluster = new OlricTestCluster(nodes, folder, reserved, options.deadline ?? 30_000);
+    try {
+      await Promise.all(nodes.map((node) => node.start()));
+      await cluster.ready();
+      return cluster;
+    } catch (cause) {
+      const logs = cluster.tails();
+      await cluster[Symbol.asyncDispose]();
+      throw new Error(`Olric did not start\n${logs}`, { cause });
+    }
+  }
+
+  get addresses(): string[] {
+    return this.nodes.map(({ address }) => address);
+  }
+
+  /** Waits until all members, or those given, know as many members as there are, or as many as are expected. */
+  async ready(nodes: readonly OlricTestNode[] = this.nodes, expected: number = nodes.length): Promise<void> {
+    await Promise.all(nodes.map((node) =>
+      until(
+        `olric-server ${node.id} knows ${expected} members`,
+        async () => await node.members() === expected,
+        this.deadline,
+      )
+    ));
+  }
+
+  /** The last lines of output of every member, for the message of a failed test. */
+  tails(): string {
+    return this.nodes.map((node) => `--- olric-server ${node.id}, last lines of output\n${node.tail()}`).join("\n");
+  }
+
+  /** Kills all members and removes their configuration. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all(this.nodes.map((node) => node.kill()));
+    this.reserved[Symbol.dispose]();
+    await Deno.remove(this.folder, { recursive: true });
+  }
+}
+
+/** What Olric's own examples have for a cluster on one machine, but for ports and numbers of members. */
+function configurationOf(options: OlricStart, port: number, gossipPort: number, peers: readonly number[]): string {
+  const several = options.members > 1;
+  const { compaction, flags } = options;
+  const sections: Record<string, Record<string, unknown>> = {
+    server: {
+      bindAddr: "127.0.0.1",
+      bindPort: port,
+      bootstrapTimeout: "10s",
+      partitionCount: 271,
+      replicaCount: options.replicas ?? (several ? 2 : 1),
+      writeQuorum: 1,
+      readQuorum: 1,
+      readRepair: true,
+      replicationMode: 0,
+      memberCountQuorum: several ? 2 : 1,
+      routingTablePushInterval: "10s",
+      keepAlivePeriod: "300s",
+    },
+    client: { dialTimeout: "1s", readTimeout: "3s", writeTimeout: "3s" },
+    logging: { verbosity: 3, level: "WARN", output: "stderr" },
+    memberlist: {
+      environment: "local",
+      bindAddr: "127.0.0.1",
+      bindPort: gossipPort,
+      enableCompression: false,
+      joinRetryInterval: "200ms",
+      maxJoinAttempts: 25,
+      ...(several && { peers: peers.map((peer) => `127.0.0.1:${peer}`) }),
+    },
+    dmaps: {
+      engine: { name: "kvstore", config: { tableSize: options.tableSize ?? 524_288 } },
+      ...(compaction !== undefined && { triggerCompactionInterval: compaction }),
+    },
+    ...(options.password !== undefined && { authentication: { password: options.password } }),
+  };
+  for (const [name, lines] of Object.entries(flags ?? {})) sections[name] = { ...sections[name], ...lines };
+  // JSON is YAML.
+  return JSON.stringify(sections);
+}
