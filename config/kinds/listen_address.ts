@@ -23,7 +23,7 @@ export const listenAddress: Kind<ListenAddress> = parsedKind({
 });
 
 /** Takes an address apart; `undefined` when it is none. */
-export function parseListenAddress(raw: unknown): ListenAddress | undefined {
+function parseListenAddress(raw: unknown): ListenAddress | undefined {
   if (typeof raw === "number") return listenOn("127.0.0.1", String(raw));
   if (typeof raw !== "string") return undefined;
   if (/^\d+$/.test(raw)) return listenOn("127.0.0.1", raw);

@@ -26,8 +26,16 @@ export const valueMembers = (value: CacheValue): string =>
     ? `"value":${value.json}`
     : `"value":"${value.bytes.toBase64()}","encoding":"base64","content_type":${JSON.stringify(value.type)}`;
 
+/** The last moment that a date can be, in Unix milliseconds (ECMA-262, 21.4.1.1). */
+const LAST_MOMENT = 8.64e15;
+
+/** When an entry ends; `undefined` also for what other programs made to end at no moment that has a date. */
+export const endOf = ({ expiresAt }: CacheEntry): number | undefined =>
+  expiresAt !== undefined && expiresAt <= LAST_MOMENT ? expiresAt : undefined;
+
 /** The members of {@link entryFields} as JSON, without the braces. */
-export function entryMembers({ value, version, expiresAt }: CacheEntry): string {
+export function entryMembers(entry: CacheEntry): string {
+  const { value, version } = entry, expiresAt = endOf(entry);
   const expiry = expiresAt === undefined ? "" : `,"expires_at":"${rfc3339(expiresAt)}"`;
   return `${valueMembers(value)},"version":${JSON.stringify(version)}${expiry}`;
 }

@@ -2,7 +2,7 @@ import { z } from "zod";
 import { rfc3339OrNull } from "../../src/http/formats.ts";
 import { ok } from "../../src/http/reply.ts";
 import { defineRoute } from "../../src/http/route.ts";
-import { done, doneReply, notFound } from "./entry_json.ts";
+import { done, doneReply, endOf, notFound } from "./entry_json.ts";
 import { CACHE_ERRORS } from "./errors.ts";
 import { address, lifeOf, requiredTtl } from "./fields.ts";
 import { after } from "./maybe.ts";
@@ -43,7 +43,7 @@ export const timeToLive = defineRoute({
     const { dmap: map, key } = call.body;
     return after(cache.get(call.principal.namespace, { map, key }, call), (entry) => {
       if (entry === undefined) throw notFound();
-      const { expiresAt = null } = entry;
+      const expiresAt = endOf(entry) ?? null;
       const rest = expiresAt === null ? null : Math.max(0, expiresAt - Date.now());
       return ok({ key, dmap: map, ttl_ms: rest, expires_at: rfc3339OrNull(expiresAt) });
     });

@@ -57,12 +57,16 @@ export const putMany = defineRoute({
   handle(call, { cache }) {
     const { dmap: map, entries, ttl } = call.body;
     const body = new JsonSource(call.source);
-    const given = body.items(body.member(body.start, "entries")!).map((at, i) => {
-      const { key, value } = entries[i]!;
-      const json = body.text(body.member(at, "value")!);
-      assertHeld(json, value, `entries.${i}.value`);
-      return { key, value: { json } };
-    });
+    // Drivers may write them in any order.
+    const values = new Map(
+      body.items(body.member(body.start, "entries")!).map((at, i) => {
+        const { key, value } = entries[i]!;
+        const json = body.text(body.member(at, "value")!);
+        assertHeld(json, value, `entries.${i}.value`);
+        return [key, { json }];
+      }),
+    );
+    const given = Array.from(values, ([key, value]) => ({ key, value }));
     const written = cache.putMany(call.principal.namespace, map, given, lifeOf(ttl), call);
     return after(written, () => ok({ status: "ok", count: given.length, dmap: map }));
   },
@@ -81,7 +85,7 @@ export const deleteMany = defineRoute({
   handle(call, { cache }) {
     const { dmap: map, keys } = call.body;
     return after(
-      cache.deleteMany(call.principal.namespace, map, keys, call),
+      cache.deleteMany(call.principal.namespace, map, onceEach(keys), call),
       (deleted) => ok({ deleted, dmap: map }),
     );
   },
@@ -101,6 +105,12 @@ export const touch = defineRoute({
   errors: CACHE_ERRORS,
   handle(call, { cache }) {
     const { dmap: map, keys } = call.body;
-    return after(cache.touch(call.principal.namespace, map, keys, call), (touched) => ok({ touched, dmap: map }));
+    return after(
+      cache.touch(call.principal.namespace, map, onceEach(keys), call),
+      (touched) => ok({ touched, dmap: map }),
+    );
   },
 });
+
+/** What is asked for twice is there once. */
+const onceEach = (keys: readonly string[]) => [...new Set(keys)];

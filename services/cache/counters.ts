@@ -12,8 +12,7 @@ export function numberOf(value: CacheValue): number {
 
 /** The sum of two numbers. @throws GatewayError `WRONG_TYPE` for one that a JSON number cannot hold exactly */
 export function sumOf(count: number, by: number): number {
-  // Minus zero is a number that JSON would lose.
-  return bounded(count + by, "the sum") + 0;
+  return bounded(count + by, "the sum");
 }
 
 function bounded(value: number, what: string): number {

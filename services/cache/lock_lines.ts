@@ -47,30 +47,31 @@ export class LockLines {
   ): Promise<CacheLease> {
     const name = nameOf(namespace, at);
     let line = this.#lines.get(name);
-    if (line === undefined) this.#lines.set(name, line = new Line(name));
+    if (line === undefined) this.#lines.set(name, line = new Line());
     else if (wanted.wait === 0) throw locked();
     const place = line.join();
     let waits = false;
     try {
       const deadline = this.#options.clock.monotonic() + wanted.wait;
-      for (let tries = 0;; tries++) {
+      for (let tries = 0;;) {
         if (waits && context.signal.aborted) throw context.signal.reason;
         if (line.failure !== undefined) throw line.failure;
-        const isFirst = line.first === place;
-        if (isFirst) {
+        let pause = Infinity;
+        if (line.first === place) {
           const lease = await this.#try(namespace, at, wanted.lease, line, context);
           if (lease !== undefined) return lease;
-        } else tries = -1;
+          pause = this.#pause(tries++);
+        }
         const left = deadline - this.#options.clock.monotonic();
         if (left <= 0) throw locked();
         if (!waits) this.#beginToWait(namespace, wanted.maxWaiters);
         waits = true;
-        await place.sleep(isFirst ? Math.min(left, this.#pause(tries)) : left, this.#options.clock, context.signal);
+        await place.sleep(Math.min(left, pause), this.#options.clock, context.signal);
       }
     } finally {
       if (waits) this.#endWaiting(namespace);
       line.leave(place);
-      if (line.first === undefined && this.#lines.get(name) === line) this.#lines.delete(name);
+      if (line.first === undefined) this.#lines.delete(name);
     }
   }
 
@@ -95,8 +96,7 @@ export class LockLines {
       // Should this fail, the lease will end by itself.
       await Promise.try(() => driver.unlock(namespace, at, taken.token, this.#stays)).catch(() => {});
     } catch (error) {
-      // The others would learn the same one after the other, each only after a time-out. Whoever comes now begins anew.
-      this.#lines.delete(line.name);
+      // The others would learn the same one after the other, each only after a time-out.
       line.fail(error);
       throw error;
     }
@@ -129,8 +129,6 @@ class Line {
   #last: PlaceInLine | undefined;
   /** What the cache answered to whoever was first, which is so for everybody. */
   failure: unknown;
-
-  constructor(readonly name: string) {}
 
   join(): PlaceInLine {
     const place = new PlaceInLine();

@@ -239,21 +239,19 @@ export class CacheService implements Cache {
     return found;
   };
 
-  async #page(
+  #page(
     namespace: string,
     map: string,
     cursor: string | undefined,
     limit: number,
     pattern: Pattern | undefined,
     context: RequestContext,
-  ): Promise<CachePage> {
+  ): Maybe<CachePage> {
     const matches = pattern && ((key: string) => pattern.matches(key));
-    try {
-      const page = await this.#driver.scan(namespace, map, { cursor, limit, matches }, context);
-      return page.cursor === undefined ? page : { ...page, cursor: encodeCursor(namespace, map, page.cursor) };
-    } finally {
+    return andThen(this.#driver.scan(namespace, map, { cursor, limit, matches }, context), (page) => {
       pattern?.rest();
-    }
+      return page.cursor === undefined ? page : { ...page, cursor: encodeCursor(namespace, map, page.cursor) };
+    });
   }
 }
 

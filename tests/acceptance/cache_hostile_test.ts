@@ -1,12 +1,12 @@
 import { deepEqual, equal, match, ok } from "node:assert/strict";
 import { routes } from "../../routes/index.ts";
 import { until } from "../engines/support/wait.ts";
-import { newOwner, type Owner, signIn, uniqueName } from "../support/accounts.ts";
+import { newOwner, type Owner, uniqueName } from "../support/accounts.ts";
 import { CacheCaller } from "../support/cache.ts";
 import { nameOf, namespaceAccess, pathOf } from "../support/route_calls.ts";
 import { gatewaySuite } from "../support/suite.ts";
 import { chosenCache } from "../support/test_cache.ts";
-import { ethereumWallet } from "../support/wallet.ts";
+import { chosenDriver } from "../support/test_database.ts";
 
 const suite = gatewaySuite();
 const { test } = suite;
@@ -289,8 +289,8 @@ test("a cursor that no scan gave is refused, another map's too", async () => {
 });
 
 test("a namespace that is deleted and made anew has nothing of the one before", async () => {
-  const wallet = ethereumWallet();
-  const owner = await signIn(suite.gateway, wallet, uniqueName());
+  await using made = new AsyncDisposableStack();
+  const owner = await newOwner(suite.gateway);
   const before = new CacheCaller(suite.gateway, { key: owner.apiKey });
   await before.put("m", "k", "old");
   (await before.call("lock", { dmap: "m", key: "k", lease: "10m" })).expect(200);
@@ -298,13 +298,29 @@ test("a namespace that is deleted and made anew has nothing of the one before", 
   (await suite.gateway.call("DELETE", `/v1/namespaces/${namespace}`, { token })).expect(200);
   let key = "";
   await until("the name is free", async () => {
-    key = (await signIn(suite.gateway, ethereumWallet(), namespace)).apiKey;
+    key = made.use(await newOwner(suite.gateway, namespace)).apiKey;
     return true;
   }, 30_000);
   const after = new CacheCaller(suite.gateway, { key });
   equal((await after.get("m", "k")).status, 404);
   deepEqual((await after.raw("GET", [])).get("maps"), []);
   (await after.call("lock", { dmap: "m", key: "k", lease: "1s" })).expect(200);
+});
+
+Deno.test({
+  name: "a namespace that one gateway deletes is gone from the memory of another within a second",
+  ignore: chosenDriver() === "sqlite" || chosenCache() !== "memory" || Deno.env.has("TEST_BASE_URL"),
+  async fn() {
+    await using second = await suite.gateway.twin();
+    await using made = new AsyncDisposableStack();
+    const owner = await newOwner(suite.gateway);
+    const there = (key: string) => new CacheCaller(second, { key });
+    await there(owner.apiKey).put("m", "k", "old");
+    const { namespace, accessToken: token } = owner;
+    (await suite.gateway.call("DELETE", `/v1/namespaces/${namespace}`, { token })).expect(200);
+    const { apiKey } = made.use(await newOwner(suite.gateway, namespace));
+    await until("it is gone", async () => (await there(apiKey).get("m", "k")).status === 404, 1_000);
+  },
 });
 
 // Only there the gateway knows what is used, and how much of it there is.

@@ -134,15 +134,15 @@ test("several values are stored and deleted at once", async () => {
   const { cache, map } = await cacheOf();
   const raw = `{"dmap":"${map}","ttl":"1h","entries":[{"key":"a","value":1.50},{"value":{"x":[]},"key":"b"},` +
     `{"key":"a","value":12345678901234567890}]}`;
-  deepEqual((await cache.callRaw("mput", raw)).expect(200).body, { status: "ok", count: 3, dmap: map });
+  deepEqual((await cache.callRaw("mput", raw)).expect(200).body, { status: "ok", count: 2, dmap: map });
   ok((await cache.get(map, "a")).text.includes('"value":12345678901234567890,'), "the last one of a key stays");
   deepEqual(await cache.value(map, "b"), { x: [] });
   notEqual((await cache.get(map, "b")).get("expires_at"), undefined);
-  deepEqual((await cache.call("touch", { dmap: map, keys: ["a", "b", "c"] })).expect(200).body, {
+  deepEqual((await cache.call("touch", { dmap: map, keys: ["a", "b", "c", "a"] })).expect(200).body, {
     touched: 2,
     dmap: map,
   });
-  const gone = (await cache.call("mdelete", { dmap: map, keys: ["a", "c", "b"] })).expect(200);
+  const gone = (await cache.call("mdelete", { dmap: map, keys: ["a", "c", "b", "a"] })).expect(200);
   deepEqual(gone.body, { deleted: 2, dmap: map });
   deepEqual(await cache.keys(map), []);
 });

@@ -1,6 +1,8 @@
 import { deepEqual, equal, match, ok } from "node:assert/strict";
+import { CacheCaller } from "../support/cache.ts";
 import { newOwner, tryToSignIn, uniqueName } from "../support/accounts.ts";
 import { gatewaySuite } from "../support/suite.ts";
+import { chosenCache } from "../support/test_cache.ts";
 import { chosenDriver } from "../support/test_database.ts";
 import { ethereumWallet } from "../support/wallet.ts";
 
@@ -28,9 +30,10 @@ test("status says how each service is, as measured", async () => {
     match(answer.string("version"), /^\d+\.\d+\.\d+/);
     match(answer.string("uptime"), DURATION);
     match(answer.string("server.started_at"), TIME);
-    for (const service of ["control_plane", "database"]) {
+    const drivers = { control_plane: chosenDriver(), database: chosenDriver(), cache: chosenCache() };
+    for (const [service, driver] of Object.entries(drivers)) {
       equal(answer.get(`services.${service}.status`), "ok");
-      equal(answer.get(`services.${service}.driver`), chosenDriver());
+      equal(answer.get(`services.${service}.driver`), driver);
     }
   }
 });
@@ -63,6 +66,10 @@ test("figures tell rate, errors and duration of each route, timings of services,
   const { key } = await suite.gateway.makeKey("--operator");
   await get("/v1/version");
   await get("/v1/auth/whoami");
+  const cache = new CacheCaller(suite.gateway, { key: await suite.gateway.defaultKey() });
+  await cache.put("m", "k", 1);
+  (await cache.get("m", "k")).expect(200);
+  (await cache.get("m", "none")).expect(404);
   const answer = (await suite.gateway.call("GET", "/metrics", { key })).expect(200);
   match(answer.headers.get("content-type")!, /^text\/plain/);
   for (
@@ -72,6 +79,12 @@ test("figures tell rate, errors and duration of each route, timings of services,
       /^http_request_duration_seconds_sum\{[^}]*\} \d/m,
       /^service_call_duration_seconds_count\{/m,
       /^service_up\{service="control_plane",driver="[a-z]+"\} 1$/m,
+      /^service_up\{service="cache",driver="(memory|olric)"\} 1$/m,
+      /^cache_hits_total [1-9]/m,
+      /^cache_misses_total [1-9]/m,
+      ...(chosenCache() === "memory"
+        ? [/^cache_entries [1-9]/m, /^cache_bytes [1-9]/m, /^cache_evictions_total 0$/m]
+        : []),
       /^process_resident_memory_bytes \d+/m,
     ]
   ) match(answer.text, line);
@@ -86,6 +99,9 @@ test("what a client invents becomes no label, and what a tenant is called stands
   await suite.gateway.call("GET", `/${marker}/unknown/path`, { token: owner.accessToken });
   await suite.gateway.call("POST", "/v1/auth/keys", { token: owner.accessToken, body: { name: marker } });
   await suite.gateway.call("POST", "/v1/rqlite/query", { key: owner.apiKey, body: { sql: `SELECT '${marker}'` } });
+  const cache = new CacheCaller(suite.gateway, { key: owner.apiKey });
+  await cache.put(marker, marker, marker);
+  await cache.raw("GET", [marker, marker]);
   await suite.gateway.call("GET", "/v1/auth/whoami", { key: `ak_AAAAAAAAAAAAAAAAAAAAAAAA:${marker}` });
   await tryToSignIn(suite.gateway, ethereumWallet(), marker);
   for (let i = 0; i < 30; i++) await suite.gateway.call(`X${marker.toUpperCase()}${i}`, `/${marker}/${i}`);

@@ -44,6 +44,45 @@ class Tenant {
   }
 }
 
+/** Asks Olric without a gateway, by the client that the gateway has. */
+class OlricClient implements Disposable {
+  readonly #clients: readonly Redis[];
+  readonly #text = JSON.stringify(VALUE);
+
+  constructor(address: string) {
+    const [host = "", port] = address.split(":");
+    const options = {
+      host,
+      port: Number(port),
+      protocol: 2,
+      enableReadyCheck: false,
+      disableClientInfo: true,
+    } as const;
+    this.#clients = Array.from({ length: TO_OLRIC }, () => new Redis(options));
+  }
+
+  put(client = this.#clients[0]!): Promise<unknown> {
+    return client.call("DM.PUT", MAP, KEYS[0]!, this.#text);
+  }
+
+  /** Commands per second, with as many under way as there are callers of the gateway. */
+  async rate(command: "get" | "put", seconds = 3): Promise<number> {
+    const start = performance.now(), end = start + seconds * 1_000;
+    let done = 0;
+    const caller = async (client: Redis) => {
+      for (; performance.now() < end; done++) {
+        await (command === "get" ? client.call("DM.GET", MAP, KEYS[0]!) : this.put(client));
+      }
+    };
+    await Promise.all(Array.from({ length: CONNECTIONS }, (_, i) => caller(this.#clients[i % TO_OLRIC]!)));
+    return done / ((performance.now() - start) / 1_000);
+  }
+
+  [Symbol.dispose](): void {
+    for (const client of this.#clients) client.disconnect();
+  }
+}
+
 const GET = { key: KEYS[0] }, PUT = { key: KEYS[0], value: VALUE }, MGET = { keys: KEYS };
 
 out(
@@ -98,45 +137,6 @@ async function onOlric({ perSecond: embedded }: Measured): Promise<void> {
     await row("get, a hit", "get", GET, () => direct.rate("get"), embedded);
     await row("put", "put", PUT, () => direct.rate("put"));
   });
-}
-
-/** Asks Olric without a gateway, by the client that the gateway has. */
-class OlricClient implements Disposable {
-  readonly #clients: readonly Redis[];
-  readonly #text = JSON.stringify(VALUE);
-
-  constructor(address: string) {
-    const [host = "", port] = address.split(":");
-    const options = {
-      host,
-      port: Number(port),
-      protocol: 2,
-      enableReadyCheck: false,
-      disableClientInfo: true,
-    } as const;
-    this.#clients = Array.from({ length: TO_OLRIC }, () => new Redis(options));
-  }
-
-  put(client = this.#clients[0]!): Promise<unknown> {
-    return client.call("DM.PUT", MAP, KEYS[0]!, this.#text);
-  }
-
-  /** Commands per second, with as many under way as there are callers of the gateway. */
-  async rate(command: "get" | "put", seconds = 3): Promise<number> {
-    const start = performance.now(), end = start + seconds * 1_000;
-    let done = 0;
-    const caller = async (client: Redis) => {
-      for (; performance.now() < end; done++) {
-        await (command === "get" ? client.call("DM.GET", MAP, KEYS[0]!) : this.put(client));
-      }
-    };
-    await Promise.all(Array.from({ length: CONNECTIONS }, (_, i) => caller(this.#clients[i % TO_OLRIC]!)));
-    return done / ((performance.now() - start) / 1_000);
-  }
-
-  [Symbol.dispose](): void {
-    for (const client of this.#clients) client.disconnect();
-  }
 }
 
 async function withGateway<T>(settings: readonly string[], work: (tenant: Tenant) => Promise<T>): Promise<T> {

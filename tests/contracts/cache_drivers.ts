@@ -1,6 +1,7 @@
 import type { CacheDriver } from "../../services/cache/driver.ts";
 import { type CacheClock, SYSTEM_CLOCK } from "../../services/cache/clock.ts";
 import { MemoryDriver } from "../../services/cache/memory/driver.ts";
+import { OlricDriver } from "../../services/cache/olric/driver.ts";
 import { CacheService } from "../../services/cache/service.ts";
 import type {
   CacheEntry,
@@ -12,6 +13,8 @@ import type {
 } from "../../src/contracts/cache.ts";
 import type { RequestContext } from "../../src/contracts/request.ts";
 import type { CacheRules } from "../../src/contracts/settings.ts";
+import { OlricTestCluster } from "../engines/support/olric.ts";
+import { findProgram } from "../engines/support/programs.ts";
 import { until } from "../engines/support/wait.ts";
 import { FakeClock } from "../unit/cache/support/fake_clock.ts";
 
@@ -42,6 +45,22 @@ export const CACHES: readonly CacheUnderTest[] = [
       const clock = new FakeClock();
       const driver = new MemoryDriver({ maxBytes: 64 * 2 ** 20, clock });
       return Promise.resolve({ driver, clock, [Symbol.asyncDispose]: () => driver.close() });
+    },
+  },
+  {
+    name: "olric",
+    ignore: findProgram("olric-server") === undefined ? "missing: olric-server" : undefined,
+    contenders: 500,
+    async start() {
+      const cluster = await OlricTestCluster.start({ members: 1 });
+      const driver = await OlricDriver.open({ addresses: cluster.addresses });
+      return {
+        driver,
+        async [Symbol.asyncDispose]() {
+          await driver.close();
+          await cluster[Symbol.asyncDispose]();
+        },
+      };
     },
   },
 ];

@@ -19,7 +19,6 @@ const ODD_JSON = [
   '""',
   '"null"',
   '"\\u0000\\ud800\\udfff \\/ \\" \\\\ \\b"',
-  '"\u0000\u001f"',
   '"é € 😀 \u2028 \ufeff \ufffd \uffff e\u0301"',
   '"\ufeff"',
   "[]",

@@ -40,3 +40,13 @@ export function isThere(pid: number): boolean {
     return false;
   }
 }
+
+/** Seconds of processor time that a process has used (Linux: proc(5), stat); 0 for one that is not there. */
+export function processorSeconds(pid: number): number {
+  try {
+    const fields = Deno.readTextFileSync(`/proc/${pid}/stat`).split(") ")[1]!.split(" ");
+    return (Number(fields[11]) + Number(fields[12])) / 100;
+  } catch {
+    return 0;
+  }
+}

@@ -65,7 +65,7 @@ export class Connection {
       const text = messageOf(cause);
       if (!/without any password configured/.test(text)) {
         redis.disconnect();
-        throw new NoAnswer(address, "refused", new Error(text));
+        throw new NoAnswer(address, /ETIMEDOUT/.test(text) ? "unheard" : "refused", new Error(text));
       }
     }
     return new Connection(address, redis, deadlines, onClose);
@@ -155,7 +155,7 @@ const messageOf = (error: unknown) => error instanceof Error ? error.message : S
 
 async function within<T>(timeout: number, promise: Promise<T>): Promise<T> {
   const { promise: late, reject } = Promise.withResolvers<never>();
-  const timer = setTimeout(() => reject(new Error("the member does not answer")), timeout);
+  const timer = setTimeout(() => reject(new Error("ETIMEDOUT")), timeout);
   try {
     return await Promise.race([promise, late]);
   } finally {

@@ -43,13 +43,15 @@ export class Deadlines {
     return this.#waiting.delete(waiting);
   }
 
+  /** Gives its timer back. What still waits is ended by others. */
+  close(): void {
+    clearInterval(this.#ticking);
+    this.#ticking = undefined;
+  }
+
   #tick(): void {
     // Not when the last wait ends: one after the other, each of them would make a timer and take it away.
-    if (this.#waiting.size === 0) {
-      clearInterval(this.#ticking);
-      this.#ticking = undefined;
-      return;
-    }
+    if (this.#waiting.size === 0) return this.close();
     const now = this.now();
     for (const waiting of this.#waiting) {
       const { call } = waiting;

@@ -48,7 +48,11 @@ export class OlricDriver implements CacheDriver {
   readonly #scans: Scans;
   readonly #maps: Maps;
 
-  private constructor(private readonly members: Members, deadlines: Deadlines, options: OlricDriverOptions) {
+  private constructor(
+    private readonly members: Members,
+    private readonly deadlines: Deadlines,
+    options: OlricDriverOptions,
+  ) {
     const { timeout = TIMEOUT, clock = SYSTEM_CLOCK } = options;
     const { random = (n) => crypto.getRandomValues(new Uint8Array(n)) } = options;
     const now = () => clock.now(), monotonic = () => clock.monotonic();
@@ -229,6 +233,7 @@ export class OlricDriver implements CacheDriver {
 
   close(): Promise<void> {
     this.members.close();
+    this.deadlines.close();
     return Promise.resolve();
   }
 

@@ -1,8 +1,7 @@
-import type { Command } from "./commands.ts";
-import { PING } from "./commands.ts";
+import { type Command, PING } from "./commands.ts";
 import { Connection, type Dialler, type Outcome } from "./connection.ts";
 import { Call } from "./deadlines.ts";
-import { NoAnswer } from "./replies.ts";
+import { MemberFailure, NoAnswer } from "./replies.ts";
 
 /** How long a member that did not answer is left alone before it is asked again: doubled each time, in milliseconds. */
 const FIRST_REST = 100, LONGEST_REST = 2_000;
@@ -11,6 +10,9 @@ const PROOF = 1_000;
 
 /** Calls that wait for one connection where another member may keep them waiting: more of them would have no answer in time. */
 const MOST_SLOW = 3;
+
+/** Milliseconds between two tries of what needs a member that says nothing, and for which it is not doubted when it works. */
+const TRY_EVERY = 1_000, WORKS_FOR = 5_000;
 
 /** What members share. */
 export interface MemberOptions extends Dialler {
@@ -60,8 +62,13 @@ class Lane {
 export class Member {
   readonly #quick = new Lane((onClose) => this.#dial(onClose));
   readonly #slow = new Lane((onClose) => this.#dial(onClose));
-  #rest: { readonly until: number; readonly length: number } | undefined;
+  #rest: Rest | undefined;
+  /** Whether it answered since it was last asked how it is. */
+  #heard = false;
   #proving = false;
+  /** When something that needs this member was last sent to another one although it rests; and until when that works. */
+  #triedAt = -Infinity;
+  #worksUntil = -Infinity;
   #closed = false;
 
   constructor(readonly address: string, private readonly options: MemberOptions) {}
@@ -73,6 +80,31 @@ export class Member {
     return false;
   }
 
+  /**
+   * Whether others may be asked for what they need this member for. One that says nothing keeps them waiting for longer than
+   * anybody waits here, and meanwhile they let nobody at what they wait with, not even the one among them who could help it to
+   * its feet. So that is tried now and then alone, unless it works.
+   */
+  get passable(): boolean {
+    if (this.#rest?.silent !== true) return true;
+    const now = this.options.now();
+    if (now < this.#worksUntil) return true;
+    if (now < this.#triedAt + TRY_EVERY) return false;
+    this.#triedAt = now;
+    return true;
+  }
+
+  /** Another member did something that it needed this one for. */
+  passed(): void {
+    this.#worksUntil = this.options.now() + WORKS_FOR;
+  }
+
+  /** Finds out how it is, unless it was heard of lately. */
+  check(): void {
+    if (!this.#heard && this.#rest === undefined) this.#prove();
+    this.#heard = false;
+  }
+
   /** Sends commands together, on one connection. @param slow whether another member may keep it waiting @throws NoAnswer */
   async send(commands: readonly Command[], call: Call, slow = false): Promise<readonly Outcome[]> {
     const lane = slow ? this.#slow : this.#quick;
@@ -82,10 +114,12 @@ export class Member {
       // What is there serves this call, and another one those that come next.
       if (best.waiting > 0 && lane.connections.length < this.options.most()) lane.open().catch(() => {});
       if (slow && best.waiting >= MOST_SLOW) throw new NoAnswer(this.address, "refused", new Error("too many wait"));
-      return await best.send(commands, call);
+      const outcomes = await best.send(commands, call);
+      this.#heard = true;
+      return outcomes;
     } catch (cause) {
       // It may be well, and wait for another member itself: it only has to say so.
-      if (!slow && cause instanceof NoAnswer && cause.reason !== "aborted") this.#suspect();
+      if (!slow && cause instanceof NoAnswer && cause.reason !== "aborted") this.#suspect(cause);
       throw cause;
     }
   }
@@ -105,37 +139,50 @@ export class Member {
       if (this.#closed) connection.close();
       return connection;
     } catch (cause) {
-      this.#tire();
+      this.#tire(cause);
       throw cause;
     }
   }
 
-  #suspect(): void {
-    this.#rest ??= { until: 0, length: FIRST_REST / 2 };
+  #suspect({ silent }: NoAnswer): void {
+    this.#rest ??= { until: 0, length: FIRST_REST / 2, silent };
     this.#prove();
   }
 
-  #tire(): void {
+  #tire(cause: unknown): void {
     const length = Math.min((this.#rest?.length ?? FIRST_REST / 2) * 2, LONGEST_REST);
-    this.#rest = { until: this.options.now() + length, length };
+    this.#rest = { until: this.options.now() + length, length, silent: cause instanceof NoAnswer && cause.silent };
   }
 
   #prove(): void {
     if (this.#proving || this.#closed) return;
     this.#proving = true;
-    this.#ping().then(() => this.#rest = undefined, () => this.#tire()).finally(() => this.#proving = false);
+    this.#ping().then(() => this.#rest = undefined, (cause) => this.#tire(cause)).finally(() => this.#proving = false);
   }
 
-  /** On a connection of its own: the others may be waiting. */
+  /** On a connection where nobody else waits. */
   async #ping(): Promise<void> {
-    const connection = await Connection.open(this.address, this.options, () => {});
+    const { best } = this.#quick;
+    const connection = best?.waiting === 0 ? best : await Connection.open(this.address, this.options, () => {});
     try {
-      const waiter = { signal: NEVER };
-      await connection.send([PING], new Call(waiter, this.options.now(), Math.min(PROOF, this.options.timeout)));
+      const { now, timeout } = this.options;
+      const call = new Call({ signal: NEVER }, now(), Math.min(PROOF, timeout));
+      const [pong] = await connection.send([PING], call);
+      // It is among the others, but was not told who has what, and they have to wait for it.
+      if (pong instanceof MemberFailure) throw new NoAnswer(this.address, "unheard", pong);
     } finally {
-      connection.close();
+      if (connection !== best) connection.close();
     }
   }
+}
+
+/** Why a member is left alone. */
+interface Rest {
+  readonly until: number;
+  /** Milliseconds that it takes this time. */
+  readonly length: number;
+  /** Whether it said nothing, rather than not being there. */
+  readonly silent: boolean;
 }
 
 const NEVER = new AbortController().signal;

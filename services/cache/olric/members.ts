@@ -59,9 +59,15 @@ export class Members {
     return this.#looking ??= this.#look().finally(() => this.#looking = undefined);
   }
 
-  /** Whether any of these does not answer. */
-  areMissing(addresses: readonly string[]): boolean {
-    return addresses.some((address) => !this.at(address).awake);
+  /** Whether all members are worth asking. */
+  get isWhole(): boolean {
+    for (const address of this.addresses) if (!this.at(address).awake) return false;
+    return true;
+  }
+
+  /** Those of these members that are not worth asking. */
+  missing(addresses: readonly string[]): readonly Member[] {
+    return addresses.map((address) => this.at(address)).filter((member) => !member.awake);
   }
 
   /**
@@ -132,6 +138,7 @@ export class Members {
     this.#routing = Routing.of(members as Reply, table as Reply, hash);
     this.#source = address;
     this.#forget();
+    for (const member of this.addresses) this.at(member).check();
   }
 
   /** Gives back the connections to those that are no members any more. */

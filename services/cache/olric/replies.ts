@@ -1,4 +1,5 @@
 import { GatewayError } from "../../../src/contracts/errors.ts";
+import type { Reason } from "./deadlines.ts";
 
 /** What a member answers when it understood, and what was asked for is not so. */
 export type Refusal = "KEYNOTFOUND" | "KEYFOUND" | "NOSUCHLOCK";
@@ -15,14 +16,26 @@ export class MemberFailure extends Error {
 export class NoAnswer extends Error {
   override readonly name = "NoAnswer";
 
-  /** @param sent whether it may have arrived */
-  constructor(readonly address: string, readonly reason: "timeout" | "aborted" | "lost" | "refused", cause?: unknown) {
+  /**
+   * @param reason `refused`: it did not get there; `unheard`: nor could it be said that it did not; `lost`: the connection ended
+   * before the answer; `timeout` and `aborted`: the wait for it did
+   */
+  constructor(
+    readonly address: string,
+    readonly reason: "refused" | "unheard" | "lost" | Reason,
+    cause?: unknown,
+  ) {
     super(`no answer from ${address}: ${reason}`, { cause });
   }
 
   /** Whether what was asked may have been done. */
   get sent(): boolean {
-    return this.reason !== "refused";
+    return this.reason !== "refused" && this.reason !== "unheard";
+  }
+
+  /** Whether the member may be there and say nothing, as if it were stopped, or had not found the others yet. */
+  get silent(): boolean {
+    return this.reason === "unheard" || this.reason === "timeout";
   }
 }
 

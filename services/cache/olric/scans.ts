@@ -64,8 +64,6 @@ export class Scans {
       position = step.next;
       if (keys.size === limit || bytes > MOST_BYTES || this.now() > halfTime) break;
     }
-    // What was begun and is not needed must not become a failure that nobody handles.
-    for (const step of walk.ahead.values()) step.catch(() => {});
     return { keys: [...keys], cursor: position && encode(position, routing) };
   }
 
@@ -77,7 +75,11 @@ export class Scans {
     ahead.delete(partition);
     const step = begun ?? this.#ask(walk, position);
     for (let next = partition + 1; next < Math.min(partition + AT_ONCE, routing.partitions); next++) {
-      if (!ahead.has(next)) ahead.set(next, this.#ask(walk, { ...START, partition: next }));
+      if (ahead.has(next)) continue;
+      const asked = this.#ask(walk, { ...START, partition: next });
+      // What is begun and then not needed, for whatever reason, must not become a failure that nobody handles.
+      asked.catch(() => {});
+      ahead.set(next, asked);
     }
     return step;
   }

@@ -35,24 +35,31 @@ export class Transport {
   ): Promise<readonly Reply[]> {
     const { routing } = this.members;
     if (routing === undefined) return this.routing(call).then(() => this.ask(target, commands, call, means));
-    const { best, slow } = this.#wayTo(routing, target);
+    const { best, missing } = this.#wayTo(routing, target);
+    if (!missing.every((member) => member.passable)) {
+      return Promise.reject(unreachable(new Error("a member says nothing")));
+    }
     if (!best?.awake) return this.#askAnother(best, new Error("it does not answer"), commands, call, means);
+    const slow = missing.length > 0;
     return best.send(commands, call, slow).then(
-      (outcomes) => this.#repliesOf(outcomes, means),
+      (outcomes) => {
+        if (slow) { for (const member of missing) member.passed(); }
+        return this.#repliesOf(outcomes, means);
+      },
       (error) => this.#askAnother(best, this.#excuseOf(error, call, means), commands, call, means),
     );
   }
 
-  /** Who should be asked, and whether others may keep it waiting who do not answer. */
-  #wayTo(routing: Routing, target: Target): { readonly best: Member | undefined; readonly slow: boolean } {
+  /** Who should be asked, and whom it needs of those who do not answer. */
+  #wayTo(routing: Routing, target: Target): { readonly best: Member | undefined; readonly missing: readonly Member[] } {
     const { members } = this;
-    if (target === "anybody") return { best: members.pick(), slow: false };
+    if (target === "anybody") return { best: members.pick(), missing: NONE };
     if ("member" in target || routing.isAlone) {
-      return { best: members.at("member" in target ? target.member : routing.members[0]!), slow: false };
+      return { best: members.at("member" in target ? target.member : routing.members[0]!), missing: NONE };
     }
     const partition = routing.partitionOf(target.map, target.key);
-    const slow = members.areMissing(routing.members) && members.areMissing(routing.involvedIn(partition));
-    return { best: members.at(routing.ownerOf(partition)), slow };
+    const missing = members.isWhole ? NONE : members.missing(routing.involvedIn(partition));
+    return { best: members.at(routing.ownerOf(partition)), missing };
   }
 
   /** Where the best one cannot be reached, one other is asked. */
@@ -103,6 +110,8 @@ export class Transport {
     return outcomes as readonly Reply[];
   }
 }
+
+const NONE: readonly Member[] = [];
 
 function fail(): never {
   throw unreachable(new Error("nobody told who has what"));

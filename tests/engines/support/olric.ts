@@ -157,7 +157,10 @@ export class OlricTestCluster implements AsyncDisposable {
   }
 }
 
-/** What Olric's own examples have for a cluster on one machine, but for ports and numbers of members. */
+/**
+ * What Olric's own examples have for a cluster on one machine, but for ports, numbers of members, and `bootstrapTimeout`:
+ * `services/cache/olric/DESIGN.md` says why.
+ */
 function configurationOf(options: OlricStart, port: number, gossipPort: number, peers: readonly number[]): string {
   const several = options.members > 1;
   const { compaction, flags } = options;
@@ -165,7 +168,7 @@ function configurationOf(options: OlricStart, port: number, gossipPort: number, 
     server: {
       bindAddr: "127.0.0.1",
       bindPort: port,
-      bootstrapTimeout: "10s",
+      bootstrapTimeout: "100ms",
       partitionCount: 271,
       replicaCount: options.replicas ?? (several ? 2 : 1),
       writeQuorum: 1,

@@ -130,12 +130,30 @@ Deno.test("cache.driver olric needs its members, each of them once", () => {
   match(problem, /at least one address such as .* because cache\.driver is olric/);
   const olric = (addresses: string) => `cache: {driver: olric, olric: {addresses: [${addresses}]}}`;
   equal(problemOf({ yaml: olric("a:1, b:1, A:1") }).key, "cache.olric.addresses.2");
-  for (const wrong of ["a", '":3320"', "3320", "a:0", "a:65536", "'http://a:1'", "'[::1]'", "'a b:1'", "''"]) {
+  for (
+    const wrong of [
+      "a",
+      '":3320"',
+      "3320",
+      "a:0",
+      "a:65536",
+      "'http://a:1'",
+      "'[::1]'",
+      "'a b:1'",
+      "'a:1:2'",
+      "'[::g]:1'",
+      "'1.2.3.256:1'",
+      "'u@a:1'",
+      "'a:1/x'",
+      "''",
+    ]
+  ) {
     equal(problemOf({ yaml: olric(wrong) }).key, "cache.olric.addresses.0", wrong);
   }
-  deepEqual(load({ yaml: olric("'[::1]:3320', Node-1.example:3320") }).config.cache.olric.addresses, [
+  deepEqual(load({ yaml: olric("'[::1]:3320', Node-1.example:3320, olric_2:80") }).config.cache.olric.addresses, [
     "[::1]:3320",
     "node-1.example:3320",
+    "olric_2:80",
   ]);
   equal(load({ yaml: "cache: {olric: {addresses: []}}" }).config.cache.driver, "memory");
 });

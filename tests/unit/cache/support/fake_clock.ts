@@ -48,6 +48,11 @@ export class FakeClock implements CacheClock {
     await settled();
   }
 
+  /** Time passes, and nobody is called back. */
+  pass(ms: number): void {
+    this.#goTo(this.#monotonic + ms);
+  }
+
   /** The time of day changes, and no time passes. */
   jump(ms: number): void {
     this.#now += ms;

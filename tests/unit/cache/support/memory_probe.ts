@@ -5,6 +5,7 @@
 import { getHeapStatistics } from "node:v8";
 import { MemoryDriver } from "../../../../services/cache/memory/driver.ts";
 import type { CacheValue } from "../../../../src/contracts/cache.ts";
+import { randomFrom } from "./random.ts";
 
 /** What the driver said, and what the process held, in bytes. */
 export interface Probed {
@@ -19,17 +20,6 @@ export interface Probed {
 }
 
 type Random = () => number;
-
-/** Numbers from 0 to 1, the same for the same seed (mulberry32). */
-function randomFrom(seed: number): Random {
-  let state = seed;
-  return () => {
-    state = state + 0x6d2b79f5 | 0;
-    let mixed = Math.imul(state ^ state >>> 15, 1 | state);
-    mixed = mixed + Math.imul(mixed ^ mixed >>> 7, 61 | mixed) ^ mixed;
-    return ((mixed ^ mixed >>> 14) >>> 0) / 2 ** 32;
-  };
-}
 
 const json = (char: string, length: number): CacheValue => ({ json: `"${char.repeat(length)}"` });
 const bytes = (length: number): CacheValue => ({ bytes: new Uint8Array(length), type: "application/octet-stream" });
