@@ -1,16 +1,14 @@
 import { LRUCache } from "lru-cache";
 import type { RE2JS } from "re2js";
 import { invalid } from "./failures.ts";
+import { expandedSize } from "./pattern_size.ts";
 
 /** Characters that a pattern may have. */
 const MAX_PATTERN = 1_000;
-/**
- * How large it may become once its repetitions are written out; a thousand plain characters are less. The time for one key
- * grows with it: see `DESIGN.md`.
- */
+/** How large it may become once its repetitions are written out. The time for one key grows with it: see `DESIGN.md`. */
 const MAX_PROGRAM = 1_100;
-/** Patterns that are kept compiled. */
-const KEPT = 100;
+/** Patterns that are kept compiled, and how large they may be: a class of letters takes kilobytes each time it is written out. */
+const KEPT = 20, MAX_KEPT = 100;
 
 /** A pattern that is compiled. */
 export interface Pattern {
@@ -38,15 +36,18 @@ export class Patterns {
   }
 
   #compile(compiler: typeof RE2JS, text: string): Pattern {
+    // Before it is compiled: a thousand characters can take a second.
+    if (expandedSize(text) > MAX_PROGRAM) throw tooLarge();
     const compiled = compile(compiler, text);
-    if (compiled.programSize() > MAX_PROGRAM) {
-      throw invalid("match", "is too large once its repetitions are written out; use smaller ones");
-    }
+    const size = compiled.programSize();
+    if (size > MAX_PROGRAM) throw tooLarge();
     const pattern = { matches: (key: string) => compiled.test(key), rest: () => compiled.reset() };
-    this.#compiled.set(text, pattern);
+    if (size <= MAX_KEPT) this.#compiled.set(text, pattern);
     return pattern;
   }
 }
+
+const tooLarge = () => invalid("match", "is too large once its repetitions are written out; use smaller ones");
 
 function compile(compiler: typeof RE2JS, text: string): RE2JS {
   try {

@@ -73,13 +73,15 @@ onEveryCache({
     for (
       const [match, sentence] of [
         ["(", "missing closing )"],
-        ["a{2000}", "invalid repeat count"],
+        ["a{1001}", "invalid repeat count"],
         ["(?=a)", "invalid or unsupported Perl syntax"],
         ["(a)\\1", "invalid escape sequence"],
         ["[z-a]", "invalid character class range"],
         ["*", "missing argument to repetition operator"],
         ["x".repeat(1_001), "has 1001 characters; the most is 1000"],
         ["(?:[a-z]{30}){30}[0-9]{900}", "too large"],
+        ["(a?){900}", "too large"],
+        ["a{1000}".repeat(142), "too large"],
       ] as const
     ) await rejects(subject.scan({ match }), is("INVALID_REQUEST", sentence), match);
     await rejects(subject.scan({ match: "(" }), is("INVALID_REQUEST", "match: "));

@@ -11,8 +11,8 @@ export interface Content {
 
 /** Bytes for which memory is kept. Larger values have memory of their own for a moment. */
 const KEPT = 49_152;
-/** More than the UTF-8 of a key takes while it is written. */
-const LONGEST_KEY = 3 * 255;
+/** Bytes of the longest key, and of the longest media type: their lengths have one byte each. */
+const LONGEST = 255;
 /** What one byte of a media type counts in the form of an entry, and that there is one. */
 const TYPE = 0x100, HAS_TYPE = 0x10000;
 
@@ -20,7 +20,7 @@ const TYPE = 0x100, HAS_TYPE = 0x10000;
 export class Codec {
   readonly #arena: Arena;
   readonly #encoder = new TextEncoder();
-  readonly #keys = new Uint8Array(LONGEST_KEY);
+  readonly #keys = new Uint8Array(LONGEST);
   readonly #values = new Uint8Array(KEPT);
 
   constructor(arena: Arena) {
@@ -29,12 +29,18 @@ export class Codec {
 
   /** A key in UTF-8, until the next key is asked for. */
   keyBytes(key: string): Uint8Array {
-    return this.#keys.subarray(0, this.#encoder.encodeInto(key, this.#keys).written);
+    const { read, written } = this.#encoder.encodeInto(key, this.#keys);
+    if (read < key.length) throw new RangeError(`a key of more than ${LONGEST} bytes`);
+    return this.#keys.subarray(0, written);
   }
 
   /** A value in bytes, until the next value is asked for. */
   content(value: CacheValue): Content {
-    if ("bytes" in value) return { bytes: value.bytes, type: this.#encoder.encode(value.type) };
+    if ("bytes" in value) {
+      const type = this.#encoder.encode(value.type);
+      if (type.length > LONGEST) throw new RangeError(`a media type of more than ${LONGEST} bytes`);
+      return { bytes: value.bytes, type };
+    }
     const { json } = value;
     if (json.length * 3 > KEPT) return { bytes: this.#encoder.encode(json), type: undefined };
     return { bytes: this.#values.subarray(0, this.#encoder.encodeInto(json, this.#values).written), type: undefined };

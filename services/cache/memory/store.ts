@@ -146,6 +146,8 @@ export class Store {
       id = this.#add(this.#directory.mapFor(namespace, name), keyBytes, size);
     } else {
       this.use(id);
+      // Its time may be over while room is made.
+      this.#ends.remove(id);
       this.#makeRoom(bytes - bytesOf(this.#codec.sizeOf(id)), namespace, quota);
       this.#resize(id, size);
     }

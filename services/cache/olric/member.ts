@@ -66,9 +66,11 @@ export class Member {
   /** Whether it answered since it was last asked how it is. */
   #heard = false;
   #proving = false;
-  /** When something that needs this member was last sent to another one although it rests; and until when that works. */
-  #triedAt = -Infinity;
-  #worksUntil = -Infinity;
+  /** What needs this member and is sent to another one although it rests: what reads, and what writes. */
+  readonly #tries = {
+    reading: { last: -Infinity, worksUntil: -Infinity },
+    writing: { last: -Infinity, worksUntil: -Infinity },
+  };
   #closed = false;
 
   constructor(readonly address: string, private readonly options: MemberOptions) {}
@@ -85,18 +87,19 @@ export class Member {
    * anybody waits here, and meanwhile they let nobody at what they wait with, not even the one among them who could help it to
    * its feet. So that is tried now and then alone, unless it works.
    */
-  get passable(): boolean {
+  mayBePassed(reading: boolean): boolean {
     if (this.#rest?.silent !== true) return true;
     const now = this.options.now();
-    if (now < this.#worksUntil) return true;
-    if (now < this.#triedAt + TRY_EVERY) return false;
-    this.#triedAt = now;
+    const tries = this.#tries[reading ? "reading" : "writing"];
+    if (now < tries.worksUntil) return true;
+    if (now < tries.last + TRY_EVERY) return false;
+    tries.last = now;
     return true;
   }
 
   /** Another member did something that it needed this one for. */
-  passed(): void {
-    this.#worksUntil = this.options.now() + WORKS_FOR;
+  passed(reading: boolean): void {
+    this.#tries[reading ? "reading" : "writing"].worksUntil = this.options.now() + WORKS_FOR;
   }
 
   /** Finds out how it is, unless it was heard of lately. */

@@ -36,15 +36,17 @@ export class Transport {
     const { routing } = this.members;
     if (routing === undefined) return this.routing(call).then(() => this.ask(target, commands, call, means));
     const { best, missing } = this.#wayTo(routing, target);
-    if (!missing.every((member) => member.passable)) {
-      return Promise.reject(unreachable(new Error("a member says nothing")));
+    const { reading = false } = means;
+    if (!missing.every((member) => member.mayBePassed(reading))) {
+      return Promise.reject(unreachable(new Error("a member that it needs says nothing")));
     }
     if (!best?.awake) return this.#askAnother(best, new Error("it does not answer"), commands, call, means);
     const slow = missing.length > 0;
     return best.send(commands, call, slow).then(
       (outcomes) => {
-        if (slow) { for (const member of missing) member.passed(); }
-        return this.#repliesOf(outcomes, means);
+        const replies = this.#repliesOf(outcomes, means);
+        for (const member of missing) member.passed(reading);
+        return replies;
       },
       (error) => this.#askAnother(best, this.#excuseOf(error, call, means), commands, call, means),
     );

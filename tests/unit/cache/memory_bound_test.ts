@@ -3,7 +3,7 @@ import type { Probed } from "./support/memory_probe.ts";
 
 const MIB = 2 ** 20;
 /** What a process may take beyond the bound for what is no entry: garbage that was not collected yet, compiled code. */
-const SLACK = 48 * MIB;
+const SLACK = 64 * MIB;
 
 async function probe(maxBytes: number, kind: string): Promise<Probed> {
   const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {

@@ -216,6 +216,16 @@ Deno.test("what a namespace holds is counted entry by entry and map by map", asy
   equal(await bytes(), 0);
 });
 
+Deno.test("what could not be told from something shorter is never taken", () => {
+  const subject = new Subject();
+  subject.put("a", "x".repeat(255), 1);
+  throws(() => subject.put("a", "é".repeat(128), 1), RangeError);
+  throws(() => subject.use("a", "x".repeat(256)), RangeError);
+  const value = { bytes: new Uint8Array(1), type: "x".repeat(256) };
+  throws(() => subject.driver.put("a", { map: "m", key: "key" }, value, {}, WAITER), RangeError);
+  equal(subject.driver.held().entries, 1);
+});
+
 Deno.test("keys of one hash are two keys", () => {
   const secret = new Uint8Array(9).fill(7);
   const hash = hashWith(secret.subarray(0, 8)), seen = new Map<number, string>(), encoder = new TextEncoder();
@@ -311,6 +321,34 @@ Deno.test("numbers of a lock grow though the clock goes back, and beyond those o
   const after = new MemoryDriver({ maxBytes: MIB, clock });
   for (const key of ["1", "2"]) take(after, key);
   ok(fences.every((fence, i) => i === 0 || fence > fences[i - 1]!), fences.join());
+});
+
+Deno.test("an entry may end at any moment, also while it is written over", () => {
+  const random = randomFrom(5), keys = Array.from({ length: 12 }, (_, i) => `key ${i}`);
+  const clock = new FakeClock();
+  // Each look at the clock sees another time.
+  const ticking = {
+    now: () => (clock.pass(1), clock.now()),
+    monotonic: () => clock.monotonic(),
+    after: () => () => {},
+  };
+  const driver = new MemoryDriver({ maxBytes: 20_000, clock: ticking });
+  const last = new Map<string, string>();
+  for (let round = 0; round < 30_000; round++) {
+    const key = keys[Math.floor(random() * keys.length)]!, at = { map: "m", key };
+    if (random() < 0.5) {
+      const json = JSON.stringify(`${round}`.repeat(1 + Math.floor(random() * 800)));
+      driver.put("a", at, { json }, { ttl: 1 + Math.floor(random() * 12) }, WAITER);
+      last.set(key, json);
+    } else {
+      const found = driver.get("a", at);
+      if (found) deepEqual(found.value, { json: last.get(key) });
+    }
+    ok(driver.held().bytes <= 20_000);
+  }
+  clock.pass(100);
+  driver.deleteMany("a", "m", keys);
+  equal(driver.held().bytes, 0);
 });
 
 Deno.test("whatever is written and deleted, entries are those that a plain map has, and no byte is left over", async () => {
