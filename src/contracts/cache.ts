@@ -167,7 +167,11 @@ export interface Cache extends NamespacedService, Lifecycle {
     options: CacheIncrementOptions,
     context: RequestContext,
   ): Maybe<{ readonly value: number }>;
-  /** Gives an entry another time to live, from now. @param ttl milliseconds; `undefined`: for ever @returns whether it is there */
+  /**
+   * Gives an entry another time to live, from now, and with it another version.
+   * @param ttl milliseconds; `undefined`: for ever
+   * @returns whether it is there
+   */
   expire(namespace: string, at: CacheAddress, ttl: number | undefined, context: RequestContext): Maybe<boolean>;
   /** Counts as a use of entries, without their values. @returns how many are there */
   touch(namespace: string, map: string, keys: readonly string[], context: RequestContext): Maybe<number>;

@@ -76,6 +76,16 @@ onEveryCache({
     equal(await subject.get("c"), undefined);
   },
 
+  "another time is another version": async (subject) => {
+    await subject.put("a", json(1));
+    const { version } = (await subject.get("a"))!;
+    await subject.expire("a", LONG);
+    await rejects(subject.put("a", json(2), { condition: { version } }), is("PRECONDITION_FAILED"));
+    const next = (await subject.get("a"))!.version;
+    await subject.put("a", json(2), { condition: { version: next } });
+    equal(await subject.json("a"), 2);
+  },
+
   "several entries are given one time": async (subject) => {
     const entries = ["a", "b"].map((key) => ({ key, value: json(key) }));
     await subject.cache.putMany(NAMESPACE, MAP, entries, SHORT, REQUEST);

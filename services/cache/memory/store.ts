@@ -152,13 +152,13 @@ export class Store {
       this.#resize(id, size);
     }
     this.#codec.put(id, keyBytes, content);
-    this.#arena.setNumber(id, NUMBER.version, ++this.#version);
     this.expire(id, due);
     return id;
   }
 
-  /** Gives an entry another end. @param due Unix milliseconds; `undefined`: none */
+  /** Gives an entry another end, and another version with it. @param due Unix milliseconds; `undefined`: none */
   expire(id: EntryId, due: number | undefined): void {
+    this.#arena.setNumber(id, NUMBER.version, ++this.#version);
     this.#ends.remove(id);
     this.#arena.setNumber(id, NUMBER.due, due ?? 0);
     if (due !== undefined) this.#ends.add(id);
