@@ -47,12 +47,12 @@ export const CACHES: readonly CacheUnderTest[] = [
       return Promise.resolve({ driver, clock, [Symbol.asyncDispose]: () => driver.close() });
     },
   },
-  {
-    name: "olric",
+  ...([1, 3] as const).map((members): CacheUnderTest => ({
+    name: members === 1 ? "olric" : `olric with ${members} members`,
     ignore: findProgram("olric-server") === undefined ? "missing: olric-server" : undefined,
-    contenders: 500,
+    contenders: members === 1 ? 500 : 150,
     async start() {
-      const cluster = await OlricTestCluster.start({ members: 1 });
+      const cluster = await OlricTestCluster.start({ members });
       const driver = await OlricDriver.open({ addresses: cluster.addresses });
       return {
         driver,
@@ -62,7 +62,7 @@ export const CACHES: readonly CacheUnderTest[] = [
         },
       };
     },
-  },
+  })),
 ];
 
 /** A request that waits for ever. */

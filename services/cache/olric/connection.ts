@@ -1,9 +1,9 @@
 import process from "node:process";
 import type { Redis } from "ioredis";
+import type { GatewayError } from "../../../src/contracts/errors.ts";
 import { auth, type Command } from "./commands.ts";
-import { type Call, type Deadlines, type Reason, type Waiting } from "./deadlines.ts";
+import type { Call, Deadlines, Reason, Waiting } from "./deadlines.ts";
 import { judge, MemberFailure, NoAnswer, type Reply } from "./replies.ts";
-import { GatewayError } from "../../../src/contracts/errors.ts";
 
 /** What a command came to: a reply, or why the member failed. */
 export type Outcome = Reply | MemberFailure | GatewayError;
@@ -49,6 +49,8 @@ export class Connection {
       enableReadyCheck: false,
       disableClientInfo: true,
       lazyConnect: true,
+      // It rounds those near 2^53 when it makes numbers of them.
+      stringNumbers: true,
       connectTimeout: timeout,
       // Nothing is sent twice: the caller knows what may be repeated.
       retryStrategy: () => null,
@@ -64,8 +66,8 @@ export class Connection {
     } catch (cause) {
       const text = messageOf(cause);
       if (!/without any password configured/.test(text)) {
-        redis.disconnect();
-        throw new NoAnswer(address, /ETIMEDOUT/.test(text) ? "unheard" : "refused", new Error(text));
+        end(redis);
+        throw new NoAnswer(address, "refused", new Error(text));
       }
     }
     return new Connection(address, redis, deadlines, onClose);
@@ -131,8 +133,9 @@ export class Connection {
 
   /** Whoever waits for an answer gets none. */
   close(): void {
+    if (!this.#open) return;
     this.#closed();
-    this.redis.disconnect();
+    end(this.redis);
   }
 
   #closed(): void {
@@ -140,6 +143,12 @@ export class Connection {
     this.#open = false;
     this.onClose(this);
   }
+}
+
+/** At once: by itself the client waits two seconds for a member that does not answer. */
+function end(redis: Redis): void {
+  redis.disconnect();
+  redis.stream?.destroy();
 }
 
 /** No reply: the connection ended. */
@@ -155,7 +164,7 @@ const messageOf = (error: unknown) => error instanceof Error ? error.message : S
 
 async function within<T>(timeout: number, promise: Promise<T>): Promise<T> {
   const { promise: late, reject } = Promise.withResolvers<never>();
-  const timer = setTimeout(() => reject(new Error("ETIMEDOUT")), timeout);
+  const timer = setTimeout(() => reject(new Error("the member does not answer")), timeout);
   try {
     return await Promise.race([promise, late]);
   } finally {

@@ -6,7 +6,7 @@ import { decodeValue, type StoredEntry } from "./encoding.ts";
 import { foundIn, nameOf, type Place } from "./entries.ts";
 import type { Guard } from "./guard.ts";
 import type { KeyedQueue } from "./keyed_queue.ts";
-import { isOk, unconfirmed, unreachable, wholeOf } from "./replies.ts";
+import { countOf, isOk, unconfirmed, unreachable } from "./replies.ts";
 import type { Transport } from "./transport.ts";
 
 /** What counters are made of. */
@@ -140,7 +140,7 @@ export class Counters {
     counts: readonly Count[],
     call: Call,
   ): Promise<void> {
-    const before = numberOf(decodeValue(found.stored));
+    const before = numberOf(decodeValue(found));
     const sums = sumsOf(before, counts);
     if (sums.length === 0) return;
     const by = sums.at(-1)!.value - before;
@@ -148,7 +148,7 @@ export class Counters {
     const mayEnd = expiresAt !== undefined && expiresAt - this.options.now() < NEAR_END;
     const commands = [incr(place.map, place.key, by), ...mayEnd ? [get(place.map, place.key)] : []];
     const [counted, after] = await this.options.transport.ask(place, commands, call, { pinned: true });
-    let value = wholeOf(counted);
+    let value = countOf(counted);
     // Where it ended in between, this count began a new one, which knows neither where to begin nor when to end.
     if (mayEnd && foundIn(after, place)?.expiresAt === undefined) value = await this.#renew(place, value, first, call);
     for (const { count, value: sum } of sums) count.resolve(value - by + (sum - before));
@@ -165,7 +165,7 @@ export class Counters {
   async #rewrite(place: Place, lock: Place, first: Increment, counts: readonly Count[], call: Call): Promise<void> {
     let sums: readonly Sum[] = [];
     await this.options.guard.change(place, lock, call, (found) => {
-      sums = sumsOf(found ? numberOf(decodeValue(found.stored)) : first.initial, counts);
+      sums = sumsOf(found ? numberOf(decodeValue(found)) : first.initial, counts);
       const value = sums.at(-1)?.value;
       if (value === undefined) return undefined;
       return { payload: String(value), ...(found ? { expiresAt: found.expiresAt } : { ttl: first.ttl }) };

@@ -13,8 +13,8 @@ export const prefixOf = (namespace: string, kind?: Kind): string =>
 /** The name that a map has on the cluster. */
 export const mapName = (namespace: string, kind: Kind, map: string): string => `${prefixOf(namespace, kind)}${map}`;
 
-/** First byte of a value that is bytes with a media type; no JSON text begins so. The second one has a filler byte as well. */
-const BYTES = 0, FILLED = 1;
+/** First byte of a value that is bytes with a media type, the same with a filler byte, JSON. No JSON text begins so. */
+const BYTES = 0, FILLED = 1, JSON_TEXT = 2;
 /** Bytes that the engine adds to key and value. */
 const OVERHEAD = 29;
 /**
@@ -22,17 +22,15 @@ const OVERHEAD = 29;
  * but it will be a multiple of this, and no smaller than that.
  */
 const ROUND = 8, SMALLEST_TABLE = 65_536;
+const BLANK = 0x20;
 const UNKNOWN_TYPE = "application/octet-stream";
 const MEDIA_TYPE = /^[\x20-\x7e]+$/;
 
 /** A value as it is stored: JSON as its text, which other programs can read, and bytes behind their media type. */
 export function encodeValue(value: CacheValue, key: string): Payload {
-  if ("json" in value) {
-    const { json } = value;
-    return json.length * 3 + 512 >= SMALLEST_TABLE && isRound(utf8Bytes(json), key) ? `${json} ` : json;
-  }
+  if ("json" in value) return encodeJson(value.json, key);
   const { bytes, type } = value;
-  const filler = isRound(bytes.length + type.length + 2, key) ? 1 : 0;
+  const filler = isRound(sizeOf(bytes.length + type.length + 2, key)) ? 1 : 0;
   const payload = Buffer.allocUnsafe(2 + type.length + filler + bytes.length);
   payload[0] = filler === 1 ? FILLED : BYTES;
   payload[1] = type.length;
@@ -42,15 +40,25 @@ export function encodeValue(value: CacheValue, key: string): Payload {
   return payload;
 }
 
-/** Whether an entry is as large as a table might be. @param bytes of its value */
-function isRound(bytes: number, key: string): boolean {
-  const total = bytes + utf8Bytes(key) + OVERHEAD;
-  return total >= SMALLEST_TABLE && total % ROUND === 0;
+function encodeJson(json: string, key: string): string {
+  // Three bytes for each character are the most.
+  if (json.length * 3 + 512 < SMALLEST_TABLE) return json;
+  const size = sizeOf(utf8Bytes(json), key);
+  if (isRound(size)) return `${json} `;
+  return isRound(size - 1) && json.endsWith(" ") ? String.fromCharCode(JSON_TEXT) + json : json;
 }
 
+/** Bytes of a whole entry. */
+const sizeOf = (value: number, key: string) => value + utf8Bytes(key) + OVERHEAD;
+
+/** Whether a table might be as large. */
+const isRound = (size: number) => size >= SMALLEST_TABLE && size % ROUND === 0;
+
 /** A value that was stored, by whomever: what is not JSON is a JSON string if it is text, and bytes if it is not. */
-export function decodeValue(stored: Uint8Array): CacheValue {
-  return decodeBytes(stored) ?? decodeText(stored);
+export function decodeValue({ stored, size }: Pick<StoredEntry, "stored" | "size">): CacheValue {
+  if (stored[0] === JSON_TEXT) return decodeText(stored.subarray(1));
+  const hasFiller = isRound(size - 1) && stored.at(-1) === BLANK;
+  return decodeBytes(stored) ?? decodeText(hasFiller ? stored.subarray(0, -1) : stored);
 }
 
 function decodeBytes(stored: Uint8Array): CacheValue | undefined {
@@ -83,6 +91,8 @@ function decodeText(stored: Uint8Array): CacheValue {
 export interface StoredEntry {
   /** Its value's bytes, a part of what came over the wire. */
   readonly stored: Uint8Array;
+  /** Bytes that it takes. */
+  readonly size: number;
   /** Nanoseconds at which it was written, by the clock of the member that owns it. */
   readonly writtenAt: bigint;
   /** Unix milliseconds; `undefined`: never. */
@@ -107,16 +117,17 @@ export function decodeEntry(reply: Uint8Array, key: string): StoredEntry | undef
   const expiresAt = Number(view.getBigInt64(times));
   return {
     stored: reply.subarray(begin, end),
+    size: end,
     writtenAt: view.getBigInt64(times + 8),
     expiresAt: expiresAt === 0 ? undefined : expiresAt,
   };
 }
 
 /** An entry as callers get it. */
-export const entryOf = ({ stored, writtenAt, expiresAt }: StoredEntry): CacheEntry => ({
-  value: decodeValue(stored),
-  version: String(writtenAt),
-  expiresAt,
+export const entryOf = (entry: StoredEntry): CacheEntry => ({
+  value: decodeValue(entry),
+  version: String(entry.writtenAt),
+  expiresAt: entry.expiresAt,
 });
 
 /** Whether an entry holds what was sent. */

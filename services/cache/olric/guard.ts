@@ -73,7 +73,7 @@ export class Guard {
     const take = put(lock.map, lock.key, toBuffer(token), { ttl: 2 * timeout, only: "NX" });
     const commands: Command[] = [get(lock.map, lock.key), take, get(place.map, place.key)];
     for (;;) {
-      const [held, taken, reply] = await transport.ask(place, commands, call, { reading: true });
+      const [held, taken, reply] = await transport.ask(place, commands, call, { repeatable: true });
       // A member that did not hear of its success asked twice.
       if (isOk(taken) || holdsToken(held, lock, token)) return foundIn(reply, place);
       if (now() + PAUSE >= call.until) throw unreachable(new Error("another gateway holds the entry's lock"));

@@ -3,7 +3,7 @@ import { lockLost } from "../failures.ts";
 import { get, incr, lease as extend, put, unlock } from "./commands.ts";
 import type { Call } from "./deadlines.ts";
 import { foundIn, type Place } from "./entries.ts";
-import { isOk, unreachable, wholeOf } from "./replies.ts";
+import { countOf, isOk, unreachable } from "./replies.ts";
 import { toBuffer } from "./tokens.ts";
 import type { Transport } from "./transport.ts";
 
@@ -77,11 +77,11 @@ export class Locks {
     const time = Math.floor(now() * 1_000);
     const first = put(map, key, String(time), { ttl: MEMORY, only: "NX" });
     const [, , number] = await transport.ask(place, [get(map, key), first, incr(map, key, 1)], call, { pinned: true });
-    const value = wholeOf(number);
+    const value = countOf(number);
     if (value > FROM_CLOCK) return value;
     // It ended between the two: from here on it counts from the time as well.
     const [grown] = await transport.ask(place, [incr(map, key, time)], call, { pinned: true });
-    return wholeOf(grown);
+    return countOf(grown);
   }
 }
 

@@ -7,7 +7,7 @@ import type { Transport } from "./transport.ts";
 
 /** What of a member's figures is of interest. */
 interface Stats {
-  readonly partitions: Readonly<Record<string, { readonly dmaps: Readonly<Record<string, MapStats>> | null }>> | null;
+  readonly partitions: Readonly<Record<string, { readonly dmaps: Readonly<Record<string, MapStats>> }>>;
 }
 
 interface MapStats {
@@ -16,7 +16,7 @@ interface MapStats {
 }
 
 /** Keys and bytes by the names that maps have on the cluster. */
-type Figures = ReadonlyMap<string, { readonly keys: number; readonly bytes: number }>;
+type Figures = Map<string, { readonly keys: number; readonly bytes: number }>;
 
 /** Finds out which maps there are, by asking each member for its figures; and deletes maps. */
 export class Maps {
@@ -38,7 +38,7 @@ export class Maps {
 
   /** @param call whoever waits @throws GatewayError `UNAVAILABLE` */
   async drop(namespace: string, map: string, call: Call): Promise<void> {
-    await this.transport.ask("anybody", [destroy(mapName(namespace, "d", map))], call, { reading: true });
+    await this.transport.ask("anybody", [destroy(mapName(namespace, "d", map))], call, { repeatable: true });
   }
 
   /** Deletes all maps of a namespace, its locks among them. @throws GatewayError `UNAVAILABLE` */
@@ -47,7 +47,7 @@ export class Maps {
     for (const name of (await this.#figures()).keys()) {
       if (!name.startsWith(prefix)) continue;
       signal.throwIfAborted();
-      await this.transport.ask("anybody", [destroy(name)], this.call(), { reading: true });
+      await this.transport.ask("anybody", [destroy(name)], this.call(), { repeatable: true });
     }
   }
 
@@ -68,24 +68,25 @@ export class Maps {
 
   async #ask(): Promise<Figures> {
     const { members } = await this.transport.routing(this.call());
-    const figures = new Map<string, { readonly keys: number; readonly bytes: number }>();
+    const figures: Figures = new Map();
     await Promise.all(members.map(async (member) => {
       const [reply] = await this.transport.ask({ member }, [STATS], this.call(), { reading: true, pinned: true });
-      for (const { dmaps } of Object.values(statsOf(textOf(reply)).partitions ?? {})) {
-        for (const [name, { length, slab_info: { inuse } }] of Object.entries(dmaps ?? {})) {
-          const { keys, bytes } = figures.get(name) ?? { keys: 0, bytes: 0 };
-          figures.set(name, { keys: keys + length, bytes: bytes + inuse });
-        }
-      }
+      add(textOf(reply), figures);
     }));
     return figures;
   }
 }
 
-function statsOf(text: string): Stats {
+/** @throws GatewayError `UNAVAILABLE` for what are no figures */
+function add(text: string, figures: Figures): void {
   try {
-    return JSON.parse(text) as Stats;
+    for (const { dmaps } of Object.values((JSON.parse(text) as Stats).partitions)) {
+      for (const [name, { length, slab_info: { inuse } }] of Object.entries(dmaps)) {
+        const { keys, bytes } = figures.get(name) ?? { keys: 0, bytes: 0 };
+        figures.set(name, { keys: keys + length, bytes: bytes + inuse });
+      }
+    }
   } catch (cause) {
-    throw unreachable(new MemberFailure("figures that are no JSON", { cause }));
+    throw unreachable(new MemberFailure("figures that make no sense", { cause }));
   }
 }

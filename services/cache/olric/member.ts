@@ -11,8 +11,8 @@ const PROOF = 1_000;
 /** Calls that wait for one connection where another member may keep them waiting: more of them would have no answer in time. */
 const MOST_SLOW = 3;
 
-/** Milliseconds between two tries of what needs a member that says nothing, and for which it is not doubted when it works. */
-const TRY_EVERY = 1_000, WORKS_FOR = 5_000;
+/** Milliseconds between two tries to do without a member, while they fail. */
+const TRY_EVERY = 1_000;
 
 /** What members share. */
 export interface MemberOptions extends Dialler {
@@ -65,12 +65,8 @@ export class Member {
   #rest: Rest | undefined;
   /** Whether it answered since it was last asked how it is. */
   #heard = false;
-  #proving = false;
-  /** What needs this member and is sent to another one although it rests: what reads, and what writes. */
-  readonly #tries = {
-    reading: { last: -Infinity, worksUntil: -Infinity },
-    writing: { last: -Infinity, worksUntil: -Infinity },
-  };
+  #proof: Promise<void> | undefined;
+  readonly #detours = { readsOfIts: new Detour(), readsOfOthers: new Detour(), writes: new Detour() };
   #closed = false;
 
   constructor(readonly address: string, private readonly options: MemberOptions) {}
@@ -82,24 +78,23 @@ export class Member {
     return false;
   }
 
-  /**
-   * Whether others may be asked for what they need this member for. One that says nothing keeps them waiting for longer than
-   * anybody waits here, and meanwhile they let nobody at what they wait with, not even the one among them who could help it to
-   * its feet. So that is tried now and then alone, unless it works.
-   */
-  mayBePassed(reading: boolean): boolean {
-    if (this.#rest?.silent !== true) return true;
-    const now = this.options.now();
-    const tries = this.#tries[reading ? "reading" : "writing"];
-    if (now < tries.worksUntil) return true;
-    if (now < tries.last + TRY_EVERY) return false;
-    tries.last = now;
-    return true;
+  /** That it lives, when that is being found out. */
+  get proof(): Promise<void> | undefined {
+    return this.awake ? undefined : this.#proof;
   }
 
-  /** Another member did something that it needed this one for. */
-  passed(reading: boolean): void {
-    this.#tries[reading ? "reading" : "writing"].worksUntil = this.options.now() + WORKS_FOR;
+  /**
+   * Whether others may be asked for what they need this member for, while it rests. They may well wait for it for longer than
+   * anybody waits here, and they let nobody meanwhile at what they wait with, not even the one among them who is about to tell
+   * it, as it comes back, who has what. So that is tried now and then alone, unless it works.
+   */
+  mayBePassed(errand: Errand): boolean {
+    return this.#detours[errand].mayBegin(this.options.now());
+  }
+
+  /** Another member did something that it needed this one for, or could not. */
+  passed(errand: Errand, works: boolean): void {
+    this.#detours[errand].ended(works);
   }
 
   /** Finds out how it is, unless it was heard of lately. */
@@ -112,17 +107,16 @@ export class Member {
   async send(commands: readonly Command[], call: Call, slow = false): Promise<readonly Outcome[]> {
     const lane = slow ? this.#slow : this.#quick;
     try {
-      const { best } = lane;
-      if (best === undefined) return await (await lane.open()).send(commands, call);
+      const connection = lane.best ?? await lane.open();
       // What is there serves this call, and another one those that come next.
-      if (best.waiting > 0 && lane.connections.length < this.options.most()) lane.open().catch(() => {});
-      if (slow && best.waiting >= MOST_SLOW) throw new NoAnswer(this.address, "refused", new Error("too many wait"));
-      const outcomes = await best.send(commands, call);
+      if (connection.waiting > 0 && lane.connections.length < this.options.most()) lane.open().catch(() => {});
+      if (slow && connection.waiting >= MOST_SLOW) throw new NoAnswer(this.address, "refused", new Error("many wait"));
+      const outcomes = await connection.send(commands, call);
       this.#heard = true;
       return outcomes;
     } catch (cause) {
       // It may be well, and wait for another member itself: it only has to say so.
-      if (!slow && cause instanceof NoAnswer && cause.reason !== "aborted") this.#suspect(cause);
+      if (!slow && cause instanceof NoAnswer && cause.reason !== "aborted" && this.#rest === undefined) this.#prove();
       throw cause;
     }
   }
@@ -142,25 +136,20 @@ export class Member {
       if (this.#closed) connection.close();
       return connection;
     } catch (cause) {
-      this.#tire(cause);
+      this.#tire();
       throw cause;
     }
   }
 
-  #suspect({ silent }: NoAnswer): void {
-    this.#rest ??= { until: 0, length: FIRST_REST / 2, silent };
-    this.#prove();
-  }
-
-  #tire(cause: unknown): void {
+  #tire(): void {
     const length = Math.min((this.#rest?.length ?? FIRST_REST / 2) * 2, LONGEST_REST);
-    this.#rest = { until: this.options.now() + length, length, silent: cause instanceof NoAnswer && cause.silent };
+    this.#rest = { until: this.options.now() + length, length };
   }
 
   #prove(): void {
-    if (this.#proving || this.#closed) return;
-    this.#proving = true;
-    this.#ping().then(() => this.#rest = undefined, (cause) => this.#tire(cause)).finally(() => this.#proving = false);
+    if (this.#proof !== undefined || this.#closed) return;
+    this.#proof = this.#ping().finally(() => this.#proof = undefined);
+    this.#proof.then(() => this.#rest = undefined, () => this.#tire());
   }
 
   /** On a connection where nobody else waits. */
@@ -172,10 +161,29 @@ export class Member {
       const call = new Call({ signal: NEVER }, now(), Math.min(PROOF, timeout));
       const [pong] = await connection.send([PING], call);
       // It is among the others, but was not told who has what, and they have to wait for it.
-      if (pong instanceof MemberFailure) throw new NoAnswer(this.address, "unheard", pong);
+      if (pong instanceof MemberFailure) throw pong;
     } finally {
       if (connection !== best) connection.close();
     }
+  }
+}
+
+/** Which others may be able to do without a member: to read what it has or has copies of, or to write any of it. */
+export type Errand = "readsOfIts" | "readsOfOthers" | "writes";
+
+/** A way around a member: tried now and then, twice as often whenever it works, and seldom again when it does not. */
+class Detour {
+  #last = -Infinity;
+  #every = TRY_EVERY;
+
+  mayBegin(now: number): boolean {
+    if (now < this.#last + this.#every) return false;
+    this.#last = now;
+    return true;
+  }
+
+  ended(works: boolean): void {
+    this.#every = works ? this.#every / 2 : TRY_EVERY;
   }
 }
 
@@ -184,8 +192,6 @@ interface Rest {
   readonly until: number;
   /** Milliseconds that it takes this time. */
   readonly length: number;
-  /** Whether it said nothing, rather than not being there. */
-  readonly silent: boolean;
 }
 
 const NEVER = new AbortController().signal;

@@ -1,8 +1,8 @@
+import { GatewayError } from "../../../src/contracts/errors.ts";
 import { MEMBERS, ROUTING_TABLE } from "./commands.ts";
 import { Call } from "./deadlines.ts";
 import { Member, type MemberOptions } from "./member.ts";
 import { MemberFailure, type Reply } from "./replies.ts";
-import { GatewayError } from "../../../src/contracts/errors.ts";
 import { type Hash, Routing } from "./routing.ts";
 
 /** Milliseconds between two looks at who has what, while the cluster is used. */
@@ -33,7 +33,8 @@ export interface MembersOptions extends Omit<MemberOptions, "most"> {
 export class Members {
   readonly #members = new Map<string, Member>();
   #routing: Routing | undefined;
-  /** Who told it. */
+  /** Who told it; and who is to be asked next, if it is to be one alone. */
+  #teller: string | undefined;
   #source: string | undefined;
   #looking: Promise<void> | undefined;
   #lookedAt = -Infinity;
@@ -75,7 +76,7 @@ export class Members {
    * it gives itself need not be one by which it can be reached.
    */
   at(address: string): Member {
-    return this.#member(this.#routing?.isAlone && this.#source !== undefined ? this.#source : address);
+    return this.#member(this.#routing?.isAlone && this.#teller !== undefined ? this.#teller : address);
   }
 
   /** A member to ask when it does not matter which, or the best one cannot be asked. @param but not this one */
@@ -85,6 +86,13 @@ export class Members {
       return all[this.#turn++ % all.length];
     };
     return oneOf(this.addresses) ?? oneOf(this.options.addresses);
+  }
+
+  /** When nobody is worth asking: whoever is just proving to live. @param alone nobody else @returns `undefined` for nobody */
+  async risen(alone: Member | undefined): Promise<Member | undefined> {
+    const all = alone === undefined ? [...this.#members.values()] : [alone];
+    const proofs = all.map((member) => member.proof?.then(() => member)).filter((proof) => proof !== undefined);
+    return await Promise.any(proofs).catch(() => undefined);
   }
 
   /** Addresses of the members, as they give them; before they did, those that are configured. */
@@ -105,10 +113,8 @@ export class Members {
   #member(address: string): Member {
     let member = this.#members.get(address);
     if (member === undefined) {
-      this.#members.set(
-        address,
-        member = new Member(address, { ...this.options, most: () => this.#most }),
-      );
+      member = new Member(address, { ...this.options, most: () => this.#most });
+      this.#members.set(address, member);
     }
     return member;
   }
@@ -136,7 +142,7 @@ export class Members {
       if (reply instanceof MemberFailure || reply instanceof GatewayError) throw reply;
     }
     this.#routing = Routing.of(members as Reply, table as Reply, hash);
-    this.#source = address;
+    this.#teller = this.#source = address;
     this.#forget();
     for (const member of this.addresses) this.at(member).check();
   }

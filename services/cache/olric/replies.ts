@@ -4,8 +4,8 @@ import type { Reason } from "./deadlines.ts";
 /** What a member answers when it understood, and what was asked for is not so. */
 export type Refusal = "KEYNOTFOUND" | "KEYFOUND" | "NOSUCHLOCK";
 
-/** One answer: text arrives as bytes, so a string is a refusal. */
-export type Reply = Uint8Array | number | null | Refusal | readonly Reply[];
+/** One answer: text arrives as bytes, a number as its digits. */
+export type Reply = Uint8Array | `${bigint}` | null | Refusal | readonly Reply[];
 
 /** A member answered that it failed. */
 export class MemberFailure extends Error {
@@ -16,26 +16,14 @@ export class MemberFailure extends Error {
 export class NoAnswer extends Error {
   override readonly name = "NoAnswer";
 
-  /**
-   * @param reason `refused`: it did not get there; `unheard`: nor could it be said that it did not; `lost`: the connection ended
-   * before the answer; `timeout` and `aborted`: the wait for it did
-   */
-  constructor(
-    readonly address: string,
-    readonly reason: "refused" | "unheard" | "lost" | Reason,
-    cause?: unknown,
-  ) {
+  /** @param reason `refused`: it did not get there; `lost`: the connection ended before the answer; else the wait for it did */
+  constructor(readonly address: string, readonly reason: "refused" | "lost" | Reason, cause?: unknown) {
     super(`no answer from ${address}: ${reason}`, { cause });
   }
 
   /** Whether what was asked may have been done. */
   get sent(): boolean {
-    return this.reason !== "refused" && this.reason !== "unheard";
-  }
-
-  /** Whether the member may be there and say nothing, as if it were stopped, or had not found the others yet. */
-  get silent(): boolean {
-    return this.reason === "unheard" || this.reason === "timeout";
+    return this.reason !== "refused";
   }
 }
 
@@ -57,24 +45,34 @@ export function judge(text: string): Refusal | MemberFailure | GatewayError {
 /** Whether a member did what it was told. */
 export const isOk = (reply: Reply | undefined): boolean => reply instanceof Uint8Array;
 
-/** The text of a reply. @throws MemberFailure when it is none */
+/** The text of a reply, or the digits of a number. @throws GatewayError `UNAVAILABLE` when it is neither */
 export function textOf(reply: Reply | undefined): string {
   if (reply instanceof Uint8Array) return new TextDecoder().decode(reply);
-  if (typeof reply === "number") return String(reply);
-  throw unexpected(reply);
+  if (typeof reply === "string" && WHOLE.test(reply)) return reply;
+  throw unreachable(unexpected(reply));
 }
 
-/** The members of a reply. @throws MemberFailure when it is no array */
+/** The members of a reply. @throws GatewayError `UNAVAILABLE` when it is no array */
 export function listOf(reply: Reply | undefined): readonly Reply[] {
   if (Array.isArray(reply)) return reply;
-  throw unexpected(reply);
+  throw unreachable(unexpected(reply));
 }
 
-/** A whole number. @throws MemberFailure for anything else, and for what a double would round */
-export function wholeOf(reply: Reply | undefined): number {
-  if (Number.isSafeInteger(reply)) return reply as number;
-  throw unexpected(reply);
+/** A number without a sign, as it stands in text. @throws GatewayError `UNAVAILABLE` for anything else */
+export function unsignedOf(reply: Reply | undefined): bigint {
+  const text = textOf(reply);
+  if (/^\d{1,20}$/.test(text)) return BigInt(text);
+  throw unreachable(unexpected(reply));
 }
+
+/** What a count came to. @throws GatewayError `UNAVAILABLE` for what is no number that a double holds */
+export function countOf(reply: Reply | undefined): number {
+  const count = typeof reply === "string" && WHOLE.test(reply) ? Number(reply) : NaN;
+  if (Number.isSafeInteger(count)) return count;
+  throw unconfirmed(unexpected(reply));
+}
+
+const WHOLE = /^-?\d+$/;
 
 const unexpected = (reply: Reply | undefined) => new MemberFailure(`unexpected reply: ${String(reply).slice(0, 100)}`);
 

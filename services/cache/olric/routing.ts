@@ -19,7 +19,7 @@ export class Routing {
     private readonly hash: Hash,
   ) {}
 
-  /** @throws MemberFailure for replies to {@link MEMBERS} and {@link ROUTING_TABLE} that make no sense */
+  /** @throws GatewayError `UNAVAILABLE`, MemberFailure for replies to {@link MEMBERS} and {@link ROUTING_TABLE} that make no sense */
   static of(members: Reply | undefined, table: Reply | undefined, hash: Hash): Routing {
     const addresses = listOf(members).map((member) => textOf(listOf(member)[0]));
     const owners: Owners[] = [], replicas: string[][] = [];

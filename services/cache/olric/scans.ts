@@ -4,7 +4,7 @@ import { invalid } from "../failures.ts";
 import { get, scan } from "./commands.ts";
 import type { Call } from "./deadlines.ts";
 import { foundIn } from "./entries.ts";
-import { listOf, type Reply, textOf } from "./replies.ts";
+import { listOf, type Reply, unsignedOf } from "./replies.ts";
 import type { Routing } from "./routing.ts";
 import type { Transport } from "./transport.ts";
 
@@ -95,7 +95,7 @@ export class Scans {
       means,
     );
     const [after, found] = listOf(reply);
-    const next = nextOf(position, BigInt(textOf(after)), owners.length, routing.partitions);
+    const next = nextOf(position, unsignedOf(after), owners.length, routing.partitions);
     const keys = listOf(found).flatMap(keyOf).filter((key) => matches === undefined || matches(key));
     return { ...await this.#look(map, keys, call), next };
   }

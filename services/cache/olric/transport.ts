@@ -2,7 +2,7 @@ import { GatewayError } from "../../../src/contracts/errors.ts";
 import type { Command } from "./commands.ts";
 import type { Outcome } from "./connection.ts";
 import type { Call } from "./deadlines.ts";
-import type { Member } from "./member.ts";
+import type { Errand, Member } from "./member.ts";
 import type { Members } from "./members.ts";
 import { MemberFailure, NoAnswer, type Reply, unconfirmed, unreachable } from "./replies.ts";
 import type { Routing } from "./routing.ts";
@@ -12,8 +12,10 @@ export type Target = { readonly map: string; readonly key: string } | { readonly
 
 /** What may be done when a member does not answer. */
 export interface Means {
-  /** Nothing changes, so it may be asked again whatever happened. Default: only what certainly did not arrive is sent again. */
+  /** Nothing changes. */
   readonly reading?: boolean;
+  /** It may be asked again whatever happened; whatever reads may. Default: only what certainly did not arrive is sent again. */
+  readonly repeatable?: boolean;
   /** It would mean something else elsewhere. Default: every member does it, or has it done by the owner. */
   readonly pinned?: boolean;
 }
@@ -35,33 +37,35 @@ export class Transport {
   ): Promise<readonly Reply[]> {
     const { routing } = this.members;
     if (routing === undefined) return this.routing(call).then(() => this.ask(target, commands, call, means));
-    const { best, missing } = this.#wayTo(routing, target);
-    const { reading = false } = means;
-    if (!missing.every((member) => member.mayBePassed(reading))) {
-      return Promise.reject(unreachable(new Error("a member that it needs says nothing")));
+    const { best, missing, errand } = this.#wayTo(routing, target, means);
+    if (!missing.every((member) => member.mayBePassed(errand))) {
+      return Promise.reject(unreachable(new Error("a member that has a part in it does not answer")));
     }
-    if (!best?.awake) return this.#askAnother(best, new Error("it does not answer"), commands, call, means);
-    const slow = missing.length > 0;
-    return best.send(commands, call, slow).then(
-      (outcomes) => {
-        const replies = this.#repliesOf(outcomes, means);
-        for (const member of missing) member.passed(reading);
-        return replies;
-      },
-      (error) => this.#askAnother(best, this.#excuseOf(error, call, means), commands, call, means),
-    );
+    const asked = best?.awake
+      ? best.send(commands, call, missing.length > 0).then(
+        (outcomes) => this.#repliesOf(outcomes, means),
+        (error) => this.#askAnother(best, this.#excuseOf(error, call, means), commands, call, means),
+      )
+      : this.#askAnother(best, new Error("it does not answer"), commands, call, means);
+    if (missing.length > 0) {
+      const ended = (works: boolean) => missing.forEach((member) => member.passed(errand, works));
+      asked.then(() => ended(true), () => ended(false));
+    }
+    return asked;
   }
 
-  /** Who should be asked, and whom it needs of those who do not answer. */
-  #wayTo(routing: Routing, target: Target): { readonly best: Member | undefined; readonly missing: readonly Member[] } {
+  /** Who should be asked, and whom of those who do not answer it would need for what. */
+  #wayTo(routing: Routing, target: Target, { reading = false }: Means): Way {
     const { members } = this;
-    if (target === "anybody") return { best: members.pick(), missing: NONE };
+    if (target === "anybody") return { best: members.pick(), missing: NONE, errand: "writes" };
     if ("member" in target || routing.isAlone) {
-      return { best: members.at("member" in target ? target.member : routing.members[0]!), missing: NONE };
+      const best = members.at("member" in target ? target.member : routing.members[0]!);
+      return { best, missing: NONE, errand: "writes" };
     }
     const partition = routing.partitionOf(target.map, target.key);
+    const best = members.at(routing.ownerOf(partition));
     const missing = members.isWhole ? NONE : members.missing(routing.involvedIn(partition));
-    return { best: members.at(routing.ownerOf(partition)), missing };
+    return { best, missing, errand: reading ? best.awake ? "readsOfOthers" : "readsOfIts" : "writes" };
   }
 
   /** Where the best one cannot be reached, one other is asked. */
@@ -73,7 +77,8 @@ export class Transport {
     means: Means,
   ): Promise<readonly Reply[]> {
     this.members.suspect();
-    const member = means.pinned ? undefined : this.members.pick(best);
+    const others = means.pinned ? undefined : this.members.pick(best);
+    const member = others ?? await this.members.risen(means.pinned ? best : undefined);
     if (member === undefined) throw unreachable(cause);
     try {
       return this.#repliesOf(await member.send(commands, call, best !== undefined), means);
@@ -83,10 +88,10 @@ export class Transport {
   }
 
   /** Why a member did not answer, if another one may be asked. @throws otherwise */
-  #excuseOf(error: unknown, call: Call, { reading = false }: Means): Error {
+  #excuseOf(error: unknown, call: Call, means: Means): Error {
     if (!(error instanceof NoAnswer)) throw error;
     if (error.reason === "aborted") throw call.waiter.signal.reason;
-    if (error.sent && !reading) throw unconfirmed(error);
+    if (error.sent && !isRepeatable(means)) throw unconfirmed(error);
     if (error.reason === "timeout") throw unreachable(error);
     return error;
   }
@@ -102,15 +107,23 @@ export class Transport {
     return this.members.routing ?? fail();
   }
 
-  #repliesOf(outcomes: readonly Outcome[], { reading = false }: Means): readonly Reply[] {
+  #repliesOf(outcomes: readonly Outcome[], means: Means): readonly Reply[] {
     for (const outcome of outcomes) {
       if (outcome instanceof GatewayError) throw outcome;
       if (!(outcome instanceof MemberFailure)) continue;
       this.members.suspect();
-      throw reading ? unreachable(outcome) : unconfirmed(outcome);
+      throw isRepeatable(means) ? unreachable(outcome) : unconfirmed(outcome);
     }
     return outcomes as readonly Reply[];
   }
+}
+
+const isRepeatable = ({ reading = false, repeatable = reading }: Means) => repeatable;
+
+interface Way {
+  readonly best: Member | undefined;
+  readonly missing: readonly Member[];
+  readonly errand: Errand;
 }
 
 const NONE: readonly Member[] = [];

@@ -1,3 +1,4 @@
+import { type OlricStart, OlricTestCluster } from "./olric.ts";
 import { findProgram, type Program, requireProgram } from "./programs.ts";
 import { type RqliteStart, RqliteTestCluster } from "./rqlite.ts";
 
@@ -5,6 +6,8 @@ import { type RqliteStart, RqliteTestCluster } from "./rqlite.ts";
 export interface Engines {
   /** A new and empty rqlite cluster. */
   rqlite(options: RqliteStart): Promise<RqliteTestCluster>;
+  /** A new and empty Olric cluster. */
+  olric(options: OlricStart): Promise<OlricTestCluster>;
 }
 
 /**
@@ -19,13 +22,14 @@ export function engineTest(name: string, needs: readonly Program[], run: (engine
     ignore: missing.length > 0 && !required,
     async fn() {
       for (const program of needs) requireProgram(program);
-      const clusters: RqliteTestCluster[] = [];
+      const clusters: (RqliteTestCluster | OlricTestCluster)[] = [];
+      const remember = <T extends RqliteTestCluster | OlricTestCluster>(cluster: T): T => {
+        clusters.push(cluster);
+        return cluster;
+      };
       const engines: Engines = {
-        async rqlite(options) {
-          const cluster = await RqliteTestCluster.start(options);
-          clusters.push(cluster);
-          return cluster;
-        },
+        rqlite: async (options) => remember(await RqliteTestCluster.start(options)),
+        olric: async (options) => remember(await OlricTestCluster.start(options)),
       };
       try {
         await run(engines);
