@@ -5,6 +5,8 @@ import { utf8Bytes } from "./names.ts";
 
 /** Milliseconds of a hundred years, beyond which no time is taken. */
 export const MAX_MILLISECONDS = 100 * 365 * 24 * 3_600_000;
+/** Milliseconds of the shortest lease: a shorter one may be over before the answer with its token is there. */
+const LEAST_LEASE = 100;
 /** Bytes that the name of a media type may have. */
 const MAX_TYPE_BYTES = 255;
 /** `null` with blanks around it, in as many characters as anybody would send. */
@@ -44,6 +46,13 @@ export function checkedTime(ms: number | undefined, field: string): number | und
     throw invalid(field, "must be at most 100 years", `invalid ${field} format: more than 100 years`);
   }
   return Math.ceil(ms);
+}
+
+/** How long a lock is held, in whole milliseconds. @throws GatewayError `INVALID_REQUEST` */
+export function checkedLease(ms: number): number {
+  const lease = checkedTime(ms, "lease")!;
+  if (lease < LEAST_LEASE) throw invalid("lease", `must be at least ${LEAST_LEASE}ms`);
+  return lease;
 }
 
 /** How many keys a page may have. @param most keys; also the default @throws GatewayError `INVALID_REQUEST` */

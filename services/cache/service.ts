@@ -16,7 +16,7 @@ import type {
 import type { ServiceHealth, Usage } from "../../src/contracts/health.ts";
 import type { RequestContext } from "../../src/contracts/request.ts";
 import type { CacheRules } from "../../src/contracts/settings.ts";
-import { checkedLimit, checkedOptions, checkedTime, checkFinite, checkValue } from "./bounds.ts";
+import { checkedLease, checkedLimit, checkedOptions, checkedTime, checkFinite, checkValue } from "./bounds.ts";
 import { type CacheClock, SYSTEM_CLOCK } from "./clock.ts";
 import { decodeCursor, encodeCursor } from "./cursor.ts";
 import type { CacheDriver } from "./driver.ts";
@@ -191,7 +191,7 @@ export class CacheService implements Cache {
     context: RequestContext,
   ): Promise<CacheLease> {
     checkAddress(at);
-    const lease = checkedTime(options.lease, "lease")!;
+    const lease = checkedLease(options.lease);
     const wait = options.wait === 0 ? 0 : checkedTime(options.wait, "wait") ?? 0;
     const ruling = this.#rulesOf(namespace, context);
     const { maxLockWaiters: maxWaiters } = ruling instanceof Promise ? await ruling : ruling;
@@ -207,7 +207,7 @@ export class CacheService implements Cache {
   ): Promise<{ readonly expiresAt: number }> {
     checkAddress(at);
     checkToken(token);
-    return await this.#driver.renew(namespace, at, token, checkedTime(lease, "lease")!, context);
+    return await this.#driver.renew(namespace, at, token, checkedLease(lease), context);
   }
 
   async unlock(namespace: string, at: CacheAddress, token: string, context: RequestContext): Promise<void> {

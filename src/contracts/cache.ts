@@ -82,7 +82,7 @@ export interface CacheLease {
 
 /** How a lock is taken. */
 export interface CacheLockOptions {
-  /** Milliseconds after which it is free again unless it is renewed. */
+  /** Milliseconds after which it is free again unless it is renewed. At least 100: less may be over before the answer is there. */
   readonly lease: number;
   /** Milliseconds to wait for it. Default 0: not at all. */
   readonly wait?: number | undefined;
@@ -186,7 +186,7 @@ export interface Cache extends NamespacedService, Lifecycle {
    * @throws GatewayError `LOCKED` (409) when somebody else has it for as long as the caller would wait; `TOO_MANY_WAITERS`
    */
   lock(namespace: string, at: CacheAddress, options: CacheLockOptions, context: RequestContext): Promise<CacheLease>;
-  /** Holds a lock for another `lease` milliseconds from now. @throws GatewayError `LOCK_LOST` (409) for a token that does not hold it */
+  /** Holds a lock for another `lease` milliseconds from now, at least 100. @throws GatewayError `LOCK_LOST` (409) for a token that does not hold it */
   renew(
     namespace: string,
     at: CacheAddress,

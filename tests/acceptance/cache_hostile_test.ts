@@ -26,8 +26,8 @@ const bodiesFor = (dmap: string, key: string): readonly [string, Record<string, 
   ["getset", { dmap, key, value: "stolen" }],
   ["mput", { dmap, entries: [{ key, value: "stolen" }], ttl: "1ms" }],
   ["mdelete", { dmap, keys: [key] }],
-  ["lock", { dmap, key, lease: "1ms" }],
-  ["renew", { dmap, key, token: "0".repeat(32), lease: "1ms" }],
+  ["lock", { dmap, key, lease: "100ms" }],
+  ["renew", { dmap, key, token: "0".repeat(32), lease: "100ms" }],
   ["unlock", { dmap, key, token: "0".repeat(32) }],
 ];
 

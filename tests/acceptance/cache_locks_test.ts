@@ -182,7 +182,7 @@ test("a lock is no entry, and an entry of its name no lock", async () => {
 
 test("what is no lease, no token or no wait is refused by its name", async () => {
   const { lock, renew, unlock } = await locksOf();
-  for (const lease of [undefined, null, 5, "", "0", "0s", "-1s", "1", "soon", "99999999h", {}, ["1s"]]) {
+  for (const lease of [undefined, null, 5, "", "0", "0s", "-1s", "1", "1ms", "99ms", "soon", "99999999h", {}, ["1s"]]) {
     equal((await lock({ lease })).expect(400).get("details.0.field"), "lease", JSON.stringify(lease));
     equal((await renew(STRANGER, lease ?? null)).expect(400).get("details.0.field"), "lease", JSON.stringify(lease));
   }

@@ -88,7 +88,7 @@ const SAMPLES: Readonly<Record<string, Record<string, unknown>>> = {
   "POST /v1/cache/mput": { dmap: "m", entries: [{ key: "k", value: 1 }], ttl: "5m" },
   "POST /v1/cache/mdelete": KEYS,
   "POST /v1/cache/lock": { ...ENTRY, lease: "5s", wait: "1ms" },
-  "POST /v1/cache/renew": { ...ENTRY, token: TOKEN, lease: "1ms" },
+  "POST /v1/cache/renew": { ...ENTRY, token: TOKEN, lease: "100ms" },
   "POST /v1/cache/unlock": { ...ENTRY, token: TOKEN },
   "POST /v1/rqlite/query": { ...SQL, ...READ },
   "POST /v1/rqlite/exec": SQL,

@@ -26,7 +26,8 @@ export async function compareWithBare(
   gateway: Running,
   options: LoadOptions = {},
 ): Promise<Measured> {
-  const { method = "GET", headers: sent = {}, body: given } = options;
+  const { method = "GET", headers: sent = {} } = options;
+  const given = typeof options.body === "object" ? options.body[0] : options.body;
   const sample = await fetch(url, { method, headers: sent, ...(given !== undefined && { body: given }) });
   const body = await sample.text();
   if (!sample.ok) throw new Error(`${name}: ${sample.status} ${body}`);

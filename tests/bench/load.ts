@@ -13,8 +13,11 @@ export interface Measured {
 export interface LoadOptions {
   readonly method?: "GET" | "POST";
   readonly headers?: Readonly<Record<string, string>>;
-  readonly body?: string;
+  /** What each request sends; of several, each connection sends another one in turn. They must be equally long. */
+  readonly body?: string | readonly string[];
   readonly connections?: number;
+  /** Requests per second of all connections together. Default: as many as are answered. */
+  readonly rate?: number;
   readonly seconds?: number;
   /** Process whose CPU time is counted. */
   readonly pid?: number;
@@ -26,15 +29,23 @@ export interface LoadOptions {
  * @throws Error on any answer that is not 2xx
  */
 export async function load(url: string, options: LoadOptions = {}): Promise<Measured> {
-  const { connections = 64, seconds = 3, pid } = options;
+  const { connections = 64, seconds = 3, pid, rate } = options;
   const { hostname, port } = new URL(url);
-  const request = requestOf(url, options);
+  const bodies = typeof options.body === "string" || options.body === undefined ? [options.body] : options.body;
+  const requests = bodies.map((body) => requestOf(url, options, body));
+  const interval = rate === undefined ? 0 : 1_000 * connections / rate;
   const times: number[] = [];
   const run = async (until: number, record: boolean) => {
     await Promise.all(
       Array.from(
         { length: connections },
-        () => oneConnection({ hostname, port: Number(port) }, request, until, record ? times : undefined),
+        (_, i) =>
+          oneConnection({ hostname, port: Number(port) }, requests[i % requests.length]!, {
+            until,
+            begin: performance.now() + interval * i / connections,
+            interval,
+            times: record ? times : undefined,
+          }),
       ),
     );
   };
@@ -52,7 +63,7 @@ export async function load(url: string, options: LoadOptions = {}): Promise<Meas
   };
 }
 
-function requestOf(url: string, { method = "GET", headers = {}, body }: LoadOptions): Uint8Array {
+function requestOf(url: string, { method = "GET", headers = {} }: LoadOptions, body: string | undefined): Uint8Array {
   const { host, pathname, search } = new URL(url);
   const lines = [
     `${method} ${pathname}${search} HTTP/1.1`,
@@ -63,11 +74,18 @@ function requestOf(url: string, { method = "GET", headers = {}, body }: LoadOpti
   return new TextEncoder().encode(lines.join("\r\n") + "\r\n\r\n" + (body ?? ""));
 }
 
+interface Schedule {
+  readonly until: number;
+  readonly begin: number;
+  /** Milliseconds from one request to the next, if the answer is there by then. */
+  readonly interval: number;
+  readonly times: number[] | undefined;
+}
+
 async function oneConnection(
   address: Deno.ConnectOptions,
   request: Uint8Array,
-  until: number,
-  times: number[] | undefined,
+  { until, begin, interval, times }: Schedule,
 ): Promise<void> {
   const socket = await Deno.connect(address);
   socket.setNoDelay(true);
@@ -75,7 +93,12 @@ async function oneConnection(
   const decoder = new TextDecoder();
   let length: number | undefined;
   try {
-    for (let now = performance.now(); now < until;) {
+    for (let now = performance.now(), due = begin; now < until;) {
+      if (interval > 0 && due > now) {
+        await new Promise((resolve) => setTimeout(resolve, due - now));
+        now = performance.now();
+      }
+      due = Math.max(due + interval, now);
       await writeAll(socket, request);
       let have = 0;
       do {

@@ -52,7 +52,7 @@ async function bench(nodes: 1 | 3): Promise<void> {
     ): Target => [`${direct}/db/${path}`, post(body, connections)];
     const sql = async (path: string, body: unknown) => {
       const [address, { method, headers, body: text }] = ours(path, body, 1);
-      const response = await fetch(address, { method: method!, headers: headers!, body: text! });
+      const response = await fetch(address, { method: method!, headers: headers!, body: text as string });
       if (!response.ok) throw new Error(await response.text());
       await response.body?.cancel();
     };

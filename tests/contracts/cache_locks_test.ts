@@ -83,14 +83,14 @@ onEveryCache({
   },
 
   "times of a lock that are none are refused": async (subject) => {
-    for (const lease of [0, -1, NaN, Infinity]) {
+    for (const lease of [0, -1, NaN, Infinity, 1, 99]) {
       await rejects(subject.lock("a", { lease }), is("INVALID_REQUEST", "lease"));
     }
     for (const wait of [-1, NaN, Infinity]) {
       await rejects(subject.lock("a", { lease: LONG, wait }), is("INVALID_REQUEST", "wait"));
     }
     const { token } = await subject.lock("a", { lease: LONG, wait: 0 });
-    await rejects(subject.renew("a", token, 0), is("INVALID_REQUEST", "lease"));
+    for (const lease of [0, 1, 99]) await rejects(subject.renew("a", token, lease), is("INVALID_REQUEST", "lease"));
   },
 
   "a caller who leaves while waiting takes nothing along": async (subject) => {

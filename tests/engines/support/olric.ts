@@ -20,9 +20,15 @@ export interface OlricStart {
   readonly deadline?: number;
 }
 
+/** How often a member that ended by itself before it was ready is started again. */
+const STARTS_AGAIN = 5;
+
 /** One olric-server, which can be hurt. It keeps nothing on disk: whenever it starts it is empty. */
 export class OlricTestNode {
   #process: TiedProcess | undefined = undefined;
+  /** How often it was started because it had ended by itself. */
+  #startsAgain = 0;
+  #ready = false;
 
   constructor(
     readonly id: string,
@@ -35,6 +41,12 @@ export class OlricTestNode {
 
   /** Starts it, for the first time or again and empty, and does not wait until it is ready. */
   async start(): Promise<void> {
+    this.#startsAgain = 0;
+    this.#ready = false;
+    await this.#spawn();
+  }
+
+  async #spawn(): Promise<void> {
     this.#process = await TiedProcess.start(this.command, this.log);
   }
 
@@ -60,12 +72,30 @@ export class OlricTestNode {
     this.#process?.signal("SIGCONT");
   }
 
-  /** How many members it knows, itself among them. @throws Hopeless when its process has ended by itself */
+  /**
+   * How many members it knows, itself among them. Does what a supervisor does: starts it again when it has ended by itself before
+   * it was ready. Of members that start together one may do that, when another does not take it for their coordinator yet.
+   * @throws Hopeless when it has ended by itself too often, or after it had been ready: what it held is gone
+   */
   async members(): Promise<number> {
-    if (this.#process?.ended) throw new Hopeless(`olric-server ${this.id} ended by itself\n${this.tail()}`);
+    if (this.#process?.ended) {
+      const when = this.#ready
+        ? "after it had been ready"
+        : this.#startsAgain < STARTS_AGAIN
+        ? undefined
+        : "again and again";
+      if (when !== undefined) throw new Hopeless(`olric-server ${this.id} ended by itself, ${when}\n${this.tail()}`);
+      this.#startsAgain++;
+      await this.#spawn();
+    }
     const auth = this.password === undefined ? "" : `AUTH ${this.password}\r\n`;
     const answer = await this.#exchange(`${auth}CLUSTER.MEMBERS\r\n`, auth === "" ? 1 : 2);
     return Number(/^(?:\+OK\r\n)?\*(\d+)\r\n/.exec(answer)?.[1] ?? 0);
+  }
+
+  /** From here on, until it is started anew, it must not end by itself. */
+  settle(): void {
+    this.#ready = true;
   }
 
   /** Its last lines of output. */
@@ -135,13 +165,15 @@ export class OlricTestCluster implements AsyncDisposable {
 
   /** Waits until all members, or those given, know as many members as there are, or as many as are expected. */
   async ready(nodes: readonly OlricTestNode[] = this.nodes, expected: number = nodes.length): Promise<void> {
-    await Promise.all(nodes.map((node) =>
-      until(
-        `olric-server ${node.id} knows ${expected} members`,
-        async () => await node.members() === expected,
-        this.deadline,
-      )
-    ));
+    const names = nodes.map(({ id }) => id).join(", ");
+    await until(`olric-server ${names}: each knows ${expected} members`, async () => {
+      // Of one time, and all of them: one that knew everybody may have ended while others were waited for.
+      const answers = await Promise.allSettled(nodes.map((node) => node.members()));
+      const failures = answers.flatMap((answer) => answer.status === "rejected" ? [answer.reason as unknown] : []);
+      if (failures.length > 0) throw failures.find((failure) => failure instanceof Hopeless) ?? failures[0];
+      return answers.every((answer) => answer.status === "fulfilled" && answer.value === expected);
+    }, this.deadline);
+    for (const node of nodes) node.settle();
   }
 
   /** The last lines of output of every member, for the message of a failed test. */
