@@ -17,7 +17,8 @@ export function authenticate({ authenticator, beforeLookup }: AuthenticateOption
   return function authenticate(call) {
     const { access } = call.route;
     if (access.kind === "public" && !access.identify) return;
-    const { token, key } = credentialsOf(call.incoming, call.http.req.raw.url);
+    const inQuery = access.kind !== "public" || access.identify === true;
+    const { token, key } = credentialsOf(call.incoming, inQuery ? call.http.req.raw.url : "");
     if (token === undefined && key === undefined) return;
     const guard = () => beforeLookup(call);
     if (token !== undefined) {

@@ -3,6 +3,7 @@ import { authRoutes } from "./auth/index.ts";
 import { cacheRoutes } from "./cache/index.ts";
 import { databaseRoutes } from "./database/index.ts";
 import { namespaceRoutes } from "./namespaces/index.ts";
+import { storageRoutes } from "./storage/index.ts";
 import { openApiRoute } from "./system/openapi.ts";
 import { systemRoutes } from "./system/index.ts";
 
@@ -14,4 +15,5 @@ export const routes: readonly Route[] = [
   ...namespaceRoutes,
   ...databaseRoutes,
   ...cacheRoutes,
+  ...storageRoutes,
 ];

@@ -8,6 +8,7 @@ import type { Services } from "./contracts/services.ts";
 import type { BodyLimits } from "./http/body.ts";
 import type { Call, ServerFacts } from "./http/call.ts";
 import { corsHeaders, type CorsOptions, preflight } from "./http/cors.ts";
+import { optionsHeaders } from "./http/options.ts";
 import { requestIds } from "./http/request_id.ts";
 import type { Route } from "./http/route.ts";
 import { FixedFirstRouter } from "./http/router.ts";
@@ -40,5 +41,7 @@ export function createApp({ routes, services, body, cors, facts, observe, random
   const chain = [identify, limit(rateLimits), authorize, validate(body, admit)];
   const newRequestId = requestIds(random);
   mount(app, routes, { chain, services, facts: { ...facts, admit }, observe, random, newRequestId, originHeaders });
-  return (request, info) => request.method === "OPTIONS" ? preflight(originHeaders, request) : app.fetch(request, info);
+  const told = optionsHeaders(routes, services);
+  return (request, info) =>
+    request.method === "OPTIONS" ? preflight(originHeaders, request, told(request)) : app.fetch(request, info);
 }

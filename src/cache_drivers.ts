@@ -1,6 +1,7 @@
 import type { Config } from "../config/index.ts";
 import type { CacheDriver } from "../services/cache/driver.ts";
 import { MemoryDriver } from "../services/cache/memory/driver.ts";
+import { NearDriver } from "../services/cache/near/driver.ts";
 import { OlricDriver } from "../services/cache/olric/driver.ts";
 import { CacheService, type CacheServiceOptions } from "../services/cache/service.ts";
 
@@ -12,14 +13,37 @@ export interface CacheSurroundings {
   readonly onNamespaceGone: (tell: (namespace: string) => void) => void;
 }
 
+/** What a namespace's near cache may be. Only what is kept elsewhere has one. */
+export const nearDefaults = ({ driver, near: { max_bytes, max_ttl } }: Config["cache"]) => ({
+  max_ttl,
+  available: driver === "olric" && max_bytes > 0,
+});
+
 /** Builds the cache with the driver of the configuration. An engine need not be there: while it is down, its calls are 503. */
 export async function openCache(config: Config["cache"], around: CacheSurroundings): Promise<CacheService> {
-  const driver = config.driver === "olric" ? await openOlric(config.olric) : openMemory(config.memory, around);
+  const driver = config.driver === "olric" ? await openOlric(config, around) : openMemory(config.memory, around);
   return new CacheService(driver, { rulesOf: around.rulesOf });
 }
 
-const openOlric = ({ addresses, password, connections, request_timeout: timeout }: Config["cache"]["olric"]) =>
-  OlricDriver.open({ addresses, password, connections, timeout });
+async function openOlric(
+  { olric, near }: Config["cache"],
+  { rulesOf, onNamespaceGone }: CacheSurroundings,
+): Promise<CacheDriver> {
+  const { addresses, password, connections, request_timeout: timeout } = olric;
+  const driver = await OlricDriver.open({ addresses, password, connections, timeout });
+  if (near.max_bytes === 0) return driver;
+  const nearDriver = new NearDriver({
+    driver,
+    maxBytes: near.max_bytes,
+    livesOf(namespace, waiter) {
+      const rules = rulesOf(namespace, waiter);
+      // A namespace that is being deleted has no rules that are known, and so no copies.
+      return rules instanceof Promise ? undefined : rules.near;
+    },
+  });
+  onNamespaceGone((namespace) => nearDriver.forget(namespace));
+  return nearDriver;
+}
 
 function openMemory(
   { max_bytes: maxBytes }: Config["cache"]["memory"],

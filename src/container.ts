@@ -1,4 +1,4 @@
-import { collectDefaultMetrics, Gauge, Registry } from "prom-client";
+import { collectDefaultMetrics, Registry } from "prom-client";
 import type { Config } from "../config/index.ts";
 import { CredentialAuthenticator } from "../services/auth/authenticator.ts";
 import { type ControlApiKeys, OPERATOR_NAMESPACE } from "../services/auth/api_keys.ts";
@@ -22,7 +22,7 @@ import { ControlSettings } from "../services/namespaces/settings.ts";
 import { GcraLimits } from "../services/rate_limits/gcra.ts";
 import { SystemStatus } from "../services/system/system_info.ts";
 import { BUILD } from "./build.ts";
-import { openCache } from "./cache_drivers.ts";
+import { nearDefaults, openCache } from "./cache_drivers.ts";
 import { controlServices } from "./control_services.ts";
 import { GatewayError } from "./contracts/errors.ts";
 import type { Namespaces } from "./contracts/namespaces.ts";
@@ -34,6 +34,9 @@ import { changeMetrics } from "./observability/change_metrics.ts";
 import { driverMetrics } from "./observability/driver_metrics.ts";
 import { logger } from "./observability/log.ts";
 import { instrument, serviceTimings } from "./observability/instrument.ts";
+import { serviceStates } from "./observability/service_states.ts";
+import { storageMetrics } from "./observability/storage_metrics.ts";
+import { openStorage } from "./storage_drivers.ts";
 import { Upkeep } from "./upkeep.ts";
 
 /** What the container is given beside the configuration. */
@@ -68,7 +71,7 @@ export async function createContainer({ config, rootKey, now, random, url }: Con
 
   const drivers = await openDrivers(config, {
     databaseOf: (namespace, request) => namespaces.databaseOf(namespace, request),
-    sqlRulesOf: (namespace, request) => sqlOf(settings.rulesOf(namespace, request)),
+    sqlRulesOf: (namespace, request) => partOf("sql", settings.rulesOf(namespace, request)),
     record: (entry, context) => audit.record(entry, context),
     observe: driverMetrics(registry),
     changesFailed: (namespace, error) => log.warn("a change feed is behind", { namespace, error }),
@@ -131,12 +134,25 @@ export async function createContainer({ config, rootKey, now, random, url }: Con
     monotonic: () => performance.now(),
     defaults: {
       sql: { limits: config.limits.sql, statement_timeout, retained_changes, change_retention },
-      cache: { limits: config.limits.cache },
+      cache: { limits: config.limits.cache, near: nearDefaults(config.cache) },
+      storage: { limits: config.limits.storage },
     },
     onError: (namespace, error) => log.warn("the rules of a namespace could not be read", { namespace, error }),
   });
   const cache = await openCache(config.cache, {
-    rulesOf: (namespace, request) => cacheOf(settings.rulesOf(namespace, request)),
+    rulesOf: (namespace, request) => partOf("cache", settings.rulesOf(namespace, request)),
+    onNamespaceGone: (tell) => revocations.onRevoked(({ kind, id }) => kind === "namespace" && tell(id)),
+  });
+  const observe = serviceTimings(registry);
+  const timed = <Service extends object>(name: string, service: Service) =>
+    instrument(name, service, observe, outcomeOf);
+  const { storage, uploads, ...storageLife } = await openStorage(config, {
+    control,
+    key: rootKey.subkey("storage"),
+    now,
+    random,
+    rulesOf: (namespace, request) => partOf("storage", settings.rulesOf(namespace, request)),
+    timed: (engine) => timed("storage_engine", engine),
     onNamespaceGone: (tell) => revocations.onRevoked(({ kind, id }) => kind === "namespace" && tell(id)),
   });
   const deletion = new NamespaceDeletion({
@@ -145,7 +161,7 @@ export async function createContainer({ config, rootKey, now, random, url }: Con
     now,
     // Nobody else can have an embedded control plane: what its last process began, this one may go on with at once.
     holder: drivers.embedded ? "embedded" : random(8).toHex(),
-    services: { database: drivers.database, cache },
+    services: { database: drivers.database, cache, uploads, storage },
     operatorNamespace: OPERATOR_NAMESPACE,
     onError: (namespace, error) => log.error("a namespace could not be deleted yet", { namespace, error }),
   });
@@ -181,14 +197,13 @@ export async function createContainer({ config, rootKey, now, random, url }: Con
       control_plane: (signal) => upkeep.health(signal),
       database: (signal) => drivers.database.health(signal),
       cache: (signal) => cache.health(signal),
+      storage: (signal) => storage.health(signal),
     },
   });
   serviceStates(registry, system);
   changeMetrics(registry, drivers.databaseChanges);
   cacheMetrics(registry, cache);
-  const observe = serviceTimings(registry);
-  const timed = <Service extends object>(name: string, service: Service) =>
-    instrument(name, service, observe, outcomeOf);
+  storageMetrics(registry, storage);
   const services: Services = {
     authenticator,
     walletAuth: timed("sign_in", walletAuth),
@@ -202,6 +217,8 @@ export async function createContainer({ config, rootKey, now, random, url }: Con
     databaseFiles: timed("database_files", drivers.databaseFiles),
     bulkLoads: drivers.bulkLoads,
     cache: timed("cache", cache),
+    storage: timed("storage", storage),
+    resumableUploads: timed("resumable_uploads", uploads),
     rateLimits: new GcraLimits(config.limits, () => performance.now()),
     system,
   };
@@ -226,6 +243,7 @@ export async function createContainer({ config, rootKey, now, random, url }: Con
       await upkeep.start(() => control.ready());
       usage.start((error) => log.warn("uses of keys could not be written", { error }));
       deletion.wake();
+      storageLife.start();
     },
     async close() {
       usage.stop();
@@ -233,6 +251,7 @@ export async function createContainer({ config, rootKey, now, random, url }: Con
       revocations.stop();
       await deletion.close();
       await cache.close();
+      await storageLife.close();
       await usage.flush().catch((error) => log.warn("uses of keys could not be written", { error }));
       await drivers.close();
     },
@@ -245,29 +264,12 @@ function outcomeOf(error: unknown): string {
   return error.status === 503 ? "unavailable" : "refused";
 }
 
-/** The state of each service as a figure, measured when it is scraped. */
-function serviceStates(registry: Registry, system: SystemStatus): void {
-  new Gauge({
-    name: "service_up",
-    help: "Whether a service answers: 1 ok, 0.5 degraded, 0 down.",
-    labelNames: ["service", "driver"],
-    registers: [registry],
-    async collect() {
-      this.reset();
-      for (const [service, { status, driver }] of Object.entries(await system.services())) {
-        this.set({ service, driver }, status === "ok" ? 1 : status === "degraded" ? 0.5 : 0);
-      }
-    },
-  });
-}
-
-/** The part of a namespace's rules that is about SQL, without a promise where they are known. */
-const sqlOf = (rules: NamespaceRules | Promise<NamespaceRules>) =>
-  rules instanceof Promise ? rules.then(({ sql }) => sql) : rules.sql;
-
-/** The same for the cache. */
-const cacheOf = (rules: NamespaceRules | Promise<NamespaceRules>) =>
-  rules instanceof Promise ? rules.then(({ cache }) => cache) : rules.cache;
+/** The part of a namespace's rules that is about one domain, without a promise where they are known. */
+const partOf = <Domain extends keyof NamespaceRules>(
+  domain: Domain,
+  rules: NamespaceRules | Promise<NamespaceRules>,
+): NamespaceRules[Domain] | Promise<NamespaceRules[Domain]> =>
+  rules instanceof Promise ? rules.then((all) => all[domain]) : rules[domain];
 
 /** The two halves of the contract of namespaces as one. */
 const registryOf = (namespaces: NamespaceRegistry, members: MemberRegistry): Namespaces => ({

@@ -41,6 +41,20 @@ export const cache = section({
         description: "How long a member may take to answer before the request is 503.",
       }),
     }),
+    near: group({
+      max_bytes: field(byteSize({ max: "1GiB" }), {
+        default: "16MiB",
+        description:
+          "Copies of values on Olric that a gateway may hold, all namespaces together, to answer reads of maps for which an owner " +
+          "asked for it (the namespace's setting `cache.near`). Beyond it, what was unused for longest makes room. 0: none.",
+      }),
+      max_ttl: field(duration({ min: "10ms", max: "1h" }), {
+        default: "5s",
+        description:
+          "The longest time for which an owner may have a copy answered: by so much may a read be behind what was written through " +
+          "another gateway.",
+      }),
+    }),
   },
   check: ({ driver, olric }) => driver === "olric" ? checkOlric(olric.addresses) : [],
 });

@@ -8,3 +8,4 @@ export { limits } from "./limits.ts";
 export { log } from "./log.ts";
 export { metrics } from "./metrics.ts";
 export { namespaces } from "./namespaces.ts";
+export { storage } from "./storage.ts";

@@ -84,6 +84,34 @@ const cache = group({
   }),
 });
 
+/** The same for storage. */
+const storage = group({
+  object_bytes: field(byteSize({ min: "1B", max: "1024TiB" }), {
+    default: "1GiB",
+    description: "Size of one object: of a directory, of all its files together.",
+  }),
+  bytes: field(byteSize({ max: "1024TiB" }), {
+    default: "10GiB",
+    description:
+      "What the objects of one namespace may have together. What several namespaces have counts for each of them. 0: any.",
+  }),
+  objects: field(integer(), {
+    default: 100_000,
+    unit: "objects",
+    description: "How many objects one namespace may have; a directory is one. 0: any number.",
+  }),
+  uploads_in_flight: field(integer({ min: 1, max: 100_000 }), {
+    default: 20,
+    unit: "uploads",
+    description: "Uploads into one namespace that are under way at once, on each gateway; one more is 429.",
+  }),
+  entries: field(integer({ min: 1, max: 1_000_000 }), {
+    default: 10_000,
+    unit: "files",
+    description: "Files in one directory that is uploaded.",
+  }),
+});
+
 /** How often clients may call, and what one namespace may use. */
 export const limits = section({
   description:
@@ -95,13 +123,17 @@ export const limits = section({
     credentials: limit("of one client address on the routes that give or take credentials", { rate: 1, burst: 60 }),
     sql,
     cache,
+    storage,
   },
-  check: ({ key, address, credentials, cache }) => [
+  check: ({ key, address, credentials, cache, storage }) => [
     ...Object.entries({ key, address, credentials })
       .filter(([, { rate, burst }]) => rate > 0 && burst < 1)
       .map(([name]) => ({ key: `${name}.burst`, because: `${name}.rate`, expected: "at least 1, or a rate of 0" })),
     ...(cache.bytes > 0 && cache.value_bytes > cache.bytes
       ? [{ key: "cache.value_bytes", because: "cache.bytes", expected: "no more than limits.cache.bytes" }]
+      : []),
+    ...(storage.bytes > 0 && storage.object_bytes > storage.bytes
+      ? [{ key: "storage.object_bytes", because: "storage.bytes", expected: "no more than limits.storage.bytes" }]
       : []),
   ],
 });

@@ -28,7 +28,6 @@ const unused = (meaning: string): OriginalKey => ({
   translate: () => ({ set: [], note: meaning }),
 });
 
-const noStorage = unused("has no effect: this version has no storage service.");
 const noTls = "this version does not terminate TLS; put a proxy in front, and list it in http.trusted_proxies.";
 
 /** Every key of the Go gateway's `gateway.yaml` (its unknown keys are errors too, so the list is whole). */
@@ -71,10 +70,33 @@ export const ORIGINAL_KEYS: ReadonlyMap<string, OriginalKey> = new Map(Object.en
       note: "is now cache.olric.request_timeout.",
     }),
   },
-  ipfs_cluster_api_url: noStorage,
-  ipfs_api_url: noStorage,
-  ipfs_timeout: noStorage,
-  ipfs_replication_factor: noStorage,
+  ipfs_cluster_api_url: {
+    becomes: ["storage.driver", "storage.ipfs.cluster"],
+    meaning: "is `storage.driver: ipfs` and `storage.ipfs.cluster`. An empty text has no effect.",
+    translate: (value) => translateIpfs("storage.ipfs.cluster", value),
+  },
+  ipfs_api_url: {
+    becomes: ["storage.driver", "storage.ipfs.kubo"],
+    meaning: "is `storage.driver: ipfs` and `storage.ipfs.kubo`. An empty text has no effect.",
+    translate: (value) => translateIpfs("storage.ipfs.kubo", value),
+  },
+  ipfs_timeout: {
+    becomes: ["storage.ipfs.request_timeout"],
+    meaning: "is `storage.ipfs.request_timeout`.",
+    translate: (value) => ({
+      set: [["storage.ipfs.request_timeout", value]],
+      note: "is now storage.ipfs.request_timeout.",
+    }),
+  },
+  ipfs_replication_factor: {
+    becomes: ["storage.replication.min", "storage.replication.max"],
+    meaning: "is both `storage.replication.min` and `storage.replication.max`. 0 has no effect.",
+    translate: (value) =>
+      value === 0 ? { set: [], note: "has no effect when 0." } : {
+        set: [["storage.replication.min", value], ["storage.replication.max", value]],
+        note: "is now storage.replication.min and storage.replication.max.",
+      },
+  },
 }));
 
 function translateDsn(value: unknown): Translation {
@@ -109,6 +131,12 @@ function translateOlric(value: unknown): Translation {
     set: [["cache.driver", "olric"], ["cache.olric.addresses", value]],
     note: "is now cache.driver: olric with cache.olric.addresses.",
   };
+}
+
+function translateIpfs(path: string, value: unknown): Translation {
+  // The Go gateway looked for its own node then; here that is the storage in the data folder.
+  if (value === null || value === "") return { set: [], note: "has no effect when empty." };
+  return { set: [["storage.driver", "ipfs"], [path, [value]]], note: `is now storage.driver: ipfs with ${path}.` };
 }
 
 function translateDomain(value: unknown, others: ReadonlyMap<string, unknown>): Translation {

@@ -1,23 +1,16 @@
 import type { CacheCondition, CacheEntry, Maybe } from "../../src/contracts/cache.ts";
 import { GatewayError } from "../../src/contracts/errors.ts";
-
-/** Entity tags that a header names (RFC 9110, 8.8.3): those that are compared strongly, and all of them. */
-interface Tags {
-  readonly strong: readonly string[];
-  readonly all: readonly string[];
-}
-
-const TAG = /(W\/)?"([\x21\x23-\x7e]*)"/g;
+import { type EntityTags, entityTagsOf } from "../../src/http/entity_tags.ts";
 
 /** What a request expects of what is there. */
 export class Preconditions {
-  readonly #match: Tags | "*" | undefined;
-  readonly #noneMatch: Tags | "*" | undefined;
+  readonly #match: EntityTags | "*" | undefined;
+  readonly #noneMatch: EntityTags | "*" | undefined;
 
   /** @throws GatewayError `INVALID_REQUEST` for a header that is no list of tags: to leave it out would change too much */
   constructor(headers: Headers) {
-    this.#match = tagsOf(headers, "If-Match");
-    this.#noneMatch = tagsOf(headers, "If-None-Match");
+    this.#match = entityTagsOf(headers, "If-Match");
+    this.#noneMatch = entityTagsOf(headers, "If-None-Match");
   }
 
   /**
@@ -56,20 +49,6 @@ export class Preconditions {
 
 /** The tag of a version. */
 export const etagOf = (version: string): string => `"${version}"`;
-
-function tagsOf(headers: Headers, name: string): Tags | "*" | undefined {
-  const text = headers.get(name);
-  if (text === null) return undefined;
-  if (text.trim() === "*") return "*";
-  const tags = [...text.matchAll(TAG)];
-  if (tags.length === 0 || !/^[ \t,]*$/.test(text.replaceAll(TAG, ""))) {
-    throw refused(name, 'must be "*", or entity tags in quotes with commas in between');
-  }
-  return {
-    strong: tags.flatMap(([, weak, tag]) => weak === undefined ? [tag!] : []),
-    all: tags.map(([, , tag]) => tag!),
-  };
-}
 
 const failed = () => new GatewayError("PRECONDITION_FAILED", "another version is there than the request expects");
 

@@ -149,7 +149,11 @@ export const ttlInQuery = span("ttl", `${TTL}, as without it.`, "string");
 /** The same where it must be said. */
 export const requiredTtl = requiredSpan("ttl", 0, `${TTL}.`);
 /** How long a lock is held. */
-export const lease = requiredSpan("lease", 1, "How long it is held unless it is renewed, such as `30s`. At least `100ms`.");
+export const lease = requiredSpan(
+  "lease",
+  1,
+  "How long it is held unless it is renewed, such as `30s`. At least `100ms`.",
+);
 /** How long to wait for a lock. */
 export const wait = span("wait", "How long to wait for it, such as `5s`. Without it: not at all.");
 

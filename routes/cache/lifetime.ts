@@ -25,6 +25,8 @@ export const expire = defineRoute({
   },
 });
 
+const CURRENT = { current: true };
+
 export const timeToLive = defineRoute({
   method: "POST",
   path: "/v1/cache/ttl",
@@ -41,7 +43,7 @@ export const timeToLive = defineRoute({
   errors: ["NOT_FOUND", ...CACHE_ERRORS],
   handle(call, { cache }) {
     const { dmap: map, key } = call.body;
-    return after(cache.get(call.principal.namespace, { map, key }, call), (entry) => {
+    return after(cache.get(call.principal.namespace, { map, key }, call, CURRENT), (entry) => {
       if (entry === undefined) throw notFound();
       const expiresAt = endOf(entry) ?? null;
       const rest = expiresAt === null ? null : Math.max(0, expiresAt - Date.now());

@@ -14,6 +14,8 @@ import { bodyOf, contentHeaders, entryHeaders, mediaTypeOf, valueOf } from "./ra
 
 const path = "/v1/cache/:dmap/:key";
 const params = z.object({ dmap: nameInPath, key: nameInPath });
+/** What decides a write is read where it is kept. */
+const CURRENT = { current: true };
 const binary = z.string().meta({ format: "binary", description: "Bytes of any kind." });
 
 export const getRaw = defineRoute({
@@ -35,7 +37,9 @@ export const getRaw = defineRoute({
   handle(call, { cache }) {
     const at = addressIn(call);
     const expected = new Preconditions(call.incoming);
-    return after(cache.get(call.principal.namespace, at, call), (entry) => replyOf(entry, expected));
+    // Whoever names a version has just written it, perhaps through another gateway.
+    const options = call.incoming.has("if-match") ? CURRENT : undefined;
+    return after(cache.get(call.principal.namespace, at, call, options), (entry) => replyOf(entry, expected));
   },
 });
 
@@ -74,7 +78,7 @@ export const putRaw = defineRoute({
     const { ttl, versioned } = call.query;
     const { cache: { maxValueBytes } } = await settings.rulesOf(namespace, call);
     const value = valueOf(await call.upload.bytes(maxValueBytes).catch(limitNamed(maxValueBytes)), type, call.upload);
-    const condition = await expected.condition(() => cache.get(namespace, at, call));
+    const condition = await expected.condition(() => cache.get(namespace, at, call, CURRENT));
     const options = { ttl: lifeOf(ttl), condition, versioned: versioned === "true" || condition !== undefined };
     const { version } = await cache.put(namespace, at, value, options, call);
     const answer = { status: "ok", key: at.key, dmap: at.map, version };
@@ -102,8 +106,9 @@ export const deleteRaw = defineRoute({
   async handle(call, { cache }) {
     const at = addressIn(call);
     const { namespace } = call.principal;
-    const condition = await new Preconditions(call.incoming).condition(() => cache.get(namespace, at, call));
-    if (condition === "absent") throw await nothingMayBe(cache.get(namespace, at, call));
+    const current = () => cache.get(namespace, at, call, CURRENT);
+    const condition = await new Preconditions(call.incoming).condition(current);
+    if (condition === "absent") throw await nothingMayBe(current());
     const version = typeof condition === "object" ? condition.version : undefined;
     if (!await cache.delete(namespace, at, version, call)) throw notFound();
     return json(200, { status: "ok", key: at.key, dmap: at.map });

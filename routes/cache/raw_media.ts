@@ -1,21 +1,11 @@
 import type { CacheEntry, CacheValue } from "../../src/contracts/cache.ts";
 import { GatewayError } from "../../src/contracts/errors.ts";
+import { foreignContent, isHarmless, isMediaType, TYPE_PROBLEM, UNNAMED_TYPE } from "../../src/http/content_headers.ts";
 import type { StreamedBody } from "../../src/http/streaming_body.ts";
 import { etagOf } from "./conditions.ts";
 import { assertHeld } from "./json_source.ts";
 
-// A media type with parameters (RFC 9110, 8.3.1), in characters that a header of an answer can hold.
-const TOKEN = "[\\w!#$%&'+.^`|~-]+";
-const PARAMETER = `${TOKEN}=(?:${TOKEN}|"[\\x20\\x21\\x23-\\x5b\\x5d-\\x7e]*")`;
-const MEDIA_TYPE = new RegExp(`^${TOKEN}/${TOKEN}[ \\t]*(?:;[ \\t]*(?:${PARAMETER}[ \\t]*)?)*$`);
-/** As long as the drivers have room for. */
-const MAX_TYPE = 255;
-const UNNAMED = "application/octet-stream";
 const JSON_TYPE = "application/json";
-
-/** What browsers show without running anything that is in it. All else they are told to save. */
-const HARMLESS =
-  /^(?:application\/(?:json|octet-stream)|text\/plain|image\/(?:png|jpeg|gif|webp|avif)|(?:audio|video)\/[\w.+-]+)\s*(?:;|$)/i;
 
 const utf8 = new TextDecoder("utf-8", { fatal: true });
 
@@ -24,9 +14,9 @@ const utf8 = new TextDecoder("utf-8", { fatal: true });
  * @throws GatewayError `INVALID_REQUEST`
  */
 export function mediaTypeOf(headers: Headers): string {
-  const type = headers.get("content-type")?.trim() || UNNAMED;
-  if (type.length <= MAX_TYPE && MEDIA_TYPE.test(type)) return type;
-  const field = "Content-Type", problem = `must be a media type such as image/png, of ${MAX_TYPE} characters at most`;
+  const type = headers.get("content-type")?.trim() || UNNAMED_TYPE;
+  if (isMediaType(type)) return type;
+  const field = "Content-Type", problem = TYPE_PROBLEM;
   throw new GatewayError("INVALID_REQUEST", `${field}: ${problem}`, { details: [{ field, problem }] });
 }
 
@@ -65,10 +55,5 @@ export function entryHeaders({ version, expiresAt }: CacheEntry, now: number): R
 /** Headers that say what the body is, so that a browser runs nothing of it as if it were a page of this gateway. */
 export function contentHeaders(value: CacheValue): Record<string, string> {
   const type = "json" in value ? JSON_TYPE : value.type;
-  return {
-    "content-type": type,
-    "x-content-type-options": "nosniff",
-    "content-security-policy": "default-src 'none'; sandbox",
-    ...(!HARMLESS.test(type) && { "content-disposition": "attachment" }),
-  };
+  return { ...foreignContent(type), ...(!isHarmless(type) && { "content-disposition": "attachment" }) };
 }

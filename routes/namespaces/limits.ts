@@ -4,11 +4,16 @@ import { ok } from "../../src/http/reply.ts";
 import { defineRoute } from "../../src/http/route.ts";
 import { cacheLimits } from "./cache_limits.ts";
 import { sqlLimits } from "./sql_settings.ts";
+import { storageLimits } from "./storage_settings.ts";
 
 const path = "/v1/namespaces/:ns/limits";
 const params = z.object({ ns: z.string().max(64).describe("The namespace's name.") });
-const body = z.strictObject({ sql: sqlLimits.partial().optional(), cache: cacheLimits.partial().optional() });
-const values = z.object({ sql: sqlLimits, cache: cacheLimits });
+const body = z.strictObject({
+  sql: sqlLimits.partial().optional(),
+  cache: cacheLimits.partial().optional(),
+  storage: storageLimits.partial().optional(),
+});
+const values = z.object({ sql: sqlLimits, cache: cacheLimits, storage: storageLimits });
 const output = z.object({
   limits: values.describe("What was set for this namespace; `null`: the gateway's default."),
   effective: values.describe("What holds."),

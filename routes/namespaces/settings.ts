@@ -2,12 +2,15 @@ import { z } from "zod";
 import type { NamespaceSettings, Versioned } from "../../src/contracts/settings.ts";
 import { ok } from "../../src/http/reply.ts";
 import { defineRoute } from "../../src/http/route.ts";
+import { cacheSettings, cacheSettingsAnswered } from "./cache_settings.ts";
 import { sqlSettings } from "./sql_settings.ts";
+import { storageSettings } from "./storage_settings.ts";
 
 const params = z.object({ ns: z.string().max(64).describe("The namespace's name.") });
+const values = z.object({ sql: sqlSettings, cache: cacheSettingsAnswered, storage: storageSettings });
 const output = z.object({
-  settings: z.object({ sql: sqlSettings }).describe("What was set; `null`: the gateway's default."),
-  effective: z.object({ sql: sqlSettings }).describe("What holds."),
+  settings: values.describe("What was set; `null`: the gateway's default."),
+  effective: values.describe("What holds."),
   version: z.int().describe("How often settings or limits of the namespace were changed."),
 });
 const membersOf = ({ values, effective, version }: Versioned<NamespaceSettings>) => ({
@@ -40,7 +43,11 @@ export const changeSettings = defineRoute({
   tag: "Namespaces",
   access: { kind: "namespace", scope: "namespace:admin", param: "ns", role: "owner" },
   params,
-  body: z.strictObject({ sql: sqlSettings.partial().optional() }),
+  body: z.strictObject({
+    sql: sqlSettings.partial().optional(),
+    cache: cacheSettings.partial().optional(),
+    storage: storageSettings.partial().optional(),
+  }),
   output,
   errors: ["NOT_FOUND", "CONFLICT", "OUTCOME_UNKNOWN", "UNAVAILABLE"],
   async handle(call, { settings }) {

@@ -27,6 +27,8 @@ interface KeyRow {
   readonly revoked_at: number | null;
   readonly state: string | null;
   readonly role: string | null;
+  /** Number of the last revocation that there is. */
+  readonly revocations: number | null;
 }
 
 /** Says who holds a credential. Warm credentials cost no trip; a revocation heard of empties their place. */
@@ -87,12 +89,17 @@ export class CredentialAuthenticator implements Authenticator {
           (join) => join.onRef("m.namespace", "=", "k.namespace").onRef("m.wallet", "=", "k.wallet"),
         )
         .select(["k.id", "k.namespace", "k.name", "k.wallet", "k.scopes", "k.operator", "k.expires_at", "k.revoked_at"])
-        .select(["n.state", "m.role"])
+        .select([
+          "n.state",
+          "m.role",
+          db.selectFrom("revocations").select(db.fn.max("seq").as("seq")).as("revocations"),
+        ])
         .where("k.hash", "=", hashKey(key)),
       lookUpDeadline(),
     );
     const principal = row && principalOfKey(row, key, asOf);
     if (!principal) return undefined;
+    await this.#hear(row.revocations ?? 0);
     this.parts.used(row.id);
     return {
       principal,
@@ -104,12 +111,21 @@ export class CredentialAuthenticator implements Authenticator {
     };
   }
 
+  /**
+   * Hears of revocations up to one that a credential was made, or read, after. One of them may have freed the name of its
+   * namespace: what gateways remember of the one before has to be forgotten first.
+   */
+  async #hear(seq: number): Promise<void> {
+    if (seq > this.parts.revocations.seq) await this.parts.revocations.pull();
+  }
+
   async #verifyToken(token: string): Promise<Identified | undefined> {
     const { revocations, tokens } = this.parts;
     const claims = await tokens.verify(token);
     if (!claims) return undefined;
     // A token is believed without asking the control plane, so only for as long as revocations are being heard.
     revocations.assertFresh();
+    await this.#hear(claims.rev);
     const bonds = bondsOf(claims);
     if (
       bonds.some(([kind, id, final]) => {

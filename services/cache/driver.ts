@@ -3,8 +3,10 @@ import type {
   CacheEntry,
   CacheLease,
   CacheMap,
+  CacheNearStatistics,
   CachePage,
   CachePutOptions,
+  CacheReadOptions,
   CacheValue,
   Maybe,
 } from "../../src/contracts/cache.ts";
@@ -36,8 +38,15 @@ export interface Scan {
 export interface CacheDriver extends NamespacedService, Lifecycle {
   /** What is held, where the driver knows it without asking. */
   held(): { readonly entries: number; readonly bytes: number; readonly evictions: number } | undefined;
+  /** Figures of copies of what is kept elsewhere; absent where there are none. */
+  near?(): CacheNearStatistics;
   ping(waiter: Waiter): Promise<void>;
-  get(namespace: string, at: CacheAddress, waiter: Waiter): Maybe<CacheEntry | undefined>;
+  get(
+    namespace: string,
+    at: CacheAddress,
+    waiter: Waiter,
+    options?: CacheReadOptions,
+  ): Maybe<CacheEntry | undefined>;
   getMany(
     namespace: string,
     map: string,

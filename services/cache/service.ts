@@ -8,6 +8,7 @@ import type {
   CacheMap,
   CachePage,
   CachePutOptions,
+  CacheReadOptions,
   CacheScanOptions,
   CacheStatistics,
   CacheValue,
@@ -58,6 +59,7 @@ export class CacheService implements Cache {
       evictions: held?.evictions,
       entries: held?.entries,
       bytes: held?.bytes,
+      near: this.#driver.near?.(),
     };
   }
 
@@ -65,9 +67,14 @@ export class CacheService implements Cache {
     return this.#driver.ping(context);
   }
 
-  get(namespace: string, at: CacheAddress, context: RequestContext): Maybe<CacheEntry | undefined> {
+  get(
+    namespace: string,
+    at: CacheAddress,
+    context: RequestContext,
+    options?: CacheReadOptions,
+  ): Maybe<CacheEntry | undefined> {
     checkAddress(at);
-    const found = this.#driver.get(namespace, at, context);
+    const found = this.#driver.get(namespace, at, context, options);
     return found instanceof Promise ? found.then(this.#count) : this.#count(found);
   }
 

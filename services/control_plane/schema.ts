@@ -19,6 +19,9 @@ export interface Schema {
   apps: { app_id: string; namespace: string; wallet: string; name: string; created_at: number };
   audit_events: AuditEventTable;
   leases: { name: string; holder: string; expires_at: number };
+  storage_objects: StorageObjectTable;
+  storage_usage: { namespace: string; bytes: number; objects: number };
+  storage_pins: StoragePinTable;
 }
 
 /** A namespace, from its creation until its last data is gone. */
@@ -139,4 +142,64 @@ export interface AuditEventTable {
   request_id: string;
   /** JSON object. */
   details: string;
+}
+
+/** A namespace's claim to content. */
+export interface StorageObjectTable {
+  namespace: string;
+  /** Version 1, base32. */
+  cid: string;
+  /** The CID as it was given last. */
+  written: string;
+  name: string;
+  /** Bytes that a reader gets; null until that is known. */
+  size: number | null;
+  /** Bytes that it counts in {@link Schema.storage_usage}. */
+  charged: number;
+  type: string | null;
+  /** `file`, `directory` or `block`. */
+  kind: string;
+  /** `private` or `public`. */
+  visibility: string;
+  encrypted: number;
+  pinned: number;
+  expires_at: number | null;
+  replication_min: number;
+  replication_max: number;
+  /** 0 while the engine looks for it on its network. */
+  available: number;
+  /** When it was asked for last. */
+  asked_at: number;
+  /** Why it is not available, and will not be by itself: a public sentence. */
+  problem: string | null;
+  /** Links of another number are dead. */
+  link_serial: number;
+  created_at: number;
+  created_by: string;
+}
+
+/** What is wanted of the engine for a CID, and how much of that it was told. */
+export interface StoragePinTable {
+  cid: string;
+  wanted: number;
+  name: string;
+  replication_min: number;
+  replication_max: number;
+  /** JSON array of multiaddresses; null: none. */
+  origins: string | null;
+  /** Rises with each change of what is wanted. */
+  version: number;
+  /** The version that the engine was told. */
+  applied: number;
+  /** How often telling it failed since the last change. */
+  tries: number;
+  /** When it is to be told, at the earliest. */
+  due_at: number;
+  /** What failed last: a public sentence. */
+  problem: string | null;
+  /** Who tells it now, until {@link leased_until}. */
+  holder: string | null;
+  leased_until: number;
+  /** Until when it is not looked for on the network: it was private, and nodes may still have it. */
+  withheld_until: number | null;
 }

@@ -72,7 +72,7 @@ export interface ContentDriver {
   look(cid: string, path: readonly string[], reach: Reach, waiter: Waiter): Promise<ContentInfo>;
   /** The bytes of a file or block. Each block is held against its CID before any of it is handed out. */
   read(cid: string, range: ByteRange | undefined, waiter: Waiter): AsyncIterable<Uint8Array>;
-  /** Entries of a directory, sharded ones included, at most as many as `limits.storage.entries`. */
+  /** Entries of a directory, sharded ones included; at most a million. */
   entries(cid: string, waiter: Waiter): AsyncIterable<DirectoryEntry>;
   /** One block. At most 2 MiB, as the network has them. */
   block(cid: string, waiter: Waiter): Promise<Uint8Array>;

@@ -18,7 +18,9 @@ export async function runGateway(loaded: Loaded, started: (gateway: Gateway) => 
   try {
     for (const note of notes) log.warn(note);
     const gateway = await startGateway({ config, rootKey: await rootKeyFor(loaded), writer });
-    log.info("listening", { url: gateway.url, database: config.database.driver, cache: config.cache.driver });
+    const { database, cache, storage } = config;
+    const drivers = { database: database.driver, cache: cache.driver, storage: storage.driver };
+    log.info("listening", { url: gateway.url, ...drivers });
     const signal = nextSignal();
     await started(gateway);
     log.info("signal received", { signal: await signal });

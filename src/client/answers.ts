@@ -22,9 +22,9 @@ export function parseBody(text: string, status: number): unknown {
   }
 }
 
-/** Refuses an answer that sends the caller elsewhere. @throws OramaError `INVALID_RESPONSE` */
+/** Refuses an answer that sends the caller elsewhere, which a 304 does not. @throws OramaError `INVALID_RESPONSE` */
 export async function checkRedirect({ status, type, headers, body }: Response): Promise<void> {
-  if (type !== "opaqueredirect" && (status < 300 || status > 399)) return;
+  if (type !== "opaqueredirect" && (status < 300 || status > 399 || status === 304)) return;
   await body?.cancel();
   const location = headers.get("location") ?? undefined;
   const to = location === undefined ? "" : ` to ${location}`;

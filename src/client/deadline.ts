@@ -1,7 +1,7 @@
 import { OramaError } from "./errors.ts";
 
 /** Milliseconds that a timer can count. */
-const LONGEST = 2 ** 31 - 1;
+export const LONGEST = 2 ** 31 - 1;
 
 /** Ends a call when its time is over or its caller no longer wants it. */
 export class Deadline {

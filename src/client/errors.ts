@@ -10,6 +10,8 @@ export type ClientErrorCode =
   | "NOT_SUPPORTED"
   /** A change was made, but what it gave was lost with the first answer. */
   | "RESULT_LOST"
+  /** The lease of a lock is over, and could not be renewed before. The gateway has this code too. */
+  | "LOCK_LOST"
   /** A write may have been applied: look before repeating it. The gateway has this code too. */
   | "OUTCOME_UNKNOWN";
 

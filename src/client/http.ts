@@ -1,4 +1,4 @@
-import { Deadline } from "./deadline.ts";
+import { Deadline, LONGEST } from "./deadline.ts";
 import { checkRedirect, errorOf, parseBody, textOf } from "./answers.ts";
 import { invalidResponse, OramaError } from "./errors.ts";
 import { pause } from "./pause.ts";
@@ -14,7 +14,7 @@ export interface ClientOptions {
   readonly token?: string | (() => string | Promise<string>);
   /** Milliseconds for a call with all its repetitions. Default 60,000. */
   readonly requestTimeout?: number;
-  /** When calls are repeated that are harmless to repeat: reads, and writes with an idempotency key. */
+  /** When calls are repeated that are harmless to repeat: reads, writes with an idempotency key, and what says so. */
   readonly retry?: Partial<RetryPolicy>;
   /** In place of the platform's own. */
   readonly fetch?: (url: string, init: RequestInit) => Promise<Response>;
@@ -32,7 +32,7 @@ export interface CallOptions {
 
 /** One call of the gateway. */
 export interface ClientRequest extends CallOptions {
-  readonly method: "GET" | "POST" | "DELETE";
+  readonly method: "GET" | "POST" | "PUT" | "DELETE";
   /** From the base URL on, such as `/v1/rqlite/query`. */
   readonly path: string;
   /** Sent as JSON; a `Blob` as it is, with its type. */
@@ -41,6 +41,15 @@ export interface ClientRequest extends CallOptions {
   readonly effect: "read" | "write";
   /** Makes repeating a write harmless. */
   readonly idempotencyKey?: string | undefined;
+  /**
+   * Of a write that is as good twice as once: it is repeated like a read. These are the codes of answers to a repetition that count
+   * whatever an earlier try did; behind a try of which nobody knows, any other refusal leaves the outcome unknown.
+   */
+  readonly repeatable?: readonly string[] | undefined;
+  /** Of a write: a gateway's own 503 does not say that nothing happened, as it is with the cache. */
+  readonly unavailableIsUnknown?: boolean;
+  /** Milliseconds that the gateway is asked to wait: as much longer is the call, where it has no `requestTimeout` of its own. */
+  readonly wait?: number | undefined;
   readonly headers?: Readonly<Record<string, string>>;
 }
 
@@ -51,6 +60,14 @@ export interface OpenAnswer {
   close(): void;
 }
 
+/** An answer of any media type. */
+export interface WholeAnswer {
+  /** Of success, or 304. */
+  readonly status: number;
+  readonly headers: Headers;
+  readonly bytes: Uint8Array<ArrayBuffer>;
+}
+
 /** Calls one gateway. */
 export interface Client {
   /**
@@ -59,6 +76,8 @@ export interface Client {
    * @throws OramaError
    */
   json<T>(request: ClientRequest, read: (body: unknown) => T): Promise<T>;
+  /** Calls and reads bytes. @param read as in {@link json}; it is given a 304 too @throws OramaError */
+  whole<T>(request: ClientRequest, read: (answer: WholeAnswer) => T): Promise<T>;
   /** Calls and gives the answer as it comes. @param type the media type that it must have @throws OramaError */
   open(request: ClientRequest, type: string): Promise<OpenAnswer>;
 }
@@ -85,16 +104,19 @@ class HttpClient implements Client {
   }
 
   async json<T>(request: ClientRequest, read: (body: unknown) => T): Promise<T> {
-    const deadline = this.#deadline(request);
-    try {
-      return await this.#repeat(request, deadline, async (response) => {
-        const text = await textOf(response);
-        if (!response.ok) throw errorOf(response, text);
-        return read(parseBody(text, response.status));
-      });
-    } finally {
-      deadline.close();
-    }
+    return await this.#closed(request, async (response) => {
+      const text = await textOf(response);
+      if (!response.ok) throw errorOf(response, text);
+      return read(parseBody(text, response.status));
+    });
+  }
+
+  async whole<T>(request: ClientRequest, read: (answer: WholeAnswer) => T): Promise<T> {
+    return await this.#closed(request, async (response) => {
+      const { status, headers, ok } = response;
+      if (!ok && status !== 304) throw errorOf(response, await textOf(response));
+      return read({ status, headers, bytes: new Uint8Array(await response.arrayBuffer()) });
+    });
   }
 
   async open(request: ClientRequest, type: string): Promise<OpenAnswer> {
@@ -114,20 +136,31 @@ class HttpClient implements Client {
     }
   }
 
-  #deadline({ requestTimeout, signal }: ClientRequest): Deadline {
-    return new Deadline(requestTimeout ?? this.#options.requestTimeout ?? 60_000, signal);
+  async #closed<T>(request: ClientRequest, read: (response: Response) => Promise<T>): Promise<T> {
+    const deadline = this.#deadline(request);
+    try {
+      return await this.#repeat(request, deadline, read);
+    } finally {
+      deadline.close();
+    }
+  }
+
+  #deadline({ requestTimeout, signal, wait = 0 }: ClientRequest): Deadline {
+    const usual = this.#options.requestTimeout ?? 60_000;
+    return new Deadline(requestTimeout ?? (wait > 0 ? Math.min(usual + wait, LONGEST) : usual), signal);
   }
 
   async #repeat<T>(request: ClientRequest, deadline: Deadline, read: (response: Response) => Promise<T>): Promise<T> {
     const { random = Math.random } = this.#options;
-    const harmless = request.effect === "read" || request.idempotencyKey !== undefined;
+    const { effect, idempotencyKey, repeatable } = request;
+    const harmless = effect === "read" || idempotencyKey !== undefined || repeatable !== undefined;
     let maybeApplied = false;
     for (let failures = 1;; failures++) {
       let failure: unknown;
       try {
         return await this.#once(request, deadline, read);
       } catch (error) {
-        failure = maybeApplied ? withEarlier(error) : error;
+        failure = maybeApplied ? withEarlier(error, request) : error;
         if (!harmless || !canPass(error) || deadline.signal.aborted) throw failure;
         maybeApplied ||= error.code === "OUTCOME_UNKNOWN";
         const milliseconds = pauseAfter(error, failures, this.#retry, random());
@@ -145,7 +178,9 @@ class HttpClient implements Client {
     const headers = await this.#headers(request, deadline);
     deadline.signal.throwIfAborted();
     const { fetch: call = fetch } = this.#options;
-    const init = { method, headers, redirect: "manual", signal: deadline.signal } as const;
+    // What a browser kept of an answer is none of a gateway's own.
+    const kept = method === "GET" ? { cache: "no-store" } as const : {};
+    const init = { method, headers, redirect: "manual", signal: deadline.signal, ...kept } as const;
     const sent = call(this.#base + path, body === undefined ? init : { ...init, body });
     const response = await sent.catch((cause) => {
       throw afterSending(request, deadline, cause);
@@ -207,10 +242,11 @@ function checkKey(key: string): void {
 }
 
 /** What a failure means once the request is on its way: for a write, mostly that nobody knows. */
-function afterSending({ effect, idempotencyKey }: ClientRequest, { signal }: Deadline, cause: unknown): unknown {
+function afterSending(request: ClientRequest, { signal }: Deadline, cause: unknown): unknown {
+  const { effect, idempotencyKey, unavailableIsUnknown } = request;
   const answered = cause instanceof OramaError && cause !== signal.reason;
   if (effect === "write") {
-    const certain = answered && isCertain(cause, idempotencyKey !== undefined);
+    const certain = answered && isCertain(cause, unavailableIsUnknown || idempotencyKey !== undefined);
     return certain ? cause : unknownOutcome(signal.reason ?? cause);
   }
   if (answered) return cause;
@@ -221,9 +257,10 @@ function afterSending({ effect, idempotencyKey }: ClientRequest, { signal }: Dea
 /**
  * Whether an answer tells what became of a write: a gateway's own words do, and a refusal by whatever stands before it. To a write
  * with a key a gateway says 503 also where it does not know, so that older clients repeat it.
+ * @param unavailable whether a 503 leaves it open
  */
-const isCertain = ({ code, status }: OramaError, keyed: boolean) =>
-  code !== "INVALID_RESPONSE" && (!code.startsWith("HTTP_") || status < 500) && !(keyed && status === 503);
+const isCertain = ({ code, status }: OramaError, unavailable: boolean) =>
+  code !== "INVALID_RESPONSE" && (!code.startsWith("HTTP_") || status < 500) && !(unavailable && status === 503);
 
 const unknownOutcome = (cause: unknown): OramaError => {
   const { status = 0, requestId, retryAfter } = cause instanceof OramaError ? cause : {};
@@ -234,7 +271,7 @@ const unknownOutcome = (cause: unknown): OramaError => {
 };
 
 /** A write of which an earlier try may have been applied is not made undone by a later one that was refused. */
-const withEarlier = (error: unknown): unknown =>
-  error instanceof OramaError && error.code !== "IDEMPOTENCY_KEY_IN_USE" && JUDGED.includes(error.status)
-    ? error
-    : unknownOutcome(error);
+const withEarlier = (error: unknown, { repeatable }: ClientRequest): unknown =>
+  error instanceof OramaError && (repeatable?.includes(error.code) ?? isJudged(error)) ? error : unknownOutcome(error);
+
+const isJudged = ({ code, status }: OramaError) => code !== "IDEMPOTENCY_KEY_IN_USE" && JUDGED.includes(status);

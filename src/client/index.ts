@@ -1,9 +1,28 @@
-/** The client of a gateway: `createClient`, and on it `createDatabase`. Runs on Deno, Node 20 and later, and in browsers. */
+/** The client of a gateway: `createClient`, and on it `createDatabase` and `createCache`. Runs on Deno, Node 20 and later, and in browsers. */
 export type { ClientErrorCode, ErrorParts } from "./errors.ts";
 export { OramaError } from "./errors.ts";
 export type { CallOptions, Client, ClientOptions } from "./http.ts";
 export { createClient } from "./http.ts";
 export type { RetryPolicy } from "./retry.ts";
+export type { CacheBytes, GetBytesOptions, PutBytesOptions } from "./cache/bytes.ts";
+export type { Cache, CacheMapFigures } from "./cache/cache.ts";
+export { createCache } from "./cache/cache.ts";
+export type { CacheLifetime, CacheMap, CachePutResult } from "./cache/cache_map.ts";
+export type { Duration } from "./cache/durations.ts";
+export type { HeldLock } from "./cache/held_lock.ts";
+export type { CacheLease, CacheLockOptions, WithLockOptions } from "./cache/locks.ts";
+export type {
+  CacheDeleteOptions,
+  CacheIncrOptions,
+  CacheManyOptions,
+  CachePutOptions,
+  CacheScanOptions,
+  CacheSwapOptions,
+  ConditionOptions,
+  LifeOptions,
+  RepeatOptions,
+} from "./cache/options.ts";
+export type { CacheEntry, Json } from "./cache/values.ts";
 export type { BatchItem, BatchStatement, CompiledStatement, Expectation } from "./database/batch.ts";
 export type { BulkOptions, BulkResult, BulkRow } from "./database/bulk.ts";
 export type { Change, ChangesOptions, RowChange } from "./database/changes.ts";

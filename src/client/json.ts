@@ -3,13 +3,16 @@ const MAX_INTEGER = 2n ** 63n - 1n, MIN_INTEGER = -(2n ** 63n);
 /** Whether an integer fits into SQLite's 64 bits. */
 export const fitsInto64Bits = (value: bigint): boolean => value >= MIN_INTEGER && value <= MAX_INTEGER;
 
+/** Digits where an integer can begin, so not within most texts, such as the versions of a cache. */
+const MAYBE_LONG = /(?:^|[[:,\s-])\d{16}/;
+
 /**
  * Parses JSON so that no integer of 64 bits is rounded: those beyond ±(2^53 − 1) become `bigint`.
  * @throws SyntaxError
  */
 export function parseJson(text: string): unknown {
   // `JSON.parse` does not show the source of a number on every platform, and a parser of our own is slower.
-  return /\d{16}/.test(text) ? new Reader(text).whole() : JSON.parse(text);
+  return MAYBE_LONG.test(text) ? new Reader(text).whole() : JSON.parse(text);
 }
 
 class Reader {

@@ -24,6 +24,15 @@ export interface CacheEntry {
 /** When a write may happen: `absent`, nothing may be there; `present`, something must; a version, this very one must. */
 export type CacheCondition = "absent" | "present" | { readonly version: string };
 
+/** How an entry is read. */
+export interface CacheReadOptions {
+  /**
+   * Whether it must be read where it is kept, and not from a copy that this gateway holds for a while (`CacheRules.near`): for
+   * what decides a write. Default `false`.
+   */
+  readonly current?: boolean | undefined;
+}
+
 /** What a caller may ask of a write. */
 export interface CachePutOptions {
   /** Milliseconds that it lives, at least 1. Default: until it is deleted, or has to make room. Never kept from the entry before. */
@@ -88,6 +97,17 @@ export interface CacheLockOptions {
   readonly wait?: number | undefined;
 }
 
+/** Figures of the near cache: copies that this gateway holds of entries that are kept elsewhere. */
+export interface CacheNearStatistics {
+  /** Reads, of maps with a near cache, that were answered from it. */
+  readonly hits: number;
+  /** Those that were not. */
+  readonly misses: number;
+  /** Copies held now, and what they take, roughly. */
+  readonly entries: number;
+  readonly bytes: number;
+}
+
 /** Figures since the gateway started, and what is held now as far as this gateway knows it. */
 export interface CacheStatistics {
   readonly hits: number;
@@ -96,6 +116,8 @@ export interface CacheStatistics {
   readonly evictions: number | undefined;
   readonly entries: number | undefined;
   readonly bytes: number | undefined;
+  /** `undefined` where there is no near cache. */
+  readonly near: CacheNearStatistics | undefined;
 }
 
 /** Without a promise where nothing has to be waited for. */
@@ -114,8 +136,13 @@ export interface Cache extends NamespacedService, Lifecycle {
   /** Whether a cache can be reached, for a caller that wants to know nothing else. @throws GatewayError `UNAVAILABLE` */
   ping(context: RequestContext): Promise<void>;
   /** @returns `undefined` for an entry that is not there, or not any more */
-  get(namespace: string, at: CacheAddress, context: RequestContext): Maybe<CacheEntry | undefined>;
-  /** @returns one for each key, in their order */
+  get(
+    namespace: string,
+    at: CacheAddress,
+    context: RequestContext,
+    options?: CacheReadOptions,
+  ): Maybe<CacheEntry | undefined>;
+  /** Copies that this gateway holds will do. @returns one for each key, in their order */
   getMany(
     namespace: string,
     map: string,

@@ -7,7 +7,9 @@ import type { DatabaseFiles } from "./database_files.ts";
 import type { Authenticator } from "./identity.ts";
 import type { Namespaces } from "./namespaces.ts";
 import type { RateLimits } from "./rate_limits.ts";
+import type { ResumableUploads } from "./resumable_uploads.ts";
 import type { Settings } from "./settings.ts";
+import type { Storage } from "./storage.ts";
 import type { SystemInfo } from "./system.ts";
 import type { ApiKeys, Sessions, WalletAuth } from "./wallet_auth.ts";
 
@@ -25,6 +27,8 @@ export interface Services {
   readonly databaseFiles: DatabaseFiles;
   readonly bulkLoads: BulkLoads;
   readonly cache: Cache;
+  readonly storage: Storage;
+  readonly resumableUploads: ResumableUploads;
   readonly rateLimits: RateLimits;
   readonly system: SystemInfo;
 }

@@ -38,12 +38,34 @@ export interface CacheRules {
   readonly maxScanKeys: number;
   /** Callers that wait for locks at once on one gateway. */
   readonly maxLockWaiters: number;
+  /**
+   * Maps whose entries a gateway may answer from copies of its own, and for how many milliseconds each. The same object for as
+   * long as the rules are.
+   */
+  readonly near: ReadonlyMap<string, number>;
+}
+
+/** What holds for the storage of one namespace. */
+export interface StorageRules {
+  /** Bytes of one object. */
+  readonly maxObjectBytes: number;
+  /** Bytes that the namespace may have; 0: as many as there are. */
+  readonly maxBytes: number;
+  /** Objects that the namespace may have; 0: as many as there are. */
+  readonly maxObjects: number;
+  /** Uploads of the namespace that are under way at once on one gateway. */
+  readonly maxUploads: number;
+  /** Files in one directory that is uploaded. */
+  readonly maxEntries: number;
+  /** Whether uploads are encrypted that do not say. */
+  readonly encrypt: boolean;
 }
 
 /** What holds in one namespace, by domain. */
 export interface NamespaceRules {
   readonly sql: SqlRules;
   readonly cache: CacheRules;
+  readonly storage: StorageRules;
 }
 
 /**
@@ -59,6 +81,24 @@ export interface SqlSettings {
   readonly retained_changes: number | null;
   /** Milliseconds. */
   readonly change_retention: number | null;
+}
+
+/** A map that has a near cache, and for how many milliseconds a gateway may answer from a copy. */
+export interface NearMap {
+  readonly dmap: string;
+  readonly ttl: number;
+}
+
+/** The owner's settings for the cache. `null`: the gateway's default. */
+export interface CacheSettings {
+  /** Each map once. By default none. */
+  readonly near: readonly NearMap[] | null;
+}
+
+/** The owner's settings for storage. `null`: the gateway's default. */
+export interface StorageSettings {
+  /** Whether uploads are encrypted that do not say. By default they are not. */
+  readonly encrypt: boolean | null;
 }
 
 /** What each limit for SQL may be at most; see {@link SqlRules} for what they mean. */
@@ -85,18 +125,32 @@ export interface CacheLimitValues {
   readonly lock_waiters: number;
 }
 
+/** What each limit for storage may be at most; see {@link StorageRules} for what they mean. */
+export interface StorageLimitValues {
+  readonly object_bytes: number;
+  /** 0: none. */
+  readonly bytes: number;
+  /** 0: none. */
+  readonly objects: number;
+  readonly uploads_in_flight: number;
+  readonly entries: number;
+}
+
 /** Values of which each may be left to the gateway's default, by `null`. */
 export type OrDefault<Values> = { readonly [Name in keyof Values]: Values[Name] | null };
 
 /** What an owner has set, by domain. */
 export interface NamespaceSettings {
   readonly sql: SqlSettings;
+  readonly cache: CacheSettings;
+  readonly storage: StorageSettings;
 }
 
 /** What an operator has set for one namespace, by domain. */
 export interface NamespaceLimits {
   readonly sql: OrDefault<SqlLimitValues>;
   readonly cache: OrDefault<CacheLimitValues>;
+  readonly storage: OrDefault<StorageLimitValues>;
 }
 
 /** Some members of some domains: what is not in it stays as it is, `null` gives a value back to the default. */

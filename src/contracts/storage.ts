@@ -67,9 +67,22 @@ export interface UploadOptions {
   /** Default: the namespace's setting. */
   readonly encrypt?: boolean | undefined;
   readonly replication?: Partial<Replication> | undefined;
-  /** How many bytes there will be, where that is known: what cannot fit is refused before anything is read. */
+  /** At least how many bytes there will be, where that is known: what cannot fit is refused before anything is read. */
   readonly length?: number | undefined;
+  /**
+   * 32 bytes that encryption begins with, so that storing the same content once more makes the same object. Never a client's, and
+   * never with other content: by default they are drawn anew each time.
+   */
+  readonly salt?: Uint8Array | undefined;
+  /**
+   * Asked once the content has ended: what it names is taken in place of what stands here. Forms may have fields behind their
+   * file (older clients send `pin` there).
+   */
+  readonly late?: (() => LateOptions) | undefined;
 }
+
+/** What may be said behind the content of an upload. */
+export type LateOptions = Pick<UploadOptions, "pin" | "visibility">;
 
 /** One file of a directory that is uploaded. */
 export interface DirectoryFile {
@@ -160,14 +173,21 @@ export interface ObjectChange {
   readonly replication?: Partial<Replication> | undefined;
 }
 
+/** What this gateway has passed on since it started. */
+export interface StorageStatistics {
+  readonly uploadedBytes: number;
+  readonly downloadedBytes: number;
+}
+
 /**
  * Files by content. Equal bytes have one CID, whoever uploads them, and each namespace that did has a claim to them; what nobody
  * claims any more is deleted. Reading takes a claim of the reader's namespace, a public claim of any, or a link.
  *
  * All throw `GatewayError`: `INVALID_REQUEST` (with the field's name), `NOT_FOUND` (`content not found: <cid>`; also for what
  * others have privately: the two cannot be told apart), `BODY_TOO_LARGE` (more than one object may have), `QUOTA_EXCEEDED`
- * (more than the namespace may have, in bytes or objects), `CONFLICT` (the namespace is being deleted), `NO_CAPACITY` (the disk
- * is full), `UNAVAILABLE`. An upload that throws leaves no object; what the engine has of it goes by itself.
+ * (more than the namespace may have, in bytes or objects), `TOO_MANY_UPLOADS` (of the namespace, at once, on this gateway),
+ * `CONFLICT` (the namespace is being deleted), `NO_CAPACITY` (the disk is full), `UNAVAILABLE`, `OUTCOME_UNKNOWN`. An upload that
+ * throws anything but the last leaves no object; what the engine has of it goes by itself.
  */
 export interface Storage extends NamespacedService, Lifecycle {
   /** Stores a file. Memory does not grow with its length. Uploading again what is there renews name, type and pin. */

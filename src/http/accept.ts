@@ -11,20 +11,36 @@ export function prefers(accept: string | null, wanted: string, usual: string): b
   return weight > 0 && weight >= qualityOf(ranges, [usual, `${kind}/*`, "*/*"]);
 }
 
-interface Range {
+/** One of the media types that a client accepts, all in lower case. */
+export interface MediaRange {
   readonly type: string;
+  /** Those before and behind `q`. Of one that comes twice, the first. */
+  readonly parameters: ReadonlyMap<string, string>;
+  /** 0: not accepted. */
   readonly quality: number;
 }
 
-function rangeOf(text: string): Range {
-  const [type = "", ...parameters] = text.split(";").map((part) => part.trim());
-  const given = parameters.find((one) => /^q\s*=/.test(one))?.split("=")[1]?.trim();
+/** What a client accepts, what it likes best first; what it does not accept is left out. @param accept the header `Accept` */
+export const mediaRangesOf = (accept: string | null): readonly MediaRange[] =>
+  (accept?.toLowerCase().split(",") ?? []).map(rangeOf)
+    .filter(({ type, quality }) => type !== "" && quality > 0)
+    .sort((a, b) => b.quality - a.quality);
+
+function rangeOf(text: string): MediaRange {
+  const [type = "", ...rest] = text.split(";").map((part) => part.trim());
+  const parameters = new Map<string, string>();
+  for (const parameter of rest) {
+    const [name = "", value = ""] = parameter.split("=", 2).map((part) => part.trim());
+    if (name !== "" && !parameters.has(name)) parameters.set(name, value.replace(/^"(.*)"$/, "$1"));
+  }
+  const given = parameters.get("q");
   const quality = given === undefined ? 1 : /^(0(\.\d{0,3})?|1(\.0{0,3})?)$/.test(given) ? Number(given) : 0;
-  return { type, quality };
+  parameters.delete("q");
+  return { type, parameters, quality };
 }
 
 /** The weight of the first of these names that is there, from the most to the least specific; 0 for none. */
-function qualityOf(ranges: readonly Range[], names: readonly string[]): number {
+function qualityOf(ranges: readonly MediaRange[], names: readonly string[]): number {
   for (const name of names) {
     const found = ranges.filter(({ type }) => type === name);
     if (found.length > 0) return Math.max(...found.map(({ quality }) => quality));

@@ -6,9 +6,12 @@ export interface CorsOptions {
 
 const METHODS = "GET, PUT, POST, DELETE, OPTIONS, PATCH, HEAD";
 const ALLOWED_HEADERS =
-  "Content-Type, Authorization, X-API-Key, X-Request-ID, Traceparent, Idempotency-Key, If-Match, If-None-Match, Last-Event-ID, Range";
+  "Content-Type, Authorization, X-API-Key, X-Request-ID, Traceparent, Idempotency-Key, If-Match, If-None-Match, Last-Event-ID, Range, If-Range, " +
+  "Tus-Resumable, Upload-Length, Upload-Defer-Length, Upload-Offset, Upload-Metadata, Upload-Checksum, X-HTTP-Method-Override";
 const EXPOSED_HEADERS =
-  "X-Request-ID, RateLimit, RateLimit-Policy, Retry-After, Allow, WWW-Authenticate, Location, ETag, Content-Disposition, Orama-Read-Level";
+  "X-Request-ID, RateLimit, RateLimit-Policy, Retry-After, Allow, WWW-Authenticate, Location, ETag, Content-Disposition, Content-Length, Content-Range, Accept-Ranges, X-Ipfs-Path, X-Ipfs-Roots, Orama-Read-Level, " +
+  "Tus-Resumable, Tus-Version, Tus-Extension, Tus-Max-Size, Tus-Checksum-Algorithm, Upload-Length, Upload-Defer-Length, " +
+  "Upload-Offset, Upload-Metadata, Upload-Expires, Upload-Cid";
 
 /** Adds the headers for a request's origin to those of its answer. */
 export type OriginHeaders = (request: Request, headers: Record<string, string>) => void;
@@ -32,9 +35,17 @@ export function corsHeaders({ origins }: CorsOptions): OriginHeaders {
   };
 }
 
-/** Answers `OPTIONS` on any path, before credentials are looked at: 204 without a body. */
-export function preflight(originHeaders: OriginHeaders, request: Request): Response {
+/**
+ * Answers `OPTIONS` on any path, before credentials are looked at: 204 without a body.
+ * @param more headers that are told on this path
+ */
+export function preflight(
+  originHeaders: OriginHeaders,
+  request: Request,
+  more?: Readonly<Record<string, string>>,
+): Response {
   const headers: Record<string, string> = {
+    ...more,
     "access-control-allow-methods": METHODS,
     "access-control-allow-headers": ALLOWED_HEADERS,
     "access-control-max-age": "600",

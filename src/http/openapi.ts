@@ -19,6 +19,7 @@ const TAGS: Readonly<Record<string, string>> = {
   "Namespaces": "What data belongs to: who may use it, what happened in it.",
   "Database": "SQL on the namespace's own database.",
   "Cache": "Maps of values that live for a while, and locks. What is in it may be lost at any time.",
+  "Storage": "Files and directories by their content, and links to them.",
   "Pages": "What people see in a browser, and the parts it is made of.",
 };
 
@@ -47,6 +48,8 @@ export function openApiDocument(routes: readonly Route[], version: string): Open
         IfMatch: IF_MATCH,
         IfNoneMatchToChange: IF_NONE_MATCH_TO_CHANGE,
         IdempotencyKey: IDEMPOTENCY_KEY,
+        Range: RANGE,
+        IfRange: IF_RANGE,
       },
       headers: HEADERS,
       securitySchemes: SECURITY_SCHEMES,
@@ -113,6 +116,23 @@ const IF_NONE_MATCH_TO_CHANGE = {
   schema: { type: "string" },
 } as const;
 
+const RANGE = {
+  name: "Range",
+  in: "header",
+  required: false,
+  description:
+    "Which bytes are wanted, `bytes=0-99,-100`: 206. Ranges that overlap are put together; more than 100 are 416.",
+  schema: { type: "string" },
+} as const;
+
+const IF_RANGE = {
+  name: "If-Range",
+  in: "header",
+  required: false,
+  description: "`ETag` of what the caller has a part of: the `Range` counts only if that is still true.",
+  schema: { type: "string" },
+} as const;
+
 const IDEMPOTENCY_KEY = {
   name: "Idempotency-Key",
   in: "header",
@@ -138,6 +158,18 @@ const HEADERS = {
   "Location": header("Where to look."),
   "Content-Disposition": header("How to save it: under which name, and that no browser shows it."),
   "Cache-Control": header("For how long, and where, it may be kept."),
+  "Accept-Ranges": header("`bytes`: `Range` is minded."),
+  "Content-Range": header("Which part it is, of how many bytes. On 416 only the latter."),
+  "Content-Location": header("Where the same is found without `Accept`."),
+  "X-Ipfs-Path": header("What was asked for, as an IPFS path."),
+  "X-Ipfs-Roots": header("The CID of each segment of that path. Absent for paths of several segments."),
+  "Tus-Resumable": header("The version of tus that is spoken: `1.0.0`."),
+  "Upload-Offset": header("Bytes of the upload that are there.", { type: "integer", minimum: 0 }),
+  "Upload-Length": header("Bytes of the whole upload, once that is said.", { type: "integer", minimum: 0 }),
+  "Upload-Defer-Length": header("`1` until it is said how long the upload is."),
+  "Upload-Metadata": header("What the client said of the upload, as it wrote it."),
+  "Upload-Expires": header("When the upload goes, unless it is gone on with (RFC 9110, 5.6.7)."),
+  "Upload-Cid": header("The CID of the object that the upload became, once it is whole and stored."),
   "Orama-Read-Level": header(
     "The level that was read at: the one asked for, or the namespace's. Absent where a transaction writes.",
   ),

@@ -8,8 +8,11 @@ import type { RawBody } from "./streaming_body.ts";
 
 /** Who may call a route. Declared on the route and nowhere else; the authorisation matrix of the tests walks it. */
 export type Access =
-  /** Anyone. With `identify` a good credential is still recognised, and a bad one ignored. */
-  | { readonly kind: "public"; readonly identify?: true }
+  /**
+   * Anyone. With `identify` a good credential is still recognised, and a bad one ignored; `headers`: in headers alone, because
+   * what stands in the address means something else there.
+   */
+  | { readonly kind: "public"; readonly identify?: true | "headers" }
   /** Anyone with a valid credential, operators included. */
   | { readonly kind: "authenticated" }
   | NamespaceAccess
@@ -44,6 +47,8 @@ export interface Route<
   readonly path: string;
   /** One line, in the imperative. */
   readonly summary: string;
+  /** The sentence of 400 for an address that ends before its last parameter, `/v1/thing/`. Default: there is no such path. */
+  readonly missingParam?: string;
   /** What a caller should know beyond the summary, in Markdown. */
   readonly description?: string;
   /** The heading it stands under in the reference. */
@@ -75,10 +80,16 @@ export interface Route<
   readonly idempotent?: true;
   /** Headers that a success has beside the common ones; `src/http/openapi.ts` describes each. */
   readonly headers?: readonly string[];
+  /** Headers of every answer, refusals included; names in lower case. */
+  readonly alwaysHeaders?: Readonly<Record<string, string>>;
+  /** What `OPTIONS` tells on this path beyond CORS. */
+  readonly options?: (services: Services) => Readonly<Record<string, string>>;
   /** Whether a success carries an `ETag` and `If-None-Match` is answered with 304. */
   readonly revalidates?: true;
   /** Whether `If-Match` and `If-None-Match` are minded (RFC 9110, 13.1). */
   readonly conditional?: true;
+  /** Whether `Range` is minded, and part of a success is 206. */
+  readonly partial?: true;
   /** Codes this operation can answer beyond those that its access, limit and schemas imply. */
   readonly errors?: readonly ErrorCode[];
   handle(call: Call<z.infer<Body>, z.infer<Query>, z.infer<Params>>, services: Services): Promise<Reply> | Reply;

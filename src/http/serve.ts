@@ -90,10 +90,17 @@ function handlerOf(route: Route, options: ServeOptions): Handler {
     const headers: Record<string, string> = { "content-type": "application/json", "x-request-id": requestId };
     originHeaders(request, headers);
     if (call.headers) Object.assign(headers, call.headers);
+    if (route.alwaysHeaders) Object.assign(headers, route.alwaysHeaders);
     if (reply.headers) {
       const { vary } = headers;
       Object.assign(headers, reply.headers);
       if (vary !== undefined && vary !== headers["vary"]) headers["vary"] += `, ${vary}`;
+    }
+    // Otherwise the server would first take in the rest of a body that nobody wants, however long that is.
+    if (thrown !== undefined && call.upload?.ended === false) {
+      headers["connection"] = "close";
+      // One that is being read is let go by its reader.
+      request.body?.cancel().catch(() => {});
     }
     const head = request.method === "HEAD";
     if (stream) {
@@ -156,7 +163,11 @@ function unmatched(routes: readonly Route[], options: ServeOptions): (c: Context
   return async (c) => {
     const found = METHODS.flatMap((method) => known.match(method, c.req.path)[0].map(([route]) => route));
     const location = cleanLocation(c.req.raw.url);
-    const route = location !== undefined ? redirection(location) : found.length > 0 ? wrongMethod(found) : nothingHere;
+    const route = location !== undefined
+      ? redirection(location)
+      : found.length > 0
+      ? wrongMethod(found)
+      : missingParam(known, c.req) ?? nothingHere;
     return await handlerOf(route, options)(c, () => Promise.resolve()) as Response;
   };
 }
@@ -204,6 +215,18 @@ const synthetic = (access: Route["access"], handle: Route["handle"]): Route => (
 const nothingHere = synthetic({ kind: "authenticated" }, () => {
   throw new GatewayError("NOT_FOUND", "no such route; the API is described at /openapi.json");
 });
+
+/** What stands for a route whose last parameter is missing, where that has a sentence of its own. */
+function missingParam(known: TrieRouter<Route>, { method, path }: Context["req"]): Route | undefined {
+  if (!path.endsWith("/")) return undefined;
+  const [[[route] = []]] = known.match(method === "HEAD" ? "GET" : method, `${path}-`);
+  const sentence = route?.missingParam;
+  if (!route || sentence === undefined) return undefined;
+  const field = /:(\w+)[^:]*$/.exec(route.path)?.[1];
+  return synthetic({ kind: route.access.kind === "public" ? "public" : "authenticated" }, () => {
+    throw new GatewayError("INVALID_REQUEST", sentence, { details: [{ field, problem: "is missing in the path" }] });
+  });
+}
 
 const redirection = (location: string) =>
   synthetic({ kind: "public" }, ({ http }) => ({

@@ -25,6 +25,8 @@ export interface StreamedBody {
    * (the client broke off), and at its end what a caller is told who may not do this any more: so nothing is done before.
    */
   readonly chunks: AsyncIterable<Uint8Array>;
+  /** Whether it was read to its end. */
+  readonly ended: boolean;
   /** Bytes that an ordinary body may have, and so a part of this one that is read as one value. */
   readonly maxValueBytes: number;
   /** The whole as one JSON value, within the bounds of ordinary bodies. @throws GatewayError as they do */
@@ -63,9 +65,14 @@ export function streamBody(
 ): StreamedBody {
   const mediaType = mediaTypeOf(request.headers.get("content-type"), Object.keys(types));
   if (Number(request.headers.get("content-length")) > maxBytes) throw tooLarge(maxBytes);
-  const pieces = (most: number) => piecesOf(request.body, { ...limits, maxBytes: most }, { admit, isStopped });
+  let ended = false;
+  const end = () => void (ended = true);
+  const pieces = (most: number) => piecesOf(request.body, { ...limits, maxBytes: most }, { admit, isStopped }, end);
   return {
     mediaType,
+    get ended() {
+      return ended;
+    },
     chunks: { [Symbol.asyncIterator]: () => pieces(maxBytes) },
     maxValueBytes: Math.min(maxBytes, limits.maxBytes),
     async json() {
@@ -75,6 +82,7 @@ export function streamBody(
     async bytes(most) {
       const start = performance.now();
       const all = await readBody(request, { ...limits, maxBytes: Math.min(most, maxBytes) });
+      end();
       if (performance.now() - start > PATIENCE) await admit();
       return all;
     },
@@ -94,8 +102,9 @@ async function* piecesOf(
   body: ReadableStream<Uint8Array> | null,
   limits: BodyLimits,
   { admit, isStopped }: BodySurroundings,
+  end: () => void,
 ): AsyncGenerator<Uint8Array, void> {
-  if (body === null) return;
+  if (body === null) return end();
   const reader = body.getReader();
   const start = performance.now();
   let size = 0;
@@ -109,6 +118,7 @@ async function* piecesOf(
       if (elapsed > limits.timeout && size < elapsed / 1000 * SLOWEST) throw stalled();
       yield value;
     }
+    end();
     if (performance.now() - start > PATIENCE) await admit();
   } catch (cause) {
     // Deno lets go of a body in the same way when the client leaves and when the server is made to stop.

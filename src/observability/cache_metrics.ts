@@ -36,4 +36,16 @@ export function cacheMetrics(registry: Registry, cache: { statistics(): CacheSta
   );
   gauge("cache_entries", "Entries in the gateway's own cache.", ({ entries }) => entries);
   gauge("cache_bytes", "Bytes of memory that they take.", ({ bytes }) => bytes);
+  counter(
+    "cache_near_hits_total",
+    "Reads of maps with a near cache that were answered from the gateway's copies.",
+    ({ near }) => near?.hits,
+  );
+  counter(
+    "cache_near_misses_total",
+    "Reads of maps with a near cache for which the engine was asked.",
+    ({ near }) => near?.misses,
+  );
+  gauge("cache_near_entries", "Copies in the near cache.", ({ near }) => near?.entries);
+  gauge("cache_near_bytes", "Bytes of memory that they take.", ({ near }) => near?.bytes);
 }

@@ -84,7 +84,7 @@ test("figures tell rate, errors and duration of each route, timings of services,
       /^cache_misses_total [1-9]/m,
       ...(chosenCache() === "memory"
         ? [/^cache_entries [1-9]/m, /^cache_bytes [1-9]/m, /^cache_evictions_total 0$/m]
-        : []),
+        : [/^cache_near_hits_total \d+$/m, /^cache_near_misses_total \d+$/m, /^cache_near_bytes \d+$/m]),
       /^process_resident_memory_bytes \d+/m,
     ]
   ) match(answer.text, line);

@@ -33,9 +33,11 @@ test("an owner sets what it names, reads what holds, and gives it back", async (
   const { namespace, accessToken: token } = owner;
   const before = (await read(namespace, "settings", { token })).expect(200);
   deepEqual(before.body, {
-    settings: { sql: NOTHING_SET },
+    settings: { sql: NOTHING_SET, cache: { near: null }, storage: { encrypt: null } },
     effective: {
       sql: { ...NOTHING_SET, statement_timeout: 10_000, retained_changes: 100_000, change_retention: 86_400_000 },
+      cache: { near: [] },
+      storage: { encrypt: false },
     },
     version: 0,
   });
@@ -47,7 +49,11 @@ test("an owner sets what it names, reads what holds, and gives it back", async (
     change_retention: 604_800_000,
   };
   const after = (await change(namespace, "settings", { token }, { sql })).expect(200);
-  deepEqual(after.body, { settings: { sql }, effective: { sql }, version: 1 });
+  deepEqual(after.body, {
+    settings: { sql, cache: { near: null }, storage: { encrypt: null } },
+    effective: { sql, cache: { near: [] }, storage: { encrypt: false } },
+    version: 1,
+  });
   deepEqual((await read(namespace, "settings", { token })).expect(200).body, after.body);
   const back = { sql: NOTHING_SET };
   const end = (await change(namespace, "settings", { token }, back)).expect(200);
@@ -113,6 +119,13 @@ test("an operator limits a namespace, its owner reads the limits and changes non
     scan_keys: 1_000,
     lock_waiters: 1_000,
   });
+  deepEqual(defaults.get("effective.storage"), {
+    object_bytes: 2 ** 30,
+    bytes: 10 * 2 ** 30,
+    objects: 100_000,
+    uploads_in_flight: 20,
+    entries: 10_000,
+  });
   (await change(namespace, "limits", key, { sql: { rows_per_answer: 5, bulk_rows: 6 } })).expect(200);
   const put = (await change(namespace, "limits", key, { sql: { rows_per_answer: 7 } }, "PUT")).expect(200);
   deepEqual([put.get("limits.sql.rows_per_answer"), put.get("limits.sql.bulk_rows")], [7, null]);
@@ -153,8 +166,8 @@ test("names that are unknown are told with the nearest that there is, and nothin
     const [body, field, problem] of [
       [{ sql: { freshness: 1, statment_timeout: 5 } }, "sql.statment_timeout", /did you mean statement_timeout\?/],
       [{ sql: { freshness: 1 }, sqll: {} }, "sqll", /did you mean sql\?/],
-      [{ cache: { ttl: 1 } }, "cache", /one of sql/],
-      [{ freshness: 1 }, "freshness", /one of sql/],
+      [{ cache: { ttl: 1 } }, "cache.ttl", /one of near/],
+      [{ freshness: 1 }, "freshness", /one of sql, cache, storage/],
       [{ sql: { rows_per_answer: 1 } }, "sql.rows_per_answer", /one of read_level, freshness, statement_timeout/],
       [{ settings: { sql: { freshness: 1 } } }, "settings", /unknown/],
     ] as const
@@ -211,11 +224,20 @@ test("a value that does not fit is refused by the name of its field", async () =
     scan_keys: [...numbers, 0, 100_001],
     lock_waiters: [...numbers, 1_000_001],
   };
+  const ofStorage: Record<string, readonly unknown[]> = {
+    object_bytes: [...numbers, 0, 2 ** 50 + 1],
+    bytes: [...numbers, 2 ** 50 + 1],
+    objects: numbers,
+    uploads_in_flight: [...numbers, 0, 100_001],
+    entries: [...numbers, 0, 1_000_001],
+  };
   for (
     const [part, domain, fields, credential] of [
       ["settings", "sql", settings, { token }],
+      ["settings", "storage", { encrypt: [0, 1, "true", [], {}] }, { token }],
       ["limits", "sql", limits, await operator()],
       ["limits", "cache", ofCache, await operator()],
+      ["limits", "storage", ofStorage, await operator()],
     ] as const
   ) {
     for (const [name, values] of Object.entries(fields)) {

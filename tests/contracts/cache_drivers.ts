@@ -1,6 +1,7 @@
 import type { CacheDriver } from "../../services/cache/driver.ts";
 import { type CacheClock, SYSTEM_CLOCK } from "../../services/cache/clock.ts";
 import { MemoryDriver } from "../../services/cache/memory/driver.ts";
+import { NearDriver } from "../../services/cache/near/driver.ts";
 import { OlricDriver } from "../../services/cache/olric/driver.ts";
 import { CacheService } from "../../services/cache/service.ts";
 import type {
@@ -35,8 +36,28 @@ export interface CacheUnderTest {
   start(): Promise<StartedCache>;
 }
 
-/** All of them. */
-export const CACHES: readonly CacheUnderTest[] = [
+/** As long for every map. */
+class EveryMap extends Map<string, number> {
+  override get(_map: string): number {
+    return 3_600_000;
+  }
+}
+
+/** The same with a near cache before it: through one gateway, nobody can tell. */
+const behindNear = (cache: CacheUnderTest): CacheUnderTest => ({
+  ...cache,
+  name: `${cache.name} behind a near cache`,
+  async start() {
+    const started = await cache.start();
+    const lives = new EveryMap();
+    const { driver, clock } = started;
+    const near = new NearDriver({ driver, maxBytes: 2 ** 20, livesOf: () => lives, ...(clock && { clock }) });
+    return { ...started, driver: near, [Symbol.asyncDispose]: () => started[Symbol.asyncDispose]() };
+  },
+});
+
+/** All of them, without what stands before them. */
+const ENGINES: readonly CacheUnderTest[] = [
   {
     name: "memory",
     ignore: undefined,
@@ -65,6 +86,12 @@ export const CACHES: readonly CacheUnderTest[] = [
   })),
 ];
 
+/** All of them. */
+export const CACHES: readonly CacheUnderTest[] = [
+  ...ENGINES,
+  ...ENGINES.filter(({ name }) => name === "memory" || name === "olric").map(behindNear),
+];
+
 /** A request that waits for ever. */
 export const REQUEST: RequestContext = {
   requestId: "test",
@@ -73,7 +100,13 @@ export const REQUEST: RequestContext = {
 };
 
 /** What holds in these tests. */
-export const RULES: CacheRules = { maxValueBytes: 400_000, maxBytes: 0, maxScanKeys: 1_000, maxLockWaiters: 20_000 };
+export const RULES: CacheRules = {
+  maxValueBytes: 400_000,
+  maxBytes: 0,
+  maxScanKeys: 1_000,
+  maxLockWaiters: 20_000,
+  near: new Map(),
+};
 
 /** What is asked most: JSON, in one namespace and map. */
 export const NAMESPACE = "shop";

@@ -10,7 +10,7 @@ export const pathOf = ({ path }: Route, namespace: string): string =>
   path
     .replace(":ns", encodeURIComponent(namespace))
     .replace(":wallet", "0x19E7E376E7C213B7E7e7e46cc70A5dD086DAff2A")
-    .replace(/:[a-z_]+/g, "unknown");
+    .replace(/:[a-z_]+(\{[^}]*\})?/g, "unknown");
 
 /** Whether a call of this route without credentials gets past the door. */
 export const isPublic = ({ access }: Route): boolean => access.kind === "public";
@@ -23,7 +23,7 @@ export const namespaceAccess = ({ access }: Route): NamespaceAccess | undefined 
 export const allScopesBut = (scope: string): string[] => SCOPES.filter((one) => one !== scope);
 
 /** The path as OpenAPI writes it. */
-export const openApiPath = ({ path }: Route): string => path.replace(/:([a-z_]+)/g, "{$1}");
+export const openApiPath = ({ path }: Route): string => path.replace(/:([a-z_]+)(?:\{[^}]*\})?/g, "{$1}");
 
 /** What the JSON of a route's body must be, where it takes JSON: as its only kind of body, or as one of several. */
 export const jsonBodyOf = ({ body, rawBody }: Route): ZodType | undefined => body ?? rawBody?.types["application/json"];

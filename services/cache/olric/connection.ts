@@ -145,10 +145,13 @@ export class Connection {
   }
 }
 
-/** At once: by itself the client waits two seconds for a member that does not answer. */
+/**
+ * At once: by itself the client waits two seconds for a member that does not answer. What did not get there is taken back: it
+ * would arrive when the network does, after writes that were confirmed since.
+ */
 function end(redis: Redis): void {
   redis.disconnect();
-  redis.stream?.destroy();
+  redis.stream?.resetAndDestroy();
 }
 
 /** No reply: the connection ended. */

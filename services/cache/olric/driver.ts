@@ -7,6 +7,7 @@ import type {
   CachePutOptions,
   CacheValue,
 } from "../../../src/contracts/cache.ts";
+import { GatewayError } from "../../../src/contracts/errors.ts";
 import type { ServiceHealth, Usage } from "../../../src/contracts/health.ts";
 import { type CacheClock, SYSTEM_CLOCK } from "../clock.ts";
 import type { CacheDriver, Increment, Scan, Waiter } from "../driver.ts";
@@ -22,6 +23,7 @@ import { Locks } from "./locks.ts";
 import { Maps } from "./maps.ts";
 import { Members } from "./members.ts";
 import type { OlricDriverOptions } from "./options.ts";
+import { tooLarge } from "./replies.ts";
 import { Scans } from "./scans.ts";
 import { Transport } from "./transport.ts";
 import { Writes } from "./writes.ts";
@@ -129,7 +131,15 @@ export class OlricDriver implements CacheDriver {
     ttl: number | undefined,
     waiter: Waiter,
   ): Promise<void> {
-    await forEachOf(entries, ({ key, value }) => this.put(namespace, { map, key }, value, { ttl }, waiter));
+    await forEachOf(
+      entries,
+      ({ key, value }, i) =>
+        this.put(namespace, { map, key }, value, { ttl }, waiter).catch((error) => {
+          throw error instanceof GatewayError && error.code === "BODY_TOO_LARGE"
+            ? tooLarge(`entries.${i}.value`)
+            : error;
+        }),
+    );
   }
 
   async swap(
@@ -219,16 +229,22 @@ export class OlricDriver implements CacheDriver {
   async health(signal: AbortSignal): Promise<ServiceHealth> {
     const begun = this.#clock.monotonic(), driver = "olric";
     await this.members.look().catch(() => {});
-    const { addresses } = this.members;
-    const ping = (member: string) =>
-      this.#transport.ask({ member }, [PING], this.#call({ signal }), { reading: true, pinned: true });
-    const answers = await Promise.allSettled(addresses.map(ping));
-    const reachable = answers.filter(({ status }) => status === "fulfilled").length;
-    const details = { members: addresses.length, reachable };
+    const { addresses, configured } = this.members;
+    const answers = (member: string) =>
+      this.#transport.ask({ member }, [PING], this.#call({ signal }), { reading: true, pinned: true })
+        .then(() => true, () => false);
+    const countOf = async (members: readonly string[]) =>
+      (await Promise.all(members.map(answers))).filter((does) => does).length;
+    // Whom the others gave up is no member any more, and does not come back by itself when it lives. One that answers is a
+    // member under another name.
+    const others = configured.filter((address) => !addresses.includes(address));
+    const [reachable, namesakes] = await Promise.all([countOf(addresses), countOf(others)]);
+    const details = { members: addresses.length + others.length - namesakes, reachable };
     if (reachable === 0) return { status: "down", driver, reason: "no member of the cache answers", details };
     const latency_ms = Math.round((this.#clock.monotonic() - begun) * 10) / 10;
-    if (reachable === addresses.length) return { status: "ok", driver, latency_ms, details };
-    return { status: "degraded", driver, latency_ms, reason: "some members of the cache do not answer", details };
+    if (reachable === details.members) return { status: "ok", driver, latency_ms, details };
+    const reason = "some members of the cache do not answer, or are cut off from the others";
+    return { status: "degraded", driver, latency_ms, reason, details };
   }
 
   close(): Promise<void> {

@@ -1,16 +1,17 @@
 import type { CacheLease } from "../../../src/contracts/cache.ts";
+import { GatewayError } from "../../../src/contracts/errors.ts";
 import { lockLost } from "../failures.ts";
 import { get, incr, lease as extend, put, unlock } from "./commands.ts";
 import type { Call } from "./deadlines.ts";
 import { foundIn, type Place } from "./entries.ts";
-import { countOf, isOk, unreachable } from "./replies.ts";
+import { countOf, isOk } from "./replies.ts";
 import { toBuffer } from "./tokens.ts";
 import type { Transport } from "./transport.ts";
 
 /** Milliseconds that the number of a lock is remembered. The clock makes the next one larger than one that was forgotten. */
 const MEMORY = 24 * 3_600_000;
-/** Numbers below it did not begin with the clock: microseconds in 2001. */
-const FROM_CLOCK = 1e15;
+/** Microseconds that the number of a lock may be behind the clock. */
+const MOST_BEHIND = 1e6;
 /** How often an older version that comes up is freed too. */
 const MOST_VERSIONS = 16;
 
@@ -40,7 +41,7 @@ export class Locks {
     if (!isOk(taken)) return undefined;
     const number = await this.#next(fencing, call);
     // Somebody may have it by now.
-    if (monotonic() - begun >= lease) throw unreachable(new Error("the lease was over before it was given"));
+    if (monotonic() - begun >= lease) throw tooLate();
     return { token: token.toHex(), fencing: number, expiresAt };
   }
 
@@ -70,7 +71,10 @@ export class Locks {
     }
   }
 
-  /** A number larger than all before. The first one is the time, so that it grows also when the last one was lost. */
+  /**
+   * A number larger than all before. It is about the time, in microseconds, so that it grows also when the last one was lost, or is
+   * counted by a member that does not know it yet, or still takes itself for the owner.
+   */
   async #next(place: Place, call: Call): Promise<number> {
     const { transport, now } = this.options;
     const { map, key } = place;
@@ -78,12 +82,16 @@ export class Locks {
     const first = put(map, key, String(time), { ttl: MEMORY, only: "NX" });
     const [, , number] = await transport.ask(place, [get(map, key), first, incr(map, key, 1)], call, { pinned: true });
     const value = countOf(number);
-    if (value > FROM_CLOCK) return value;
-    // It ended between the two: from here on it counts from the time as well.
-    const [grown] = await transport.ask(place, [incr(map, key, time)], call, { pinned: true });
+    if (value > time - MOST_BEHIND) return value;
+    const [grown] = await transport.ask(place, [incr(map, key, time - value)], call, { pinned: true });
     return countOf(grown);
   }
 }
+
+const tooLate = () =>
+  new GatewayError("UNAVAILABLE", "the lease was over before the cache had answered; try again with a longer one", {
+    retryAfter: 1,
+  });
 
 function assertToken(token: string): void {
   if (!/^[0-9a-f]{32}$/.test(token)) throw lockLost();

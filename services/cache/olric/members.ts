@@ -100,6 +100,11 @@ export class Members {
     return this.#routing?.members ?? this.options.addresses;
   }
 
+  /** Those that the configuration names. */
+  get configured(): readonly string[] {
+    return this.options.addresses;
+  }
+
   /** Closes all connections. */
   close(): void {
     for (const member of this.#members.values()) member.close();

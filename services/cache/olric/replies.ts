@@ -33,13 +33,16 @@ const REFUSALS: ReadonlySet<string> = new Set<Refusal>(["KEYNOTFOUND", "KEYFOUND
 export function judge(text: string): Refusal | MemberFailure | GatewayError {
   const [code = ""] = text.split(" ", 1);
   if (REFUSALS.has(code)) return code as Refusal;
-  if (code === "ENTRYTOOLARGE") {
-    const sentence = "value: is larger than the tables of the cache (dmaps.engine.config.tableSize on its members)";
-    return new GatewayError("BODY_TOO_LARGE", sentence, { details: { field: "value" } });
-  }
+  if (code === "ENTRYTOOLARGE") return tooLarge("value");
   if (code === "KEYTOOLARGE") return new GatewayError("INVALID_REQUEST", "key: has more than 255 bytes of UTF-8");
   // Nothing of it goes to clients: it has addresses.
   return new MemberFailure(text.slice(0, 500));
+}
+
+/** A value that members do not take. @param field its name in the request */
+export function tooLarge(field: string): GatewayError {
+  const sentence = `${field}: is larger than the tables of the cache (dmaps.engine.config.tableSize on its members)`;
+  return new GatewayError("BODY_TOO_LARGE", sentence, { details: { field } });
 }
 
 /** Whether a member did what it was told. */

@@ -1,7 +1,8 @@
 import type { FieldProblem } from "../../../src/contracts/errors.ts";
 import type { Change, NamespaceLimits, NamespaceRules, NamespaceSettings } from "../../../src/contracts/settings.ts";
-import { type CacheDefaults, effectiveCache, NO_CACHE_LIMITS } from "./cache.ts";
+import { cacheBeyondLimits, type CacheDefaults, effectiveCache, NO_CACHE_LIMITS, NO_CACHE_SETTINGS } from "./cache.ts";
 import { effectiveSql, NO_SQL_LIMITS, NO_SQL_SETTINGS, sqlBeyondLimits, type SqlDefaults } from "./sql.ts";
+import { effectiveStorage, NO_STORAGE_LIMITS, NO_STORAGE_SETTINGS, type StorageDefaults } from "./storage.ts";
 
 // A new domain is one file beside this one and a line in each of the values below.
 
@@ -9,6 +10,7 @@ import { effectiveSql, NO_SQL_LIMITS, NO_SQL_SETTINGS, sqlBeyondLimits, type Sql
 export interface RuleDefaults {
   readonly sql: SqlDefaults;
   readonly cache: CacheDefaults;
+  readonly storage: StorageDefaults;
 }
 
 /** What was set for one namespace. */
@@ -26,18 +28,19 @@ export interface Effective {
 
 /** A namespace for which nothing was set. */
 export const NOTHING_WRITTEN: Written = {
-  settings: { sql: NO_SQL_SETTINGS },
-  limits: { sql: NO_SQL_LIMITS, cache: NO_CACHE_LIMITS },
+  settings: { sql: NO_SQL_SETTINGS, cache: NO_CACHE_SETTINGS, storage: NO_STORAGE_SETTINGS },
+  limits: { sql: NO_SQL_LIMITS, cache: NO_CACHE_LIMITS, storage: NO_STORAGE_LIMITS },
 };
 
 /** What holds where this was set. */
 export function effectiveOf({ settings, limits }: Written, defaults: RuleDefaults): Effective {
   const sql = effectiveSql(settings.sql, limits.sql, defaults.sql);
-  const cache = effectiveCache(limits.cache, defaults.cache);
+  const cache = effectiveCache(settings.cache, limits.cache, defaults.cache);
+  const storage = effectiveStorage(settings.storage, limits.storage, defaults.storage);
   return {
-    settings: { sql: sql.settings },
-    limits: { sql: sql.limits, cache: cache.limits },
-    rules: { sql: sql.rules, cache: cache.rules },
+    settings: { sql: sql.settings, cache: cache.settings, storage: storage.settings },
+    limits: { sql: sql.limits, cache: cache.limits, storage: storage.limits },
+    rules: { sql: sql.rules, cache: cache.rules, storage: storage.rules },
   };
 }
 
@@ -49,10 +52,10 @@ export function assumedRules(defaults: RuleDefaults): NamespaceRules {
 
 /** What of a change of settings lies beyond the limits of the namespace. */
 export function beyondLimits(
-  { sql = {} }: Change<NamespaceSettings>,
+  { sql = {}, cache = {} }: Change<NamespaceSettings>,
   { limits }: Written,
   defaults: RuleDefaults,
 ): FieldProblem[] {
   const effective = effectiveSql(NO_SQL_SETTINGS, limits.sql, defaults.sql);
-  return sqlBeyondLimits(sql, effective.limits);
+  return [...sqlBeyondLimits(sql, effective.limits), ...cacheBeyondLimits(cache, defaults.cache)];
 }

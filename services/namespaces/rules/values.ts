@@ -38,7 +38,7 @@ export function differences(
   const [old, now] = [before as StoredValues, after as StoredValues];
   const paths = Object.entries(now).flatMap(([domain, values = {}]) =>
     Object.entries(values)
-      .filter(([name, value]) => value !== old[domain]?.[name])
+      .filter(([name, value]) => JSON.stringify(value) !== JSON.stringify(old[domain]?.[name]))
       .map(([name, value]) => [`${domain}.${name}`, { before: old[domain]?.[name], after: value }])
   );
   return Object.fromEntries(paths);

@@ -1,6 +1,7 @@
+import { fromBase64 } from "../base64.ts";
 import { invalidResponse, isObject } from "../errors.ts";
 import type { Integers, RowOptions } from "./options.ts";
-import { fromBase64, type Row, type SqlValue } from "./values.ts";
+import type { Row, SqlValue } from "./values.ts";
 
 /** What a statement did, and the rows that it gave. */
 export interface StatementResult<T = Row> {

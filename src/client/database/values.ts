@@ -1,3 +1,4 @@
+import { toBase64 } from "../base64.ts";
 import { fitsInto64Bits } from "../json.ts";
 
 /** A number that is stored as REAL also where it is whole; made by {@link real}. */
@@ -80,21 +81,4 @@ function objectToWire(value: object, place: string): unknown {
     return { type: "float", value: finite(value.value, `${place}.value`) };
   }
   throw new TypeError(`${place} is an object, which no column can hold: give text (JSON.stringify) or a Uint8Array`);
-}
-
-/** Bytes of one call of `String.fromCharCode`, which takes them as arguments. */
-const CHUNK = 0x8000;
-
-function toBase64(bytes: Uint8Array): string {
-  let binary = "";
-  for (let at = 0; at < bytes.length; at += CHUNK) binary += String.fromCharCode(...bytes.subarray(at, at + CHUNK));
-  return btoa(binary);
-}
-
-/** The bytes that base64 stands for. @throws DOMException for text that is none */
-export function fromBase64(text: string): Uint8Array<ArrayBuffer> {
-  const binary = atob(text);
-  const bytes = new Uint8Array(binary.length);
-  for (let at = 0; at < binary.length; at++) bytes[at] = binary.charCodeAt(at);
-  return bytes;
 }

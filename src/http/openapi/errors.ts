@@ -17,6 +17,7 @@ const ERROR_MEANING: Readonly<Record<ErrorCode, string>> = {
   NAMESPACE_MISMATCH: "The path names another namespace than the credential's.",
   NOT_FOUND: "There is nothing of this name.",
   METHOD_NOT_ALLOWED: "The path takes other methods; `Allow` names them.",
+  NOT_ACCEPTABLE: "What is there is given in other forms than the one that was asked for.",
   REQUEST_TIMEOUT: "The body did not arrive in time. Nothing was done.",
   QUOTA_EXCEEDED: "The namespace may not hold more of this. Nothing was done.",
   IDEMPOTENCY_KEY_IN_USE: "A request with the same `Idempotency-Key` is still running.",
@@ -28,6 +29,9 @@ const ERROR_MEANING: Readonly<Record<ErrorCode, string>> = {
   LOCKED: "Somebody else has the lock. Nothing was done.",
   LOCK_LOST: "The token does not hold the lock, or not any more.",
   TOO_MANY_WAITERS: "As many wait for locks as may. Nothing was done.",
+  TOO_MANY_UPLOADS: "Too many uploads into this namespace are under way. Nothing was done.",
+  UPLOAD_LOCKED: "Something else is being done with the upload; `Retry-After` says when to try again.",
+  CHECKSUM_MISMATCH: "The bytes are not those that were meant. Nothing of them was kept.",
   TOO_MANY_STATEMENTS: "Too many statements of this namespace run at once. Nothing was done.",
   CONFLICT: "The state of things does not allow it.",
   CONSTRAINT_FAILED: "A constraint of the database refuses the change.",
@@ -35,6 +39,8 @@ const ERROR_MEANING: Readonly<Record<ErrorCode, string>> = {
   BODY_TOO_LARGE: "The body is larger than the gateway takes.",
   RESULT_TOO_LARGE: "The result is larger than the gateway gives.",
   UNSUPPORTED_MEDIA_TYPE: "The body is of a kind that the operation does not take; `Accept` names those that it does.",
+  RANGE_NOT_SATISFIABLE:
+    "No part of what is there is in the `Range`, or it asks for too many; `Content-Range` tells the length.",
   STATEMENT_TIMEOUT: "The statement ran out of its own time and was stopped.",
   RATE_LIMITED: "Too many requests; `Retry-After` says when to try again.",
   INTERNAL: "A defect of the gateway. The log has its cause under the request's id.",
@@ -73,7 +79,7 @@ function accessErrors(access: Access): ErrorCode[] {
 
 /** Whether calls are counted: by the route's own limit, or because unknown credentials are counted wherever they are taken. */
 export const isLimited = ({ limit, access }: Pick<Route, "limit" | "access">): boolean =>
-  limit !== "none" || access.kind !== "public" || access.identify === true;
+  limit !== "none" || access.kind !== "public" || access.identify !== undefined;
 
 /** The one error body; see `toErrorReply`. */
 export const errorSchema = {

@@ -67,8 +67,12 @@ const SCHEMES = ["bearer", "apiKey", "apiKeyInQuery"] as const;
 function securityOf(access: Access): JsonSchema[] {
   if (access.kind === "public" && !access.identify) return [];
   const rights = access.kind === "namespace" ? [access.scope] : [];
-  return [...(access.kind === "public" ? [{}] : []), ...SCHEMES.map((scheme) => ({ [scheme]: rights }))];
+  const headersAlone = access.kind === "public" && access.identify === "headers";
+  const schemes = headersAlone ? SCHEMES.filter((scheme) => scheme !== "apiKeyInQuery") : SCHEMES;
+  return [...(access.kind === "public" ? [{}] : []), ...schemes.map((scheme) => ({ [scheme]: rights }))];
 }
+
+const RANGE_PARAMETERS = ["Range", "IfRange"] as const;
 
 function parametersOf(route: Route, id: string, { schemas }: Shared): JsonSchema[] {
   const named = new Map(
@@ -87,6 +91,7 @@ function parametersOf(route: Route, id: string, { schemas }: Shared): JsonSchema
     ...(route.revalidates ? [{ $ref: "#/components/parameters/IfNoneMatch" }] : []),
     ...(route.conditional ? [{ $ref: "#/components/parameters/IfMatch" }] : []),
     ...(route.conditional && !route.revalidates ? [{ $ref: "#/components/parameters/IfNoneMatchToChange" }] : []),
+    ...(route.partial ? RANGE_PARAMETERS.map((name) => ({ $ref: `#/components/parameters/${name}` })) : []),
     ...(route.idempotent ? [{ $ref: "#/components/parameters/IdempotencyKey" }] : []),
   ];
 }
@@ -132,6 +137,7 @@ function successOf(route: Route, id: string, { schemas }: Shared): JsonSchema {
     schema: jsonSchemaOf(schema, "output", `${id}Answer`, schemas),
   }]);
   const hasBody = status !== 204 && status !== 302;
+  const success = ["ETag", ...headers];
   return {
     [status]: {
       description: hasBody ? "Done." : status === 302 ? "Look there." : "Done; there is nothing to say.",
@@ -142,6 +148,13 @@ function successOf(route: Route, id: string, { schemas }: Shared): JsonSchema {
       ]),
       ...(hasBody && { content: Object.fromEntries(bodies) }),
     },
+    ...(route.partial && {
+      206: {
+        description: "The part that was asked for; several parts as `multipart/byteranges` (RFC 9110, 14.6).",
+        headers: headersOf(route, [...success, "Content-Range"]),
+        content: Object.fromEntries(bodies),
+      },
+    }),
     ...(revalidates && { 304: { description: "It is what the caller has.", headers: headersOf(route, ["ETag"]) } }),
   };
 }

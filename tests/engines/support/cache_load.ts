@@ -1,5 +1,7 @@
+import { deepEqual } from "node:assert/strict";
 import type { CacheDriver } from "../../../services/cache/driver.ts";
-import type { CacheEntry } from "../../../src/contracts/cache.ts";
+import { OlricDriver } from "../../../services/cache/olric/driver.ts";
+import type { CacheAddress, CacheEntry } from "../../../src/contracts/cache.ts";
 import { GatewayError } from "../../../src/contracts/errors.ts";
 import { until } from "./wait.ts";
 
@@ -11,11 +13,17 @@ const ENTRIES = 200, COUNTERS = 20, CHAINS = 10, LOCKS = 6;
 const WRITERS = 8, READERS = 8, COUNTING = 8, CHANGING = 4, LOCKING = 6;
 /** Milliseconds of a lease. Nobody holds a lock for as long. */
 const LEASE = 5_000;
+/** Milliseconds without a failure after which all is well. */
+const QUIET = 1_500;
 
 /** What was wrong. All of it is 0 where nothing was. */
 export interface Anomalies {
   /** Reads of less than was acknowledged before they began, or of what nobody wrote. */
   readonly wrongReads: number;
+  /** Reads of what was tried and never acknowledged, after something newer was: it happened late. */
+  readonly lateWrites: number;
+  /** Entries that in the end have less than was acknowledged. */
+  readonly lostWrites: number;
   /** Acknowledged counts that the counters do not have. */
   readonly lostCounts: number;
   /** Results that two counts of one counter had. */
@@ -32,6 +40,39 @@ export interface Anomalies {
   readonly strangeFailures: number;
 }
 
+const NOTHING_WRONG: Anomalies = {
+  wrongReads: 0,
+  lateWrites: 0,
+  lostWrites: 0,
+  lostCounts: 0,
+  sameResults: 0,
+  madeUpCounts: 0,
+  forks: 0,
+  twoHolders: 0,
+  numbersNotGrowing: 0,
+  strangeFailures: 0,
+};
+
+/** Puts load on two gateways of a cluster while something happens to it. @throws AssertionError when anything came out wrong */
+export async function underLoad(
+  name: string,
+  addresses: readonly string[],
+  run: (load: CacheLoad) => Promise<void>,
+): Promise<void> {
+  const gateways = await Promise.all([1, 2].map(() => OlricDriver.open({ addresses })));
+  const load = new CacheLoad(gateways);
+  let anomalies: Anomalies | undefined;
+  try {
+    await load.goesOn(1_000);
+    await run(load);
+  } finally {
+    anomalies = await load.stop().finally(() => Promise.all(gateways.map((gateway) => gateway.close())));
+  }
+  await tell(`${name}: ${load.summary}`);
+  deepEqual(load.strange, []);
+  deepEqual(anomalies, NOTHING_WRONG);
+}
+
 /** Callers of several gateways that never stop, and what they were told. Every entry has one writer, who counts upwards. */
 export class CacheLoad {
   done = 0;
@@ -41,9 +82,11 @@ export class CacheLoad {
   readonly strange: unknown[] = [];
   #longest = 0;
   #wrongReads = 0;
+  #lateWrites = 0;
   #stopped = false;
   readonly #acknowledged = new Array<number>(ENTRIES).fill(-1);
   readonly #tried = new Array<number>(ENTRIES).fill(-1);
+  readonly #failed = Array.from({ length: ENTRIES }, () => new Set<number>());
   readonly #counts = Array.from({ length: COUNTERS }, () => ({ acknowledged: [] as number[], unknown: 0 }));
   readonly #steps: { chain: number; from: string }[] = [];
   readonly #held: { lock: number; from: number; to: number; fencing: number }[] = [];
@@ -63,9 +106,18 @@ export class CacheLoad {
     await until(`${operations} more operations are done`, () => this.done >= enough, within);
   }
 
-  /** Waits until there was no failure for a while. @param quiet milliseconds */
-  async isQuiet(quiet: number, within: number): Promise<void> {
-    await until(`nothing fails for ${quiet} ms`, () => performance.now() - this.lastFailure > quiet, within);
+  /** Waits until harm that was done is felt and nothing fails any more, and tells how long that took. @param within milliseconds */
+  async recovers(within: number): Promise<void> {
+    const since = performance.now(), before = this.unavailable;
+    await until("the harm is felt", () => this.unavailable > before);
+    await this.isQuiet(within);
+    await tell(`the last failure was ${Math.round(this.lastFailure - since)} ms after the harm`);
+    await this.goesOn(1_000);
+  }
+
+  /** Waits until there was no failure for a while. @param within milliseconds */
+  async isQuiet(within: number): Promise<void> {
+    await until(`nothing fails for ${QUIET} ms`, () => performance.now() - this.lastFailure > QUIET, within);
   }
 
   /** Milliseconds that the longest operation took. */
@@ -73,13 +125,22 @@ export class CacheLoad {
     return Math.round(this.#longest);
   }
 
-  /** Ends the callers, and looks at what came of all. */
-  async stop(): Promise<Anomalies> {
+  /** Ends the callers. */
+  async halt(): Promise<void> {
     this.#stopped = true;
     await Promise.all(this.#loops);
-    let lostCounts = 0, sameResults = 0, madeUpCounts = 0;
+  }
+
+  /** Ends the callers, and looks at what came of all. */
+  async stop(): Promise<Anomalies> {
+    await this.halt();
+    let lostWrites = 0, lostCounts = 0, sameResults = 0, madeUpCounts = 0;
+    for (const [i, least] of this.#acknowledged.entries()) {
+      const value = await this.#final(at("entries", i)) ?? -1;
+      if (!(value >= least) && !this.#failed[i]!.has(value)) lostWrites++;
+    }
     for (const [i, { acknowledged, unknown }] of this.#counts.entries()) {
-      const value = await this.#final(i);
+      const value = await this.#final(at("counters", i)) ?? 0;
       lostCounts += Math.max(0, acknowledged.length - value);
       madeUpCounts += Math.max(0, value - acknowledged.length - unknown);
       sameResults += acknowledged.length - new Set(acknowledged).size;
@@ -95,6 +156,8 @@ export class CacheLoad {
     }
     return {
       wrongReads: this.#wrongReads,
+      lateWrites: this.#lateWrites,
+      lostWrites,
       lostCounts,
       sameResults,
       madeUpCounts,
@@ -112,11 +175,11 @@ export class CacheLoad {
       `${this.unavailable} unavailable, the longest took ${this.longest} ms`;
   }
 
-  /** What a counter came to, as soon as somebody tells. */
-  async #final(counter: number): Promise<number> {
-    let value = 0;
-    await until("a counter is read", async () => {
-      value = numberIn(await this.gateways[0]!.get(NS, at("counters", counter), WAITER)) ?? 0;
+  /** What is there in the end, as soon as somebody tells. */
+  async #final(place: CacheAddress): Promise<number | undefined> {
+    let value: number | undefined;
+    await until("it is read", async () => {
+      value = numberIn(await this.gateways[0]!.get(NS, place, WAITER));
       return true;
     });
     return value;
@@ -148,14 +211,21 @@ export class CacheLoad {
 
   async #write(gateway: CacheDriver, entry: number): Promise<void> {
     const value = ++this.#tried[entry]!;
-    await gateway.put(NS, at("entries", entry), { json: String(value) }, {}, WAITER);
-    this.#acknowledged[entry] = value;
+    try {
+      await gateway.put(NS, at("entries", entry), { json: String(value) }, {}, WAITER);
+      this.#acknowledged[entry] = value;
+    } catch (error) {
+      this.#failed[entry]!.add(value);
+      throw error;
+    }
   }
 
   async #read(gateway: CacheDriver, entry: number): Promise<void> {
     const least = this.#acknowledged[entry]!;
     const value = numberIn(await gateway.get(NS, at("entries", entry), WAITER)) ?? -1;
-    if (!(value >= least && value <= this.#tried[entry]!)) this.#wrongReads++;
+    if (value >= least && value <= this.#tried[entry]!) return;
+    if (this.#failed[entry]!.has(value)) this.#lateWrites++;
+    else this.#wrongReads++;
   }
 
   async #count(gateway: CacheDriver, counter: number): Promise<void> {
@@ -190,6 +260,7 @@ export class CacheLoad {
   }
 }
 
+const tell = (line: string) => Deno.stdout.write(new TextEncoder().encode(`${line}\n`));
 const at = (map: string, i: number) => ({ map, key: `k${i}` });
 const any = (count: number) => Math.floor(Math.random() * count);
 const numberIn = (entry: CacheEntry | undefined) =>

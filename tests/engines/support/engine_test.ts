@@ -1,3 +1,5 @@
+import { type IpfsClusterStart, IpfsTestCluster } from "./ipfs_cluster.ts";
+import { type KuboStart, KuboTestCluster } from "./kubo.ts";
 import { type OlricStart, OlricTestCluster } from "./olric.ts";
 import { findProgram, type Program, requireProgram } from "./programs.ts";
 import { type RqliteStart, RqliteTestCluster } from "./rqlite.ts";
@@ -8,7 +10,13 @@ export interface Engines {
   rqlite(options: RqliteStart): Promise<RqliteTestCluster>;
   /** A new and empty Olric cluster. */
   olric(options: OlricStart): Promise<OlricTestCluster>;
+  /** New and empty Kubo nodes. */
+  kubo(options: KuboStart): Promise<KuboTestCluster>;
+  /** A new and empty IPFS Cluster. */
+  ipfsCluster(options: IpfsClusterStart): Promise<IpfsTestCluster>;
 }
+
+type Cluster = RqliteTestCluster | OlricTestCluster | KuboTestCluster | IpfsTestCluster;
 
 /**
  * A test that needs real engines. Where a program is missing the test counts as ignored and its name says which one;
@@ -22,14 +30,16 @@ export function engineTest(name: string, needs: readonly Program[], run: (engine
     ignore: missing.length > 0 && !required,
     async fn() {
       for (const program of needs) requireProgram(program);
-      const clusters: (RqliteTestCluster | OlricTestCluster)[] = [];
-      const remember = <T extends RqliteTestCluster | OlricTestCluster>(cluster: T): T => {
+      const clusters: Cluster[] = [];
+      const remember = <T extends Cluster>(cluster: T): T => {
         clusters.push(cluster);
         return cluster;
       };
       const engines: Engines = {
         rqlite: async (options) => remember(await RqliteTestCluster.start(options)),
         olric: async (options) => remember(await OlricTestCluster.start(options)),
+        kubo: async (options) => remember(await KuboTestCluster.start(options)),
+        ipfsCluster: async (options) => remember(await IpfsTestCluster.start(options)),
       };
       try {
         await run(engines);

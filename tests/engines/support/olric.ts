@@ -1,3 +1,4 @@
+import type { Machine } from "./network.ts";
 import { PortReservation } from "./ports.ts";
 import { requireProgram } from "./programs.ts";
 import { TiedProcess } from "./tied_process.ts";
@@ -16,6 +17,8 @@ export interface OlricStart {
   readonly compaction?: string;
   /** Further lines of sections of the configuration: `{ memberlist: { suspicionMult: 2 } }`. */
   readonly flags?: Readonly<Record<string, Readonly<Record<string, string | number | boolean>>>>;
+  /** Where each member runs. Default: all of them here. */
+  readonly machines?: readonly Machine[];
   /** Milliseconds for all members to become ready. Default 30,000. */
   readonly deadline?: number;
 }
@@ -98,9 +101,14 @@ export class OlricTestNode {
     this.#ready = true;
   }
 
+  /** All that it wrote, over all its starts. */
+  output(): string {
+    return Deno.readTextFileSync(this.log);
+  }
+
   /** Its last lines of output. */
   tail(): string {
-    return this.#process?.tail() ?? Deno.readTextFileSync(this.log).slice(-2_000);
+    return this.#process?.tail() ?? this.output().slice(-2_000);
   }
 
   /** What it says to commands in one line each, as far as the first `lines` lines; within a second. */
@@ -138,14 +146,17 @@ export class OlricTestCluster implements AsyncDisposable {
     const program = requireProgram("olric-server");
     const folder = await Deno.makeTempDir({ prefix: "orama-olric-" });
     const reserved = PortReservation.take(options.members * 2);
-    const clientPorts = reserved.ports.slice(0, options.members);
-    const gossipPorts = reserved.ports.slice(options.members);
-    const nodes = await Promise.all(clientPorts.map(async (port, i) => {
-      const peers = gossipPorts.filter((_, other) => other !== i);
+    const places = Array.from({ length: options.members }, (_, i): Place => ({
+      host: options.machines?.[i]?.address ?? "127.0.0.1",
+      port: reserved.ports[i]!,
+      gossipPort: reserved.ports[options.members + i]!,
+    }));
+    const nodes = await Promise.all(places.map(async (place, i) => {
       const file = `${folder}/m${i}.yaml`;
-      await Deno.writeTextFile(file, configurationOf(options, port, gossipPorts[i]!, peers));
+      await Deno.writeTextFile(file, configurationOf(options, place, places.filter((other) => other !== place)));
       const command = [program, "-c", file];
-      return new OlricTestNode(`m${i}`, `127.0.0.1:${port}`, command, `${folder}/m${i}.log`, options.password);
+      const run = options.machines?.[i]?.run(command) ?? command;
+      return new OlricTestNode(`m${i}`, `${place.host}:${place.port}`, run, `${folder}/m${i}.log`, options.password);
     }));
     const cluster = new OlricTestCluster(nodes, folder, reserved, options.deadline ?? 30_000);
     try {
@@ -189,16 +200,23 @@ export class OlricTestCluster implements AsyncDisposable {
   }
 }
 
+/** Where a member is reached, by clients and by the others. */
+interface Place {
+  readonly host: string;
+  readonly port: number;
+  readonly gossipPort: number;
+}
+
 /**
  * What Olric's own examples have for a cluster on one machine, but for ports, numbers of members, and `bootstrapTimeout`:
  * `services/cache/olric/DESIGN.md` says why.
  */
-function configurationOf(options: OlricStart, port: number, gossipPort: number, peers: readonly number[]): string {
+function configurationOf(options: OlricStart, { host, port, gossipPort }: Place, peers: readonly Place[]): string {
   const several = options.members > 1;
   const { compaction, flags } = options;
   const sections: Record<string, Record<string, unknown>> = {
     server: {
-      bindAddr: "127.0.0.1",
+      bindAddr: host,
       bindPort: port,
       bootstrapTimeout: "100ms",
       partitionCount: 271,
@@ -215,12 +233,12 @@ function configurationOf(options: OlricStart, port: number, gossipPort: number, 
     logging: { verbosity: 3, level: "WARN", output: "stderr" },
     memberlist: {
       environment: "local",
-      bindAddr: "127.0.0.1",
+      bindAddr: host,
       bindPort: gossipPort,
       enableCompression: false,
       joinRetryInterval: "200ms",
       maxJoinAttempts: 25,
-      ...(several && { peers: peers.map((peer) => `127.0.0.1:${peer}`) }),
+      ...(several && { peers: peers.map((peer) => `${peer.host}:${peer.gossipPort}`) }),
     },
     dmaps: {
       engine: { name: "kvstore", config: { tableSize: options.tableSize ?? 524_288 } },

@@ -1,12 +1,22 @@
 import { deepEqual, equal, rejects } from "node:assert/strict";
-import { createClient, createDatabase, type Database, OramaError } from "../../../src/client/index.ts";
+import {
+  type CacheMap,
+  createCache,
+  createClient,
+  createDatabase,
+  type Database,
+  OramaError,
+} from "../../../src/client/index.ts";
 import type { Target } from "./scenarios.ts";
 
 /** Calls a server that behaves as the first part of the path says. Runs on Deno and on Node. */
-const databaseAt = (url: string, behaviour: string, requestTimeout = 10_000): Database =>
-  createDatabase(
-    createClient({ url: `${url}/${behaviour}`, apiKey: "ak_test:test", requestTimeout, retry: { firstPause: 1 } }),
-  );
+const clientAt = (url: string, behaviour: string, requestTimeout = 10_000) =>
+  createClient({ url: `${url}/${behaviour}`, apiKey: "ak_test:test", requestTimeout, retry: { firstPause: 1 } });
+
+const databaseAt = (url: string, behaviour: string, requestTimeout?: number): Database =>
+  createDatabase(clientAt(url, behaviour, requestTimeout));
+
+const mapAt = (url: string, behaviour: string): CacheMap<unknown> => createCache(clientAt(url, behaviour)).map("m");
 
 /** The code and the status of the client's error that comes of it. */
 async function failure(work: Promise<unknown>): Promise<[code: string, status: number]> {
@@ -47,6 +57,18 @@ export const HOSTILE_SCENARIOS: Readonly<Record<string, (target: Pick<Target, "u
     const other = databaseAt(url, "cut-later-without-body");
     await other.disableChanges("t");
     equal((await failure(other.disableChanges("t")))[0], "OUTCOME_UNKNOWN");
+  },
+
+  async "a write to a cache that is cut off is not sent again either: of JSON, of bytes, and without a body"({ url }) {
+    const writes: Readonly<Record<string, (map: CacheMap<unknown>) => Promise<unknown>>> = {
+      "cut-later-put": (map) => map.put("k", 1),
+      "cut-later-bytes": (map) => map.putBytes("k", new Uint8Array([1])),
+      "cut-later-drop": (map) => map.drop(),
+    };
+    for (const [behaviour, write] of Object.entries(writes)) {
+      await write(mapAt(url, behaviour));
+      equal((await failure(write(mapAt(url, behaviour))))[0], "OUTCOME_UNKNOWN", behaviour);
+    }
   },
 
   async "a read that is cut off is made again, and in the end an error that can pass"({ url }) {

@@ -1,4 +1,5 @@
 import process from "node:process";
+import { CACHE_SCENARIOS } from "./cache_scenarios.ts";
 import { HOSTILE_SCENARIOS } from "./hostile_scenarios.ts";
 import { KYSELY_SCENARIOS } from "./kysely_scenarios.ts";
 import { OPTION_SCENARIOS } from "./option_scenarios.ts";
@@ -9,6 +10,7 @@ const target: Target = { url: process.env.TARGET_URL ?? "", apiKey: process.env.
 const sets: Readonly<Record<string, Readonly<Record<string, (target: Target) => Promise<void>>>>> = {
   database: { ...SCENARIOS, ...KYSELY_SCENARIOS },
   options: OPTION_SCENARIOS,
+  cache: CACHE_SCENARIOS,
   hostile: HOSTILE_SCENARIOS,
 };
 for (const [name, run] of Object.entries(sets[process.env.SCENARIOS ?? ""] ?? {})) {

@@ -311,6 +311,27 @@ Deno.test("the tokens of a deleted namespace stay dead when its name belongs to 
   ok(await node.authenticator.identifyToken(mine.token));
 });
 
+Deno.test("who comes with a credential of a namespace made anew comes after everybody's memory of the one before", async () => {
+  await using node = await shop();
+  const listening = async () => {
+    const other = await node.another(), heard: string[] = [];
+    other.revocations.onRevoked(({ kind, id }) => heard.push(`${kind} ${id}`));
+    return { other, heard };
+  };
+  const withKey = await listening(), withToken = await listening();
+  await node.namespaces.delete("shop", owner, CONTEXT);
+  for (const table of ["sessions", "members", "api_keys", "namespaces"] as const) {
+    await node.database.run(node.database.db.deleteFrom(table));
+  }
+  await node.namespace("shop", BOB);
+  const { key } = await node.apiKeys.create("shop", { name: "k" }, principal({ wallet: BOB, role: "owner" }), CONTEXT);
+  const { token } = await node.session("shop", BOB);
+  ok(await withKey.other.authenticator.identifyKey(key));
+  deepEqual(withKey.heard, ["namespace shop"]);
+  ok(await withToken.other.authenticator.identifyToken(token));
+  deepEqual(withToken.heard, ["namespace shop"]);
+});
+
 Deno.test("what was looked up while something was revoked is not remembered", async () => {
   await using node = await shop();
   const { key } = await make(node);

@@ -62,6 +62,24 @@ Deno.test("a member that says nothing is given up by all who wait for it", async
   for (const done of await Promise.allSettled(asked)) ok(done.status === "rejected" && unavailable(done.reason));
 });
 
+Deno.test("a configured member that is cut off from the others is told of, though they do without it", async () => {
+  const lost = new Error("ERR failed to find enough peers to create quorum");
+  using one = new FakeOlric(() => "PONG"), two = new FakeOlric(() => "PONG"), three = new FakeOlric(() => lost);
+  for (const member of [one, two, three]) member.members = [one.address, two.address];
+  await using driver = await open(one, { addresses: [one, two, three].map(({ address }) => address) });
+  const { status, details } = await driver.health(WAITER.signal);
+  deepEqual([status, details], ["degraded", { members: 3, reachable: 2 }]);
+  three.answer = () => "PONG";
+  await until("it is well", async () => (await driver.health(WAITER.signal)).status === "ok");
+});
+
+Deno.test("of a write that was given up nothing arrives later: its connection is not closed, but taken back", async () => {
+  using member = new FakeOlric(([name]) => name === "DM.PUT" ? SILENCE : "PONG");
+  await using driver = await open(member, { timeout: 150 });
+  await rejects(driver.put("ns", at, { json: "1" }, {}, WAITER), unavailable);
+  await until("the member is told", () => member.resets > 0);
+});
+
 Deno.test("what no member says is no answer, and ends nothing", async () => {
   const odd: Answer[] = [
     "OK",
@@ -132,7 +150,9 @@ Deno.test("a connection that ended while nobody used it is no failure of the nex
   ok(await driver.get("ns", at, WAITER));
   member.hangUp();
   await until("it is noticed", () => member.connections === 0);
-  await new Promise((resolve) => setTimeout(resolve, 20));
+  // The end of a connection is heard in the order in which things happen: before the answers to what others ask after it.
+  await using other = await open(member);
+  for (let times = 0; times < 5; times++) ok(await other.get("ns", at, WAITER));
   ok(await driver.get("ns", at, WAITER));
 });
 
@@ -264,6 +284,33 @@ Deno.test("a lock's number that was lost between two commands begins with the ti
   await using driver = await open(member);
   const lease = await driver.tryLock("ns", at, 5_000, WAITER);
   ok(lease!.fencing > 1.7e15);
+});
+
+Deno.test("a lock's number that is an old one catches up with the time, one of this second goes on by one", async () => {
+  const now = 1.8e12;
+  let stored = now * 1_000 - 8_000_000;
+  using member = new FakeOlric(([name, , , by]) => {
+    if (name === "DM.GET") return NOTHING;
+    return name === "DM.INCR" ? stored += Number(by) : "OK";
+  });
+  const clock = { now: () => now, monotonic: () => performance.now() };
+  await using driver = await open(member, { clock });
+  const numbers = [];
+  for (let i = 0; i < 3; i++) numbers.push((await driver.tryLock("ns", at, 5_000, WAITER))!.fencing);
+  deepEqual(numbers, [now * 1_000, now * 1_000 + 1, now * 1_000 + 2]);
+});
+
+Deno.test("a lease that was over before the answer was there is nobody's: said of a new one as of one that is held", async () => {
+  let late = 0;
+  using member = new FakeOlric(([name]) => {
+    late += 400;
+    return name === "DM.GET" ? NOTHING : name === "DM.INCR" ? 1.8e15 : "OK";
+  });
+  const clock = { now: () => Date.now(), monotonic: () => performance.now() + late };
+  await using driver = await open(member, { timeout: 60_000, clock });
+  await rejects(driver.tryLock("ns", at, 1_000, WAITER), is("UNAVAILABLE", /lease was over .* longer/));
+  await rejects(driver.renew("ns", at, "0".repeat(32), 500, WAITER), is("LOCK_LOST"));
+  ok(await driver.tryLock("ns", at, 60_000, WAITER));
 });
 
 Deno.test("a token that is none is not sent to a member", async () => {

@@ -7,7 +7,7 @@ import { GatewayError } from "../../../src/contracts/errors.ts";
 import type { CacheRules } from "../../../src/contracts/settings.ts";
 import { FakeClock } from "./support/fake_clock.ts";
 
-const RULES: CacheRules = { maxValueBytes: 100, maxBytes: 0, maxScanKeys: 10, maxLockWaiters: 5 };
+const RULES: CacheRules = { maxValueBytes: 100, maxBytes: 0, maxScanKeys: 10, maxLockWaiters: 5, near: new Map() };
 const AT = { map: "m", key: "k" };
 const ONE: CacheValue = { json: "1" };
 
@@ -65,6 +65,14 @@ Deno.test("rules that have to be asked for are waited for, and hold", async () =
   await rejects(async () => await cache.scan("a", "m", { match: "(" }, REQUEST), code("INVALID_REQUEST"));
 });
 
+Deno.test("the shortest lease that is given is one that may outlive its answer", async () => {
+  const cache = serviceOf();
+  await rejects(cache.lock("a", AT, { lease: 99 }, REQUEST), code("INVALID_REQUEST"));
+  const { token } = await cache.lock("a", AT, { lease: 100 }, REQUEST);
+  await rejects(cache.renew("a", AT, token, 99, REQUEST), code("INVALID_REQUEST"));
+  await cache.renew("a", AT, token, 100, REQUEST);
+});
+
 Deno.test("a client's mistake is found before anybody is asked", () => {
   const asked = () => {
     throw new Error("asked for nothing");
@@ -96,12 +104,13 @@ Deno.test("answers that take long are counted when they come", async () => {
       if (name === "get") return (_: string, { key }: CacheAddress) => Promise.resolve(key === "k" ? entry : undefined);
       if (name === "getMany") return () => Promise.resolve([entry, undefined, entry]);
       if (name === "held") return () => undefined;
-      return Reflect.get(target, name).bind(target);
+      return Reflect.get(target, name)?.bind(target);
     },
   });
   const cache = serviceOf(RULES, driver);
   const answer = cache.get("a", AT, REQUEST);
-  deepEqual(cache.statistics(), { hits: 0, misses: 0, evictions: undefined, entries: undefined, bytes: undefined });
+  const untold = { evictions: undefined, entries: undefined, bytes: undefined, near: undefined };
+  deepEqual(cache.statistics(), { hits: 0, misses: 0, ...untold });
   equal(await answer, entry);
   equal(await cache.get("a", { map: "m", key: "other" }, REQUEST), undefined);
   await cache.getMany("a", "m", ["1", "2", "3"], REQUEST);

@@ -8,6 +8,9 @@ const DONE = { rows_affected: 1, last_insert_id: 1, execution_state: "ok" };
 const NDJSON = "HTTP/1.1 200 OK\r\ncontent-type: application/x-ndjson\r\n";
 const COLUMNS = '{"columns":["a"],"types":["integer"]}\n';
 const silent = () => new Promise<string>(() => {});
+/** The first write is done, on a connection that the second one finds ending. */
+const cutLater: Script = (_request, _connection, count) =>
+  count === 1 ? answer(200, { status: "ok" }, { connection: "keep-alive" }) : "";
 
 /** A server whose behaviour is chosen by the first part of the path. */
 function hostileServer(): ScriptedServer {
@@ -29,8 +32,10 @@ const BEHAVIOURS: Readonly<Record<string, Script>> = {
   "cut-body": () => answer(200, DONE).slice(0, -5),
   "cut-chunk": () => 'HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n9\r\n{"rows',
   "cut-later": (_request, _connection, count) => count === 1 ? answer(200, DONE, { connection: "keep-alive" }) : "",
-  "cut-later-without-body": (_request, _connection, count) =>
-    count === 1 ? answer(200, { status: "ok" }, { connection: "keep-alive" }) : "",
+  "cut-later-without-body": cutLater,
+  "cut-later-put": cutLater,
+  "cut-later-bytes": cutLater,
+  "cut-later-drop": cutLater,
   "cut-then-rows": (_request, _connection, count) => count === 1 ? "" : ROWS,
   "busy-then-rows": (_request, _connection, count) =>
     count === 1 ? failure(503, "UNAVAILABLE", { "retry-after": "0" }) : ROWS,
@@ -59,6 +64,9 @@ const WRITES = {
   "cut-chunk": 1,
   "cut-later": 2,
   "cut-later-without-body": 2,
+  "cut-later-put": 2,
+  "cut-later-bytes": 2,
+  "cut-later-drop": 2,
   busy: 1,
   silent: 2,
 };

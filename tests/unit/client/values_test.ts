@@ -1,12 +1,6 @@
 import { deepEqual, equal, throws } from "node:assert/strict";
-import {
-  argsToWire,
-  criteriaToWire,
-  fromBase64,
-  quoteName,
-  real,
-  toWire,
-} from "../../../src/client/database/values.ts";
+import { fromBase64 } from "../../../src/client/base64.ts";
+import { argsToWire, criteriaToWire, quoteName, real, toWire } from "../../../src/client/database/values.ts";
 
 Deno.test("values go out in the notation of the wire", () => {
   deepEqual(

@@ -31,11 +31,29 @@ Deno.test("loadConfig() gives defaults when nothing is said", () => {
       change_retention: 604_800_000,
     },
     cache: { value_bytes: 512_000, bytes: 33_554_432, scan_keys: 1_000, lock_waiters: 1_000 },
+    storage: {
+      object_bytes: 1_073_741_824,
+      bytes: 10_737_418_240,
+      objects: 100_000,
+      uploads_in_flight: 20,
+      entries: 10_000,
+    },
   });
   deepEqual(config.cache, {
     driver: "memory",
     memory: { max_bytes: 67_108_864 },
     olric: { addresses: [], connections: 8, request_timeout: 2_000 },
+    near: { max_bytes: 16_777_216, max_ttl: 5_000 },
+  });
+  deepEqual(config.storage, {
+    driver: "local",
+    chunk_size: 262_144,
+    unpinned_life: 86_400_000,
+    replication: { min: 1, max: 3 },
+    links: { max_life: 604_800_000 },
+    uploads: { life: 86_400_000, unfinished: 100 },
+    local: { collect_interval: 3_600_000, grace: 3_600_000 },
+    ipfs: { kubo: [], cluster: [], request_timeout: 10_000, remote_pins: true, private_origins: false },
   });
   const { statement_timeout, retained_changes, change_retention, change_listeners } = config.database;
   deepEqual([statement_timeout, retained_changes, change_retention, change_listeners], [

@@ -30,6 +30,12 @@ Deno.test("the Go gateway's file is understood: each key becomes a setting or a 
   equal(config.cache.driver, "olric");
   deepEqual(config.cache.olric.addresses, ["localhost:3320"]);
   equal(config.cache.olric.request_timeout, 10_000);
+  equal(config.storage.driver, "ipfs");
+  deepEqual([config.storage.ipfs.kubo, config.storage.ipfs.cluster], [["http://localhost:4501"], [
+    "http://localhost:9094",
+  ]]);
+  equal(config.storage.ipfs.request_timeout, 60_000);
+  deepEqual(config.storage.replication, { min: 3, max: 3 });
   equal(originText(origins.get("http.listen")!), "orama.yaml:1 (listen_addr)");
   equal(notes.length, 13);
   equal(notes[0], "orama.yaml:1: listen_addr is now http.listen.");
@@ -56,6 +62,15 @@ Deno.test("keys without effect say so and change nothing", () => {
     match(empty.notes[0]!, /has no effect when empty/);
   }
   match(load({ yaml: 'enable_https: true\ndomain_name: ""\n' }).notes[1]!, /has no effect when empty/);
+  const ipfs = load({ yaml: 'ipfs_cluster_api_url: ""\nipfs_api_url: ~\nipfs_replication_factor: 0\n' });
+  deepEqual(ipfs.config, load().config);
+  ipfs.notes.forEach((note) => match(note, /has no effect when/));
+});
+
+Deno.test("a Cluster without its Kubo stops the start and says what is missing", () => {
+  const { problems: [problem], message } = refusal({ yaml: "\nipfs_cluster_api_url: http://localhost:9094\n" });
+  deepEqual([problem?.line, problem?.key], [2, "storage.ipfs.kubo"]);
+  match(message, /orama\.yaml:2 \(ipfs_cluster_api_url\): storage\.ipfs\.kubo: expected at least one URL/);
 });
 
 Deno.test("environment and flags win over the Go gateway's keys as over ours", () => {

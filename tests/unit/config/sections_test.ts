@@ -158,10 +158,53 @@ Deno.test("cache.driver olric needs its members, each of them once", () => {
   equal(load({ yaml: "cache: {olric: {addresses: []}}" }).config.cache.driver, "memory");
 });
 
+Deno.test("a near cache is bounded in bytes, of which there may be none, and in time, of which there must be some", () => {
+  for (const wrong of ["max_ttl: 9ms", "max_ttl: 61m", "max_ttl: 0", "max_bytes: 2GiB", "max_bytes: -1"]) {
+    equal(problemOf({ yaml: `cache: {near: {${wrong}}}` }).key, `cache.near.${wrong.split(":")[0]}`, wrong);
+  }
+  const { near } = load({ yaml: "cache: {near: {max_bytes: 0, max_ttl: 10ms}}" }).config.cache;
+  deepEqual(near, { max_bytes: 0, max_ttl: 10 });
+});
+
 Deno.test("a value of the cache is no larger than what its namespace may hold", () => {
   equal(problemOf({ yaml: "limits: {cache: {bytes: 1KiB}}" }).key, "limits.cache.value_bytes");
   const { value_bytes, bytes } = load({ yaml: "limits: {cache: {bytes: 0}}" }).config.limits.cache;
   deepEqual([value_bytes, bytes], [512_000, 0]);
+});
+
+Deno.test("storage.driver ipfs needs its nodes, each of them once; a Cluster beside them may be left out", () => {
+  const { key, line, problem } = problemOf({ yaml: "storage:\n  driver: ipfs\n" });
+  deepEqual([key, line], ["storage.ipfs.kubo", 2]);
+  match(problem, /at least one URL, because storage\.driver is ipfs/);
+  const ipfs = (rest: string) => ({ yaml: `storage: {driver: ipfs, ipfs: {kubo: [http://a:1], ${rest}}}` });
+  equal(
+    problemOf({ yaml: "storage: {driver: ipfs, ipfs: {kubo: [http://a:1, http://A:1/]}}" }).key,
+    "storage.ipfs.kubo.1",
+  );
+  equal(problemOf(ipfs("cluster: [http://b:1, http://c:1, http://b:1]")).key, "storage.ipfs.cluster.2");
+  equal(problemOf(ipfs("cluster_username: u")).key, "storage.ipfs.cluster_password");
+  equal(problemOf(ipfs("cluster_password: p")).key, "storage.ipfs.cluster_username");
+  deepEqual(load(ipfs("cluster: []")).config.storage.ipfs.kubo, ["http://a:1"]);
+  equal(load({ yaml: "storage: {ipfs: {kubo: []}}" }).config.storage.driver, "local");
+});
+
+Deno.test("content is to be on one peer at least, on no more than it may be, or on all of them", () => {
+  const replication = (min: number, max: number) => ({ yaml: `storage: {replication: {min: ${min}, max: ${max}}}` });
+  for (
+    const [min, max, key] of [[0, 3, "min"], [1, 0, "max"], [-1, 3, "min"], [1, -1, "min"], [3, 2, "min"]] as const
+  ) {
+    equal(problemOf(replication(min, max)).key, `storage.replication.${key}`, `${min}, ${max}`);
+  }
+  for (const [min, max] of [[-1, -1], [1, 1], [2, 5]] as const) {
+    deepEqual(load(replication(min, max)).config.storage.replication, { min, max });
+  }
+});
+
+Deno.test("what is collected has been there for ten minutes, and chunks fit into a block", () => {
+  equal(problemOf({ yaml: "storage: {local: {grace: 9m}}" }).key, "storage.local.grace");
+  equal(problemOf({ yaml: "storage: {chunk_size: 2MiB}" }).key, "storage.chunk_size");
+  equal(problemOf({ yaml: "limits: {storage: {bytes: 1MiB}}" }).key, "limits.storage.object_bytes");
+  equal(load({ yaml: "limits: {storage: {bytes: 0, object_bytes: 1TiB}}" }).config.limits.storage.bytes, 0);
 });
 
 Deno.test("a limit that is on lets at least one request pass; a rate of 0 switches it off", () => {

@@ -1,6 +1,6 @@
 import { deepEqual, equal, ok, rejects } from "node:assert/strict";
 import { GatewayError } from "../../../src/contracts/errors.ts";
-import type { NamespaceRules } from "../../../src/contracts/settings.ts";
+import type { NamespaceRules, NearMap } from "../../../src/contracts/settings.ts";
 import { until } from "../../engines/support/wait.ts";
 import { ALICE, BOB, code, Node, principal } from "../auth/support/node.ts";
 import { CONTEXT } from "../control_plane/support/context.ts";
@@ -33,6 +33,7 @@ const NO_LIMITS = {
   change_retention: null,
 };
 const NO_CACHE_LIMITS = { value_bytes: null, bytes: null, scan_keys: null, lock_waiters: null };
+const NO_STORAGE_LIMITS = { object_bytes: null, bytes: null, objects: null, uploads_in_flight: null, entries: null };
 const DEFAULT_RULES: NamespaceRules = {
   sql: {
     level: undefined,
@@ -47,7 +48,8 @@ const DEFAULT_RULES: NamespaceRules = {
     retainedChanges: 500,
     changeRetention: 3_600_000,
   },
-  cache: { maxValueBytes: 21, maxBytes: 22, maxScanKeys: 23, maxLockWaiters: 24 },
+  cache: { maxValueBytes: 21, maxBytes: 22, maxScanKeys: 23, maxLockWaiters: 24, near: new Map() },
+  storage: { maxObjectBytes: 31, maxBytes: 32, maxObjects: 33, maxUploads: 34, maxEntries: 35, encrypt: false },
 };
 
 async function shop() {
@@ -72,13 +74,13 @@ Deno.test("a namespace for which nobody set anything has the defaults, and no ro
   await using t = await shop();
   deepEqual(await t.settings.rulesOf("shop"), DEFAULT_RULES);
   deepEqual(await t.settings.settings("shop", CONTEXT), {
-    values: { sql: NOTHING_SET },
-    effective: { sql: DEFAULTS_OF_SETTINGS },
+    values: { sql: NOTHING_SET, cache: { near: null }, storage: { encrypt: null } },
+    effective: { sql: DEFAULTS_OF_SETTINGS, cache: { near: [] }, storage: { encrypt: false } },
     version: 0,
   });
   deepEqual(await t.settings.limits("shop", CONTEXT), {
-    values: { sql: NO_LIMITS, cache: NO_CACHE_LIMITS },
-    effective: { sql: DEFAULTS.sql.limits, cache: DEFAULTS.cache.limits },
+    values: { sql: NO_LIMITS, cache: NO_CACHE_LIMITS, storage: NO_STORAGE_LIMITS },
+    effective: { sql: DEFAULTS.sql.limits, cache: DEFAULTS.cache.limits, storage: DEFAULTS.storage.limits },
     version: 0,
   });
   deepEqual(await stored(t.node), []);
@@ -218,8 +220,10 @@ Deno.test("every limit reaches the rules under its own name", async () => {
     change_retention: 8,
   };
   const cache = { value_bytes: 1, bytes: 0, scan_keys: 3, lock_waiters: 4 };
-  const { values, effective } = await t.settings.changeLimits("shop", { sql, cache }, operator, CONTEXT, false);
-  deepEqual([values, effective], [{ sql, cache }, { sql, cache }]);
+  const storage = { object_bytes: 1, bytes: 2, objects: 0, uploads_in_flight: 4, entries: 5 };
+  const all = { sql, cache, storage };
+  const { values, effective } = await t.settings.changeLimits("shop", all, operator, CONTEXT, false);
+  deepEqual([values, effective], [all, all]);
   const rules = await t.settings.rulesOf("shop");
   deepEqual(rules.sql, {
     level: undefined,
@@ -234,7 +238,64 @@ Deno.test("every limit reaches the rules under its own name", async () => {
     retainedChanges: 7,
     changeRetention: 8,
   });
-  deepEqual(rules.cache, { maxValueBytes: 1, maxBytes: 0, maxScanKeys: 3, maxLockWaiters: 4 });
+  deepEqual(rules.cache, { maxValueBytes: 1, maxBytes: 0, maxScanKeys: 3, maxLockWaiters: 4, near: new Map() });
+  deepEqual(rules.storage, {
+    maxObjectBytes: 1,
+    maxBytes: 2,
+    maxObjects: 0,
+    maxUploads: 4,
+    maxEntries: 5,
+    encrypt: false,
+  });
+});
+
+Deno.test("an owner has uploads encrypted that do not say", async () => {
+  await using t = await shop();
+  const { effective } = await t.settings.changeSettings("shop", { storage: { encrypt: true } }, alice, CONTEXT);
+  deepEqual([effective.storage, (await t.settings.rulesOf("shop")).storage.encrypt], [{ encrypt: true }, true]);
+});
+
+Deno.test("maps with a near cache are set as a whole, live no longer than the gateway allows, and are given back", async () => {
+  await using t = await shop();
+  const change = (near: readonly NearMap[] | null) =>
+    t.settings.changeSettings("shop", { cache: { near } }, alice, CONTEXT);
+  const nearNow = async () => [...nowOf(await t.settings.rulesOf("shop")).cache.near];
+  await t.settings.rulesOf("shop");
+  const users = { dmap: "users", ttl: 3_000 }, odd = { dmap: "__proto__", ttl: 10 };
+  const first = await change([users, odd]);
+  deepEqual([first.values.cache, first.effective.cache], [{ near: [users, odd] }, { near: [users, odd] }]);
+  deepEqual(await nearNow(), [["users", 3_000], ["__proto__", 10]]);
+  equal((await change([{ ...users }, { ...odd }])).version, 1, "the same once more is no change");
+  deepEqual((await change([odd])).values.cache.near, [odd]);
+  deepEqual(await nearNow(), [["__proto__", 10]]);
+  const beyond = change([odd, { ...users, ttl: 3_001 }]);
+  await rejects(beyond, code("INVALID_REQUEST", /cache\.near\.1\.ttl: at most 3000 ms/));
+  deepEqual((await change(null)).effective.cache.near, []);
+  deepEqual(await nearNow(), []);
+  const changes = (await t.node.audit.list("shop", { limit: 3 }, CONTEXT)).map(({ details }) => details);
+  deepEqual(changes.toReversed(), [
+    { changes: { "cache.near": { before: null, after: [users, odd] } } },
+    { changes: { "cache.near": { before: [users, odd], after: [odd] } } },
+    { changes: { "cache.near": { before: [odd], after: null } } },
+  ]);
+});
+
+Deno.test("where a gateway allows less than another, or has no near cache, what was set stays and that holds", async () => {
+  await using t = await shop();
+  const near = [{ dmap: "users", ttl: 3_000 }];
+  await t.settings.changeSettings("shop", { cache: { near } }, alice, CONTEXT);
+  const gatewayWith = (rest: Partial<typeof DEFAULTS.cache.near>) =>
+    settingsOn(t.node, { ...DEFAULTS, cache: { ...DEFAULTS.cache, near: { ...DEFAULTS.cache.near, ...rest } } });
+  const { settings: shorter } = gatewayWith({ max_ttl: 500 });
+  const seen = await shorter.settings("shop", CONTEXT);
+  deepEqual([seen.values.cache.near, seen.effective.cache.near], [near, [{ dmap: "users", ttl: 500 }]]);
+  deepEqual([...(await shorter.rulesOf("shop")).cache.near], [["users", 500]]);
+  const { settings: without } = gatewayWith({ available: false });
+  equal((await without.changeSettings("shop", { cache: { near } }, alice, CONTEXT)).version, 1, "it may be asked for");
+  deepEqual((await without.settings("shop", CONTEXT)).effective.cache.near, []);
+  deepEqual([...(await without.rulesOf("shop")).cache.near], []);
+  const beyond = without.changeSettings("shop", { cache: { near: [{ dmap: "m", ttl: 3_001 }] } }, alice, CONTEXT);
+  await rejects(beyond, code("INVALID_REQUEST"));
 });
 
 Deno.test("two changes at once are both made, in whatever order", async () => {
@@ -302,15 +363,20 @@ Deno.test("a namespace that does not exist, or is being deleted, has neither set
 Deno.test("values of a newer gateway outlive a change by an older one", async () => {
   await using t = await shop();
   const { database } = t.node;
-  const settings = JSON.stringify({ sql: { freshness: 1, colour: "red" }, cache: { ttl: 5 } });
+  const settings = JSON.stringify({ sql: { freshness: 1, colour: "red" }, cache: { ttl: 5 }, later: { ttl: 5 } });
   await database.run(
     database.db.insertInto("namespace_settings").values({ namespace: "shop", settings, limits: "{}", version: 3 }),
   );
   const before = await t.settings.settings("shop", CONTEXT);
-  deepEqual([before.values, before.version], [{ sql: { ...NOTHING_SET, freshness: 1 } }, 3]);
+  deepEqual([before.values, before.version], [{
+    sql: { ...NOTHING_SET, freshness: 1 },
+    cache: { near: null },
+    storage: { encrypt: null },
+  }, 3]);
   await t.settings.changeSettings("shop", { sql: { freshness: 2 } }, alice, CONTEXT);
   const [row] = await stored(t.node);
-  deepEqual(JSON.parse(row!.settings), { sql: { freshness: 2, colour: "red" }, cache: { ttl: 5 } });
+  const after = { sql: { freshness: 2, colour: "red" }, cache: { ttl: 5 }, later: { ttl: 5 } };
+  deepEqual(JSON.parse(row!.settings), after);
 });
 
 Deno.test("a change holds here when its call ends, and on another gateway once it heard of it", async () => {
@@ -393,4 +459,10 @@ Deno.test("what is stored in another form than this gateway's counts as not set"
   await database.run(database.db.insertInto("namespace_settings").values(row));
   deepEqual(await t.settings.rulesOf("shop"), DEFAULT_RULES);
   equal((await t.settings.changeSettings("shop", { sql: { freshness: 2 } }, alice, CONTEXT)).values.sql.freshness, 2);
+  for (const near of [{ users: "1s" }, "users", [null], ["users"], [{ dmap: "users" }], [{ dmap: 1, ttl: 1 }], 5]) {
+    const settings = JSON.stringify({ cache: { near } });
+    await database.run(database.db.updateTable("namespace_settings").set({ settings }));
+    const { settings: another } = settingsOn(t.node);
+    deepEqual(await another.rulesOf("shop"), DEFAULT_RULES, settings);
+  }
 });

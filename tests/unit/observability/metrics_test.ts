@@ -191,7 +191,7 @@ Deno.test("timings come out as a histogram in seconds", async () => {
 
 Deno.test("figures of the cache are read when they are scraped, and left out where the engine does not tell", async () => {
   const registry = new Registry();
-  let statistics: CacheStatistics = { hits: 3, misses: 1, evictions: 2, entries: 5, bytes: 700 };
+  let statistics: CacheStatistics = { hits: 3, misses: 1, evictions: 2, entries: 5, bytes: 700, near: undefined };
   cacheMetrics(registry, { statistics: () => statistics });
   const values = async () =>
     Object.fromEntries(samplesOf(await registry.metrics()).map(({ name, value }) => [name, value]));
@@ -202,6 +202,16 @@ Deno.test("figures of the cache are read when they are scraped, and left out whe
     cache_entries: 5,
     cache_bytes: 700,
   });
-  statistics = { hits: 4, misses: 1, evictions: undefined, entries: undefined, bytes: undefined };
+  const untold = { evictions: undefined, entries: undefined, bytes: undefined };
+  statistics = { hits: 4, misses: 1, ...untold, near: { hits: 3, misses: 2, entries: 7, bytes: 900 } };
+  deepEqual(await values(), {
+    cache_hits_total: 4,
+    cache_misses_total: 1,
+    cache_near_hits_total: 3,
+    cache_near_misses_total: 2,
+    cache_near_entries: 7,
+    cache_near_bytes: 900,
+  });
+  statistics = { hits: 4, misses: 1, ...untold, near: undefined };
   deepEqual(await values(), { cache_hits_total: 4, cache_misses_total: 1 });
 });

@@ -12,6 +12,8 @@ const utf8 = new TextEncoder();
 export class FakeOlric implements Disposable {
   /** Every command that came, but questions about the cluster. */
   readonly asked: string[][] = [];
+  /** Connections that were taken back, with whatever was on its way. */
+  resets = 0;
   /** Other members, as this one tells them; by default it is alone. */
   members: readonly string[];
   /** Who has which partition; by default all of them the first member. */
@@ -53,7 +55,9 @@ export class FakeOlric implements Disposable {
     try {
       for await (const connection of this.#listener) {
         this.#connections.add(connection);
-        this.#serve(connection).catch(() => {}).finally(() => this.#connections.delete(connection));
+        this.#serve(connection).catch((error) => {
+          if (error instanceof Deno.errors.ConnectionReset) this.resets++;
+        }).finally(() => this.#connections.delete(connection));
       }
     } catch {
       // The listener was closed.

@@ -19,7 +19,11 @@ export const DEFAULTS: RuleDefaults = {
       change_retention: 7_200_000,
     },
   },
-  cache: { limits: { value_bytes: 21, bytes: 22, scan_keys: 23, lock_waiters: 24 } },
+  cache: {
+    limits: { value_bytes: 21, bytes: 22, scan_keys: 23, lock_waiters: 24 },
+    near: { max_ttl: 3_000, available: true },
+  },
+  storage: { limits: { object_bytes: 31, bytes: 32, objects: 33, uploads_in_flight: 34, entries: 35 } },
 };
 
 /** The settings service of a gateway, and what it complained of. */

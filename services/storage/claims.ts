@@ -1,0 +1,243 @@
+import { type RawBuilder, sql } from "kysely";
+import { GatewayError } from "../../src/contracts/errors.ts";
+import type { StorageRules } from "../../src/contracts/settings.ts";
+import type { ContentKind, Replication, Visibility } from "../../src/contracts/storage.ts";
+import { ConstraintViolation, type ControlDatabase, type ControlQuery } from "../control_plane/control_database.ts";
+import type { StorageObjectTable } from "../control_plane/schema.ts";
+import type { Cid } from "./cids.ts";
+import { notFound, overQuota } from "./failures.ts";
+import type { PinRows } from "./pin_rows.ts";
+
+/** What claims need of the rest. */
+export interface ClaimsParts {
+  readonly control: ControlDatabase;
+  readonly pins: PinRows;
+  readonly now: () => number;
+  /** Milliseconds for which what was private is not looked for on the engine's network; 0 where it never is. */
+  readonly withheld: number;
+}
+
+/** A namespace that may be given a claim, as it was when it was looked at. */
+export interface Place {
+  readonly namespace: string;
+  /** When the namespace was made; tells it from another one of its name. */
+  readonly createdAt: number;
+  readonly bytes: number;
+}
+
+/** A claim to be made. */
+export interface NewClaim {
+  readonly cid: Cid;
+  /** `undefined`: as it was, or the CID. */
+  readonly name: string | undefined;
+  readonly type: string | undefined;
+  readonly kind: ContentKind;
+  readonly size: number | undefined;
+  /** Bytes that it counts; never fewer than it did before. */
+  readonly charged: number;
+  readonly encrypted: boolean;
+  /** `undefined`: as it was, or private. */
+  readonly visibility: Visibility | undefined;
+  /** Until when it is kept without a pin; `undefined`: it is pinned. */
+  readonly expiresAt: number | undefined;
+  readonly replication: Replication;
+  /** Whether a caller said {@link replication}, so that it replaces what was. */
+  readonly replicationGiven: boolean;
+  readonly by: string;
+  /**
+   * What the claim rests on. `held`: the bytes are there. `public`: somebody has it for everybody, which is looked at again.
+   * `awaited`: the engine is to look for it.
+   */
+  readonly on: "held" | "public" | "awaited";
+  readonly origins?: readonly string[] | undefined;
+}
+
+/** What becomes of a claim; what is not named stays. */
+export interface ClaimChange {
+  readonly name?: string | undefined;
+  readonly visibility?: Visibility | undefined;
+  readonly pin?: boolean | undefined;
+  /** With `pin: false`: Unix milliseconds at which it goes. */
+  readonly expiresAt?: number | undefined;
+  readonly replication?: Replication | undefined;
+  readonly written?: string | undefined;
+  readonly origins?: readonly string[] | undefined;
+}
+
+/** Claims of namespaces to content, and what they count against quotas; each change is one transaction with what it entails. */
+export class Claims {
+  constructor(private readonly parts: ClaimsParts) {}
+
+  /** Where claims of a namespace go. @throws GatewayError `CONFLICT` for one that is gone or about to be */
+  async place(namespace: string, signal: AbortSignal): Promise<Place> {
+    const { control } = this.parts;
+    const { rows: [row] } = await control.run<{ state: string; created_at: number; bytes: number | null }>(
+      control.db.selectFrom("namespaces as n").leftJoin("storage_usage as u", "u.namespace", "n.name")
+        .select(["n.state", "n.created_at", "u.bytes"]).where("n.name", "=", namespace),
+      signal,
+    );
+    if (row?.state !== "active") throw gone();
+    return { namespace, createdAt: row.created_at, bytes: row.bytes ?? 0 };
+  }
+
+  /**
+   * Makes or renews a claim, with what it counts and what it wants of the engine.
+   * @returns it, and the bytes that the namespace has then
+   * @throws GatewayError `QUOTA_EXCEEDED`, `CONFLICT`; `NOT_FOUND` for what nobody has publicly any more
+   */
+  async put(
+    place: Place,
+    claim: NewClaim,
+    rules: StorageRules,
+    signal: AbortSignal,
+  ): Promise<{ readonly row: StorageObjectTable; readonly bytes: number }> {
+    const { control, pins } = this.parts;
+    const { cid: { canonical, written } } = claim;
+    try {
+      const [, usage, object] = await control.atomically([
+        control.db.insertInto("storage_usage").values({ namespace: place.namespace, bytes: 0, objects: 0 })
+          .onConflict((conflict) => conflict.doNothing()),
+        this.#count(place.namespace, canonical, claim.charged, rules),
+        this.#upsert(place, claim),
+        pins.renewal([canonical], claim.origins),
+      ], signal);
+      return {
+        row: object!.rows[0] as unknown as StorageObjectTable,
+        bytes: (usage!.rows[0] as unknown as { bytes: number }).bytes,
+      };
+    } catch (error) {
+      throw refusal(error, rules, written);
+    }
+  }
+
+  /** What a namespace has, whether or not it is about to expire. */
+  async find(namespace: string, cid: string, signal: AbortSignal): Promise<StorageObjectTable | undefined> {
+    const { control } = this.parts;
+    const { rows } = await control.run<StorageObjectTable>(
+      control.db.selectFrom("storage_objects").selectAll().where("namespace", "=", namespace).where("cid", "=", cid),
+      signal,
+    );
+    return rows[0];
+  }
+
+  /** Changes a claim. @returns it; `undefined` where there is none */
+  async change(
+    namespace: string,
+    cid: string,
+    { name, visibility, pin, replication, expiresAt, written, origins }: ClaimChange,
+    signal: AbortSignal,
+  ): Promise<StorageObjectTable | undefined> {
+    const { control, pins, now } = this.parts;
+    const update = control.db.updateTable("storage_objects").set((eb) => ({
+      ...(name !== undefined && { name }),
+      // Also where it is private already: that is how links are ended.
+      ...(visibility === "private" && { link_serial: eb("link_serial", "+", 1) }),
+      ...(visibility !== undefined && { visibility }),
+      ...(pin === true && { pinned: 1, expires_at: null, problem: null, asked_at: now() }),
+      ...(pin === false && { pinned: 0, expires_at: expiresAt ?? now() }),
+      ...(replication && { replication_min: replication.min, replication_max: replication.max }),
+      written: written ?? eb.ref("written"),
+    })).where("namespace", "=", namespace).where("cid", "=", cid).returningAll();
+    const [result] = await control.atomically([update, pins.renewal([cid], origins)], signal);
+    return result!.rows[0] as StorageObjectTable | undefined;
+  }
+
+  /**
+   * Gives claims of one namespace up.
+   * @param cids canonical
+   * @param expiredBy Unix milliseconds: only what had expired by then
+   * @returns those that it had
+   */
+  async remove(
+    namespace: string,
+    cids: readonly string[],
+    signal: AbortSignal,
+    expiredBy?: number,
+  ): Promise<readonly StorageObjectTable[]> {
+    const { control, pins, now, withheld } = this.parts;
+    const which = sql`namespace = ${namespace} AND cid IN (SELECT value FROM json_each(${JSON.stringify(cids)}))
+      ${expiredBy === undefined ? sql`` : sql`AND expires_at <= ${expiredBy}`}`;
+    const queries: ControlQuery[] = [
+      sql`UPDATE storage_usage SET
+        bytes = bytes - (SELECT coalesce(sum(charged), 0) FROM storage_objects WHERE ${which}),
+        objects = objects - (SELECT count(*) FROM storage_objects WHERE ${which})
+        WHERE namespace = ${namespace}`.compile(control.db),
+      sql`DELETE FROM storage_objects WHERE ${which} RETURNING *`.compile(control.db),
+      pins.renewal(cids),
+    ];
+    if (withheld > 0) queries.unshift(this.#withholding(which, now() + withheld));
+    const results = await control.atomically(queries, signal);
+    return results.at(-2)!.rows as unknown as StorageObjectTable[];
+  }
+
+  /** A note that what nobody but this namespace has, and it privately, is not to be found by others when it is gone. */
+  #withholding(which: RawBuilder<unknown>, until: number): ControlQuery {
+    return sql`INSERT INTO storage_pins (cid, wanted, name, replication_min, replication_max, version, applied, tries, due_at,
+        leased_until, withheld_until)
+      SELECT o.cid, 0, '', -1, -1, 1, 1, 0, 0, 0, ${until} FROM (SELECT * FROM storage_objects WHERE ${which}) AS o
+      WHERE o.available = 1 AND o.visibility = 'private' AND NOT EXISTS (
+        SELECT 1 FROM storage_objects x WHERE x.cid = o.cid AND x.namespace <> o.namespace AND x.available = 1)
+      ON CONFLICT (cid) DO UPDATE SET withheld_until = excluded.withheld_until`.compile(this.parts.control.db);
+  }
+
+  /** Fails the whole transaction, on a constraint, where the namespace would have more than it may. */
+  #count(namespace: string, cid: string, charged: number, { maxBytes, maxObjects }: StorageRules): ControlQuery {
+    const claim = sql`FROM storage_objects o WHERE o.namespace = ${namespace} AND o.cid = ${cid}`;
+    const more = sql`max(0, ${charged} - coalesce((SELECT o.charged ${claim}), 0))`;
+    const isNew = sql`(NOT EXISTS (SELECT 1 ${claim}))`;
+    return sql`UPDATE storage_usage SET
+        bytes = CASE WHEN ${more} = 0 OR ${maxBytes} = 0 OR bytes + ${more} <= ${maxBytes} THEN bytes + ${more} END,
+        objects = CASE WHEN NOT ${isNew} OR ${maxObjects} = 0 OR objects < ${maxObjects} THEN objects + ${isNew} END
+      WHERE namespace = ${namespace} RETURNING bytes`.compile(this.parts.control.db);
+  }
+
+  #upsert({ namespace, createdAt }: Place, claim: NewClaim): ControlQuery {
+    const { cid: { canonical, written }, name, visibility, replication, replicationGiven, on } = claim;
+    const now = this.parts.now();
+    const active = sql`CASE WHEN EXISTS (
+      SELECT 1 FROM namespaces WHERE name = ${namespace} AND state = 'active' AND created_at = ${createdAt}
+    ) THEN ${namespace} END`;
+    const available = on !== "public" ? sql`${on === "held" ? 1 : 0}` : sql`CASE WHEN EXISTS (
+      SELECT 1 FROM storage_objects p WHERE p.cid = ${canonical} AND p.available = 1 AND p.visibility = 'public'
+        AND (p.expires_at IS NULL OR p.expires_at > ${now})
+    ) THEN 1 END`;
+    return sql`INSERT INTO storage_objects (namespace, cid, written, name, size, charged, type, kind, visibility, encrypted,
+        pinned, expires_at, replication_min, replication_max, available, asked_at, link_serial, created_at, created_by)
+      VALUES (${active}, ${canonical}, ${written}, ${name ?? written}, ${claim.size ?? null}, ${claim.charged},
+        ${claim.type ?? null}, ${claim.kind}, ${visibility ?? "private"}, ${claim.encrypted ? 1 : 0},
+        ${claim.expiresAt === undefined ? 1 : 0}, ${claim.expiresAt ?? null}, ${replication.min}, ${replication.max},
+        ${available}, ${now}, 0, ${now}, ${claim.by})
+      ON CONFLICT (namespace, cid) DO UPDATE SET
+        written = excluded.written, size = coalesce(excluded.size, size), charged = max(charged, excluded.charged),
+        name = ${name === undefined ? sql.ref("storage_objects.name") : sql.ref("excluded.name")},
+        type = coalesce(excluded.type, type),
+        kind = CASE WHEN available > excluded.available THEN kind ELSE excluded.kind END,
+        link_serial = link_serial + (${visibility ?? null} IS 'private' AND visibility = 'public'),
+        visibility = coalesce(${visibility ?? null}, visibility),
+        encrypted = CASE WHEN available = 1 THEN encrypted ELSE excluded.encrypted END,
+        pinned = excluded.pinned, expires_at = excluded.expires_at,
+        replication_min = ${sql.ref(`${replicationGiven ? "excluded" : "storage_objects"}.replication_min`)},
+        replication_max = ${sql.ref(`${replicationGiven ? "excluded" : "storage_objects"}.replication_max`)},
+        available = max(available, excluded.available), asked_at = excluded.asked_at, problem = NULL
+      RETURNING *`.compile(this.parts.control.db);
+  }
+}
+
+const gone = (cause?: unknown) =>
+  new GatewayError("CONFLICT", "the namespace is being deleted, or was; nothing was stored", { cause });
+
+function refusal(error: unknown, rules: StorageRules, written: string): unknown {
+  if (!(error instanceof ConstraintViolation)) return error;
+  switch (error.subject) {
+    case "storage_usage.bytes":
+      return overQuota("bytes", rules.maxBytes, error);
+    case "storage_usage.objects":
+      return overQuota("objects", rules.maxObjects, error);
+    case "storage_objects.available":
+      return notFound(written, error);
+    case "storage_objects.namespace":
+      return gone(error);
+    default:
+      return error.kind === "foreign_key" ? gone(error) : error;
+  }
+}

@@ -1,0 +1,43 @@
+import { sql } from "kysely";
+import type { ControlDatabase } from "../control_plane/control_database.ts";
+import type { ContentDriver } from "./driver.ts";
+import type { PinRows } from "./pin_rows.ts";
+
+/** What there is in the storage, over all namespaces. */
+export interface StorageFigures {
+  readonly objects: number;
+  /** What they count against quotas, together. */
+  readonly bytes: number;
+  /** CIDs of which the engine was not told everything that is wanted. */
+  readonly pinsWaiting: number;
+  /** Claims to content that the engine looks for. */
+  readonly awaited: number;
+  /** Bytes that the engine takes, where it knows. */
+  readonly held: number | undefined;
+}
+
+/** Counts what there is, for metrics. */
+export class Figures {
+  constructor(
+    private readonly control: ControlDatabase,
+    private readonly pins: PinRows,
+    private readonly driver: Pick<ContentDriver, "held">,
+  ) {}
+
+  /** @throws GatewayError `UNAVAILABLE` */
+  async measure(signal: AbortSignal): Promise<StorageFigures> {
+    const { rows: [sums] } = await this.control.run<{ objects: number; bytes: number; awaited: number }>(
+      sql`SELECT coalesce(sum(objects), 0) AS objects, coalesce(sum(bytes), 0) AS bytes,
+        (SELECT count(*) FROM storage_objects WHERE available = 0) AS awaited FROM storage_usage`.compile(
+        this.control.db,
+      ),
+      signal,
+    );
+    const [pinsWaiting, held] = await Promise.all([
+      this.pins.waiting(signal),
+      // An engine that nobody uses need not be loaded to be asked.
+      sums!.objects > 0 ? this.driver.held({ signal }).catch(() => undefined) : undefined,
+    ]);
+    return { ...sums!, pinsWaiting, held };
+  }
+}

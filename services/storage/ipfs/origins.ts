@@ -1,0 +1,24 @@
+import ipaddr from "ipaddr.js";
+
+/** The most addresses that are tried for one pin. */
+const MAX_ORIGINS = 20;
+const MAX_LENGTH = 256;
+
+/**
+ * Addresses of peers that may have content, as far as they are tried: multiaddresses over the network that name the peer.
+ * @param isPrivateAllowed whether those of private networks count, this machine's own among them
+ */
+export function usableOrigins(origins: readonly string[], isPrivateAllowed: boolean): readonly string[] {
+  return origins.filter((origin) => isUsable(origin, isPrivateAllowed)).slice(0, MAX_ORIGINS);
+}
+
+function isUsable(origin: string, isPrivateAllowed: boolean): boolean {
+  if (origin.length > MAX_LENGTH) return false;
+  const match = /^\/(ip4|ip6|dns|dns4|dns6|dnsaddr)\/([\w.:-]+)(?:\/[\w.:-]+)*\/p2p\/[1-9A-HJ-NP-Za-km-z]+$/.exec(
+    origin,
+  );
+  if (match === null) return false;
+  const [, protocol, host] = match;
+  if (protocol!.startsWith("dns")) return true;
+  return ipaddr.isValid(host!) && (isPrivateAllowed || ipaddr.process(host!).range() === "unicast");
+}

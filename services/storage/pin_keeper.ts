@@ -1,0 +1,100 @@
+import { GatewayError } from "../../src/contracts/errors.ts";
+import type { ContentDriver } from "./driver.ts";
+import type { HeldPin, PinRows } from "./pin_rows.ts";
+
+/** What telling the engine needs. */
+export interface PinKeeperParts {
+  readonly pins: PinRows;
+  readonly driver: Pick<ContentDriver, "pin" | "unpin">;
+  readonly random: (n: number) => Uint8Array;
+  /** Told what could not be done yet; it is tried again. */
+  readonly onError: (cid: string, error: unknown) => void;
+}
+
+/** Milliseconds that the engine has for one call: far less than the lease, so that nothing of it comes after the lease. */
+const ENGINE = 20_000;
+/** Milliseconds that the control plane has. */
+const CONTROL = 10_000;
+/** Milliseconds that a caller waits for the engine; what is not done by then goes on without it. */
+const WAIT = 3_000;
+/** How often what changed meanwhile is told at once. */
+const ROUNDS = 8;
+
+/**
+ * Tells the engine what is wanted of it. Of one CID, one gateway at a time does so, by a lease on its row: otherwise the unpin
+ * of what nobody had any more could come after the pin for somebody who has it since.
+ */
+export class PinKeeper {
+  readonly #running = new Map<string, Promise<void>>();
+  readonly #closing = new AbortController();
+
+  constructor(private readonly parts: PinKeeperParts) {}
+
+  /**
+   * Brings the engine to what is wanted of a CID, or comes back after a while. Never rejects: what cannot be done now is done by
+   * whoever looks next. Where another gateway is at it, that one sees the newest state as well, and this returns at once.
+   */
+  async bring(cid: string): Promise<void> {
+    const { promise: patience, resolve } = Promise.withResolvers<void>();
+    const timer = setTimeout(resolve, WAIT);
+    try {
+      await Promise.race([this.finish(cid), patience]);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  /** Breaks off what is under way. It is done by whoever looks next. */
+  async close(): Promise<void> {
+    this.#closing.abort(new DOMException("the gateway is stopping", "AbortError"));
+    await Promise.all(this.#running.values());
+  }
+
+  /** As {@link bring}, however long it takes. */
+  async finish(cid: string): Promise<void> {
+    // Who is at it may have looked for the last time just before the caller's change.
+    await this.#running.get(cid);
+    await (this.#running.get(cid) ?? this.#start(cid));
+  }
+
+  #start(cid: string): Promise<void> {
+    const run = this.#bring(cid).catch((error) => this.parts.onError(cid, error)).finally(() => {
+      this.#running.delete(cid);
+    });
+    this.#running.set(cid, run);
+    return run;
+  }
+
+  async #bring(cid: string): Promise<void> {
+    const { pins, random } = this.parts;
+    for (let round = 0; round < ROUNDS; round++) {
+      const holder = random(12).toHex();
+      const pin = await pins.take(cid, holder, AbortSignal.timeout(CONTROL));
+      if (pin === undefined) return;
+      try {
+        await this.#tell(pin);
+      } catch (error) {
+        await pins.failed(pin, holder, problemOf(error), AbortSignal.timeout(CONTROL));
+        throw error;
+      }
+      if (await pins.told(pin, holder, AbortSignal.timeout(CONTROL))) continue;
+      // This gateway was asleep for longer than its lease: another one may have told the engine something else, before or after.
+      await pins.anew(cid, AbortSignal.timeout(CONTROL));
+    }
+  }
+
+  async #tell(pin: HeldPin): Promise<void> {
+    const waiter = { signal: AbortSignal.any([this.#closing.signal, AbortSignal.timeout(ENGINE)]) };
+    if (pin.wanted === 0) return await this.parts.driver.unpin(pin.cid, waiter);
+    await this.parts.driver.pin(pin.cid, {
+      name: pin.name,
+      replication: { min: pin.replication_min, max: pin.replication_max },
+      origins: pin.origins === null ? undefined : JSON.parse(pin.origins) as string[],
+    }, waiter);
+  }
+}
+
+/** What may be told of a failure. */
+function problemOf(error: unknown): string {
+  return error instanceof GatewayError ? error.message : "the engine did not answer";
+}

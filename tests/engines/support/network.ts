@@ -1,0 +1,121 @@
+import process from "node:process";
+import { type Engines, engineTest } from "./engine_test.ts";
+import type { Program } from "./programs.ts";
+import { TiedProcess } from "./tied_process.ts";
+
+const CONFIG = new URL("../../../deno.json", import.meta.url).pathname;
+/** Set in a process that has a network of its own. */
+const OWN = "TEST_HAS_OWN_NETWORK";
+/** Whoever is not root becomes root of what is its own alone. Names of networks are files below `/run`. */
+const UNSHARE = ["unshare", ...process.getuid?.() === 0 ? [] : ["--map-root-user"], "--net", "--mount"];
+const WITH_RUN = ["sh", "-c", 'mount -t tmpfs none /run && exec "$@"', "sh"];
+
+/** A machine of a test: its own network, on a wire that can be cut. */
+export interface Machine {
+  readonly name: string;
+  readonly address: string;
+  /** The command line that runs a program there. */
+  run(command: readonly string[]): string[];
+}
+
+/** Machines on one wire, with this process beside them. */
+export class TestNetwork {
+  private constructor(readonly machines: readonly Machine[]) {}
+
+  /** Makes them. Only where the network is this process's own: in a {@link networkTest}. */
+  static async of(machines: number): Promise<TestNetwork> {
+    await ip("link set lo up");
+    await ip("link add wire type bridge forward_delay 0");
+    await ip("addr add 10.0.0.1/24 dev wire");
+    await ip("link set wire up");
+    const all: Machine[] = [];
+    for (let i = 0; i < machines; i++) {
+      const name = `m${i}`, address = `10.0.0.${10 + i}`;
+      await ip(`netns add ${name}`);
+      await ip(`link add to-${name} type veth peer name eth0 netns ${name}`);
+      await ip(`-n ${name} addr add ${address}/24 dev eth0`);
+      await ip(`-n ${name} link set lo up`);
+      await ip(`-n ${name} link set eth0 up`);
+      await ip(`link set to-${name} master wire up`);
+      all.push({ name, address, run: (command) => ["ip", "netns", "exec", name, ...command] });
+    }
+    return new TestNetwork(all);
+  }
+
+  /** From now on nothing reaches a machine or comes from it, and nobody is told: what is sent is lost, connections stay open. */
+  cut({ name }: Machine): Promise<void> {
+    return ip(`link set to-${name} nomaster`);
+  }
+
+  /** Undoes {@link cut}. */
+  mend({ name }: Machine): Promise<void> {
+    return ip(`link set to-${name} master wire`);
+  }
+}
+
+/**
+ * A test with machines of its own, in a process with a network of its own that goes with it. That takes Linux, `ip`, and the
+ * right to make namespaces; without these the test counts as ignored, and its name says what was missing.
+ * @param file of the test, `import.meta.url`: the process runs it anew
+ */
+export function networkTest(
+  file: string,
+  name: string,
+  needs: readonly Program[],
+  machines: number,
+  run: (network: TestNetwork, engines: Engines) => Promise<void>,
+): void {
+  if (Deno.env.has(OWN)) engineTest(name, needs, async (engines) => run(await TestNetwork.of(machines), engines));
+  else {
+    const missing = whatIsMissing();
+    if (missing === undefined) engineTest(name, needs, () => inOwnNetwork(file, name));
+    else Deno.test({ name: `${name} [no network of its own: ${missing}]`, ignore: true, fn() {} });
+  }
+}
+
+let missing: string | undefined | null = null;
+
+/** Why no networks can be made here, found out by making one. */
+function whatIsMissing(): string | undefined {
+  if (missing !== null) return missing;
+  const all = "ip link add wire type bridge && ip netns add m0 && ip link add to-m0 type veth peer name eth0 netns m0";
+  const [program, ...args] = [...UNSHARE, ...WITH_RUN, "sh", "-c", all];
+  try {
+    const { success, stderr } = new Deno.Command(program!, { args, stdout: "null" }).outputSync();
+    return missing = success ? undefined : new TextDecoder().decode(stderr).trim().split("\n")[0] || "it failed";
+  } catch (error) {
+    return missing = String(error);
+  }
+}
+
+async function inOwnNetwork(file: string, name: string): Promise<void> {
+  const log = await Deno.makeTempFile({ prefix: "orama-network-" });
+  const exactly = `/^${RegExp.escape(name)}$/`;
+  const test = [
+    Deno.execPath(),
+    "test",
+    "-A",
+    "--no-check",
+    "--config",
+    CONFIG,
+    "--filter",
+    exactly,
+    new URL(file).pathname,
+  ];
+  const process = await TiedProcess.start(["env", `${OWN}=1`, "NO_COLOR=1", ...UNSHARE, ...WITH_RUN, ...test], log);
+  try {
+    const { code } = await process.exit;
+    const text = Deno.readTextFileSync(log);
+    if (code !== 0 || !/\b1 passed\b/.test(text)) throw new Error(`in a network of its own:\n${text}`);
+    const told = [...text.matchAll(/^-+ output -+\n([^]*?)^-+ output end -+$/gm)].map(([, lines]) => lines).join("");
+    await Deno.stdout.write(new TextEncoder().encode(told));
+  } finally {
+    await process.kill();
+    await Deno.remove(log);
+  }
+}
+
+async function ip(words: string): Promise<void> {
+  const { success, stderr } = await new Deno.Command("ip", { args: words.split(" "), stdout: "null" }).output();
+  if (!success) throw new Error(`ip ${words}: ${new TextDecoder().decode(stderr)}`);
+}
