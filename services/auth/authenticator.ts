@@ -31,6 +31,11 @@ interface KeyRow {
   readonly revocations: number | null;
 }
 
+/** Number of the last revocation that what was found out about a credential has in it. */
+interface View {
+  seq: number;
+}
+
 /** Says who holds a credential. Warm credentials cost no trip; a revocation heard of empties their place. */
 export class CredentialAuthenticator implements Authenticator {
   readonly #cache: PrincipalCache;
@@ -46,14 +51,20 @@ export class CredentialAuthenticator implements Authenticator {
       key,
       beforeLookup,
       () => isWellFormedKey(key),
-      (seq) => this.#lookUpKey(key, seq),
+      (view) => this.#lookUpKey(key, view),
     );
     if (found && !(found instanceof Promise)) this.parts.used(found.id);
     return found;
   }
 
   identifyToken(token: string, beforeLookup?: () => void): Principal | undefined | Promise<Principal | undefined> {
-    return this.#identify("jwt", token, beforeLookup, () => isTokenSized(token), () => this.#verifyToken(token));
+    return this.#identify(
+      "jwt",
+      token,
+      beforeLookup,
+      () => isTokenSized(token),
+      (view) => this.#verifyToken(token, view),
+    );
   }
 
   #identify(
@@ -61,7 +72,7 @@ export class CredentialAuthenticator implements Authenticator {
     credential: string,
     beforeLookup: (() => void) | undefined,
     wellFormed: () => boolean,
-    lookUp: (seq: number) => Promise<Identified | undefined>,
+    lookUp: (view: View) => Promise<Identified | undefined>,
   ): Principal | undefined | Promise<Principal | undefined> {
     const { revocations } = this.parts;
     const known = this.#cache.peek(credential);
@@ -74,12 +85,12 @@ export class CredentialAuthenticator implements Authenticator {
     }
     if (!wellFormed()) return undefined;
     beforeLookup?.();
-    const { seq } = revocations;
-    return this.#cache.resolve(credential, () => lookUp(seq), () => revocations.seq === seq);
+    const view: View = { seq: revocations.seq };
+    return this.#cache.resolve(credential, () => lookUp(view), () => revocations.seq <= view.seq);
   }
 
-  /** @param asOf number of the last revocation that was known before */
-  async #lookUpKey(key: string, asOf: number): Promise<Identified | undefined> {
+  async #lookUpKey(key: string, view: View): Promise<Identified | undefined> {
+    const asOf = view.seq;
     const { db } = this.parts.control;
     const { rows: [row] } = await this.parts.control.run<KeyRow>(
       db.selectFrom("api_keys as k")
@@ -99,7 +110,8 @@ export class CredentialAuthenticator implements Authenticator {
     );
     const principal = row && principalOfKey(row, key, asOf);
     if (!principal) return undefined;
-    await this.#hear(row.revocations ?? 0);
+    view.seq = Math.max(view.seq, row.revocations ?? 0);
+    await this.#hear(view.seq);
     this.parts.used(row.id);
     return {
       principal,
@@ -119,13 +131,14 @@ export class CredentialAuthenticator implements Authenticator {
     if (seq > this.parts.revocations.seq) await this.parts.revocations.pull();
   }
 
-  async #verifyToken(token: string): Promise<Identified | undefined> {
+  async #verifyToken(token: string, view: View): Promise<Identified | undefined> {
     const { revocations, tokens } = this.parts;
     const claims = await tokens.verify(token);
     if (!claims) return undefined;
     // A token is believed without asking the control plane, so only for as long as revocations are being heard.
     revocations.assertFresh();
     await this.#hear(claims.rev);
+    view.seq = revocations.seq;
     const bonds = bondsOf(claims);
     if (
       bonds.some(([kind, id, final]) => {

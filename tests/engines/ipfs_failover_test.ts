@@ -151,18 +151,20 @@ engineTest("a Kubo that is killed in the middle of a read, and nobody else has i
 });
 
 engineTest("a block that has rotted on the disk of one Kubo is never handed out", ["ipfs"], async (engines) => {
-  const kubos = await engines.kubo({ nodes: 3, connected: false });
-  const [first, second] = kubos.nodes as readonly [KuboTestNode, KuboTestNode];
-  const content = noise(8 * CHUNK);
-  const cid = await first.add(content);
-  await second.add(content);
-  await rot(first, CHUNK);
-  const alone = new IpfsDriver({ kubo: [first.url], timeout: 1_000 });
-  await refuses(bytesOf(alone.read(cid, undefined, WAITER)), "UNAVAILABLE");
-  const both = new IpfsDriver({ kubo: [first.url, second.url], timeout: 1_000 });
-  deepEqual(await bytesOf(both.read(cid, undefined, WAITER)), content);
-  equal((await both.health(WAITER.signal)).status, "ok");
-  await Promise.all([alone.close(), both.close()]);
+  for (const HashOnRead of [false, true]) {
+    const kubos = await engines.kubo({ nodes: 3, connected: false, config: { Datastore: { HashOnRead } } });
+    const [first, second] = kubos.nodes as readonly [KuboTestNode, KuboTestNode];
+    const content = noise(8 * CHUNK);
+    const cid = await first.add(content);
+    await second.add(content);
+    await rot(first, CHUNK);
+    const alone = new IpfsDriver({ kubo: [first.url], timeout: 1_000 });
+    await refuses(bytesOf(alone.read(cid, undefined, WAITER)), "UNAVAILABLE");
+    const both = new IpfsDriver({ kubo: [first.url, second.url], timeout: 1_000 });
+    deepEqual(await bytesOf(both.read(cid, undefined, WAITER)), content);
+    equal((await both.health(WAITER.signal)).status, "ok");
+    await Promise.all([alone.close(), both.close()]);
+  }
 });
 
 /** Changes a byte of a block of this length, as it lies on the disk. */

@@ -1,11 +1,11 @@
 import type { CID } from "multiformats/cid";
 import { GatewayError } from "../../../src/contracts/errors.ts";
 import type { ByteRange, ContentKind, DagScope } from "../../../src/contracts/storage.ts";
-import { keyOf, problemOf } from "./cids.ts";
+import { keyOf, problemOf, RAW } from "./cids.ts";
 import { type DagNode, decodeNode, type Link } from "./nodes.ts";
 import { partsOfShard, ShardPlaces } from "./shards.ts";
 import { type Block, carHeader, carSection } from "./stream.ts";
-import { type BlockSource, Walk } from "./walk.ts";
+import { type BlockSource, type Leaf, Walk } from "./walk.ts";
 
 /** The most blocks of one walk that visits each once. */
 const MAX_BLOCKS = 2 ** 20;
@@ -103,6 +103,10 @@ export async function* readFile(
         return begin < to && at > from ? [{ cid: taken(cid), start: begin, size }] : [];
       });
       walk.push(targets);
+      source.expect?.(
+        block.cid,
+        targets.filter(isLeaf).map(({ cid, start: begin, size }) => ({ cid, offset: begin - start, size })),
+      );
     }
   }
 }
@@ -138,26 +142,42 @@ export async function* writeCar(
     yield carSection(block);
   }
   if (scope === "block") return;
-  const fresh = (node: DagNode) => {
+  const fresh = (node: DagNode, cid: CID) => {
+    const wanted = new Set<CID>();
     const links = scope === "all" || node.kind === "file"
       ? node.links
       : node.kind === "shard"
       ? partsOfShard(node).shards
       : [];
-    return links.flatMap(({ cid }) => {
+    const targets = links.flatMap(({ cid }) => {
       const key = keyOf(taken(cid));
       if (seen.has(key)) return [];
       if (seen.size >= MAX_BLOCKS) throw damaged(`there are more than ${MAX_BLOCKS} blocks below it`);
       seen.add(key);
+      wanted.add(cid);
       return [{ cid }];
     });
+    source.expect?.(cid, leavesOf(node).filter((leaf) => wanted.has(leaf.cid)));
+    return targets;
   };
   using walk = new Walk<{ readonly cid: CID }>(source, signal);
-  walk.push(fresh(end.node));
+  walk.push(fresh(end.node, end.cid));
   for (let step; (step = await walk.next()) !== undefined;) {
     yield carSection(step.block);
-    walk.push(fresh(nodeOf(step.block)));
+    walk.push(fresh(nodeOf(step.block), step.block.cid));
   }
+}
+
+const isLeaf = ({ cid }: { readonly cid: CID }) => cid.code === RAW;
+
+/** The leaves of a file's block. */
+function leavesOf({ kind, data, below, links }: DagNode): readonly Leaf[] {
+  let at = data.length;
+  return kind !== "file" ? [] : links.map(({ cid }, i) => {
+    const leaf = { cid, offset: at, size: below[i]! };
+    at += leaf.size;
+    return leaf;
+  }).filter(isLeaf);
 }
 
 function* pieces(bytes: Uint8Array, from: number, to: number): Generator<Uint8Array> {

@@ -11,10 +11,20 @@ export interface BlockSource {
    * @throws GatewayError `NOT_FOUND`, `UNAVAILABLE`
    */
   get(cid: CID, signal: AbortSignal): Promise<Uint8Array>;
+  /** Told which leaves of a file are asked for next, so that they may be had together. */
+  expect?(file: CID, leaves: readonly Leaf[]): void;
+}
+
+/** A block of a file that is bytes and nothing else. */
+export interface Leaf {
+  readonly cid: CID;
+  /** Where it begins in the file, in bytes, and how many it has, as its parent says. */
+  readonly offset: number;
+  readonly size: number;
 }
 
 /** How many blocks are asked for ahead of time. */
-const AHEAD = 16;
+const AHEAD = 32;
 /** The most links that wait for their turn: what is wider and deeper than that was made to fill memory. */
 const MAX_PENDING = 2 ** 18;
 /** The most bytes that wait for their turn, as far as their number is foreseen. */

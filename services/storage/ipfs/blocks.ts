@@ -2,10 +2,11 @@ import type { CID } from "multiformats/cid";
 import { GatewayError } from "../../../src/contracts/errors.ts";
 import { isBlockOf } from "../car/cids.ts";
 import { MAX_BLOCK } from "../car/stream.ts";
-import type { BlockSource } from "../car/walk.ts";
+import type { BlockSource, Leaf } from "../car/walk.ts";
 import { fateOf, incomplete, notFound, unavailable } from "./failures.ts";
 import type { KuboNode } from "./kubo.ts";
 import type { Nodes } from "./nodes.ts";
+import { LeafRuns } from "./runs.ts";
 
 /** The longest time that a node has to say whether it has a block itself, in milliseconds. It takes one. */
 const LOCAL_TIMEOUT = 2_000;
@@ -26,6 +27,7 @@ export class NodeBlocks implements BlockSource {
   /** Which node is asked first, and whether it may look elsewhere at once. */
   #first: { readonly node: KuboNode; readonly offline: boolean } | undefined;
   #found = false;
+  readonly #runs = new LeafRuns();
 
   /** @param network whether the nodes may look for what none of them has */
   constructor(nodes: Nodes<KuboNode>, timeout: number, network: boolean) {
@@ -36,6 +38,15 @@ export class NodeBlocks implements BlockSource {
 
   /** @inheritdoc */
   async get(cid: CID, signal: AbortSignal): Promise<Uint8Array> {
+    const early = await this.#runs.take(cid, async (file, offset, length) =>
+      await this.#ask(
+        file,
+        signal,
+        (node, _, timeout) => node.range(file, offset, length, { signal, timeout }),
+        true,
+      ));
+    if (early !== undefined) return early;
+    signal.throwIfAborted();
     return await this.#ask(cid, signal, async (node, offline, timeout) => {
       const bytes = await node.block(cid, offline, { signal, timeout });
       if (bytes.length > MAX_BLOCK) {
@@ -44,6 +55,11 @@ export class NodeBlocks implements BlockSource {
       if (!isBlockOf(cid, bytes)) throw new DamagedBlock(`${node.url} has other bytes than those of ${cid}`);
       return bytes;
     });
+  }
+
+  /** @inheritdoc */
+  expect(file: CID, leaves: readonly Leaf[]): void {
+    this.#runs.expect(file, leaves);
   }
 
   /** The size of a block, of which nothing is read. */
@@ -90,7 +106,7 @@ export class NodeBlocks implements BlockSource {
         // The others would ask the same peers.
         if (fate === "late" && !offline) break;
         absent = false;
-        if (!(error instanceof DamagedBlock)) this.#nodes.failed(node);
+        if (!(error instanceof DamagedBlock) && fate !== "damaged") this.#nodes.failed(node);
         if (this.#first?.node === node) this.#first = undefined;
       }
     }

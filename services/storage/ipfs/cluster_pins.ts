@@ -43,7 +43,7 @@ export class ClusterPins implements Pins {
 
   /**
    * Comes back when it is certain. An end is lost when it comes before its pin was written down: the peer says that there is no such
-   * pin, or ends the one that is replaced at the moment, and then the new one appears. So it is said until there is none for long enough.
+   * pin, and then it appears. So it is said until there has been none for long enough.
    */
   async unpin(cid: CID, waiter: Waiter): Promise<void> {
     const begin = this.now();

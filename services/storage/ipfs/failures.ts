@@ -13,16 +13,19 @@ export class EngineError extends Error {
 /**
  * What a failure of a Kubo node means.
  * - `absent`: it has no such block; `late`: it did not find one in the time it had.
+ * - `damaged`: what it has is not what it should be.
  * - `unpinned`: there is nothing to unpin.
  * - `refused`: it will not take this, and no other will; `full`: its disk is.
  * - `failed`: anything else, and no answer at all.
  */
-export type KuboFate = "absent" | "late" | "unpinned" | "refused" | "full" | "failed";
+export type KuboFate = "absent" | "late" | "damaged" | "unpinned" | "refused" | "full" | "failed";
 
 /** Texts of Kubo 0.39, which has one status for all failures. The first that fits decides. */
 const RULES: readonly (readonly [RegExp, KuboFate])[] = [
   [/block was not found locally|ipld: could not find/, "absent"],
   [/no space left on device|disk quota exceeded|not enough space/i, "full"],
+  // With `Datastore.HashOnRead`; otherwise it hands out what it has.
+  [/different hash than requested/, "damaged"],
   [/is not pinned|not pinned or pinned indirectly/, "unpinned"],
   [/context deadline exceeded/, "late"],
   [/^invalid path|^invalid cid|failed to parse multiaddr|import failed/i, "refused"],

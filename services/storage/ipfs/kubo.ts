@@ -46,6 +46,12 @@ export class KuboNode implements Node {
     return await answer.bytes();
   }
 
+  /** A piece of a file, of what the node has itself. */
+  async range(file: CID, offset: number, length: number, patience: Patience): Promise<Uint8Array> {
+    const args = { arg: file.toString(), offset: String(offset), length: String(length), offline: "true" };
+    return await (await this.#ask("cat", args, patience)).bytes();
+  }
+
   /** The size of a block, in bytes. */
   async blockSize(cid: CID, offline: boolean, patience: Patience): Promise<number> {
     const args = { arg: cid.toString(), ...(offline && { offline: "true" }) };

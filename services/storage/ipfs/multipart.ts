@@ -20,6 +20,8 @@ export interface Multipart {
 
 /** Fewer bytes than these are put together before they are sent: each piece on its way costs as much as its bytes. */
 const PIECE = 64 * 2 ** 10;
+/** How many bytes of the source are read ahead. */
+const AHEAD = 512 * 2 ** 10;
 
 /**
  * @param parts files as they come, each read to its end before the next
@@ -57,7 +59,15 @@ export function multipart(
   const pieces = body();
   return {
     contentType: `multipart/form-data; boundary=${boundary}`,
-    body: ReadableStream.from(pieces),
+    // So that the source is read while the node is written to.
+    body: new ReadableStream<Uint8Array>({
+      async pull(controller) {
+        const { value, done } = await pieces.next();
+        if (done) controller.close();
+        else controller.enqueue(value);
+      },
+      cancel: () => void pieces.return(undefined).catch(() => {}),
+    }, { highWaterMark: AHEAD, size: ({ length }) => length }),
     get complete() {
       return state.complete;
     },

@@ -332,6 +332,18 @@ Deno.test("who comes with a credential of a namespace made anew comes after ever
   deepEqual(withToken.heard, ["namespace shop"]);
 });
 
+Deno.test("a look-up that makes a gateway hear of what was revoked before it is remembered", async () => {
+  await using node = await shop();
+  const { key } = await make(node);
+  const { token } = await node.session("shop", ALICE);
+  await using other = await node.another();
+  await node.database.run(node.revocations.entry("settings", "shop"));
+  ok(await other.authenticator.identifyKey(key));
+  ok(!(other.authenticator.identifyKey(key) instanceof Promise), "the key is warm");
+  ok(await other.authenticator.identifyToken(token));
+  ok(!(other.authenticator.identifyToken(token) instanceof Promise), "the token is warm");
+});
+
 Deno.test("what was looked up while something was revoked is not remembered", async () => {
   await using node = await shop();
   const { key } = await make(node);

@@ -129,6 +129,7 @@ Deno.test("what Kubo says is understood", () => {
     "pin: block was not found locally (offline): ipld: could not find bafkreigh": "absent",
     "context deadline exceeded": "late",
     "pin: context deadline exceeded": "late",
+    "block in storage has different hash than requested": "damaged",
     "path 'bafkreigh' is not pinned": "unpinned",
     "not pinned or pinned indirectly": "unpinned",
     'invalid path "bafy": path does not have enough components': "refused",
