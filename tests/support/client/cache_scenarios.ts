@@ -226,21 +226,21 @@ export const CACHE_SCENARIOS: Readonly<Record<string, (target: Target) => Promis
     deepEqual(numbers, numbers.toSorted((a, b) => a - b));
     deepEqual(new Set(results), new Set(numbers));
 
-    const { token } = await map.withLock("long", { lease: 2_000 }, async (held) => {
+    const { token } = await map.withLock("long", { lease: 4_000 }, async (held) => {
       const since = Date.now();
-      await until("the lease would be over", () => Promise.resolve(Date.now() > since + 2_200));
+      await until("the lease would be over", () => Promise.resolve(Date.now() > since + 4_400));
       equal(held.signal.aborted, false);
       await rejects(map.lock("long", { lease: "1s" }), withCode("LOCKED"));
       return held;
     });
     await rejects(map.renew("long", token, "1m"), withCode("LOCK_LOST"), "it is free");
     await rejects(map.withLock("long", {}, () => Promise.reject(new Error("work"))), /^Error: work$/);
-    await map.unlock("long", (await map.lock("long", { lease: "1s" })).token);
+    await map.unlock("long", (await map.lock("long", { lease: "1m" })).token);
   },
 
   async "work whose lock is taken away is told, and its result is not taken for one under the lock"(target) {
     const map = cacheOf(target).map("lost locks");
-    const lost = map.withLock("k", { lease: 600 }, async ({ token, signal }) => {
+    const lost = map.withLock("k", { lease: 3_000 }, async ({ token, signal }) => {
       await map.unlock("k", token);
       const other = await map.lock("k", { lease: "1m" });
       ok(withCode("LOCK_LOST")(await fired(signal)));
