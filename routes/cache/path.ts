@@ -2,13 +2,14 @@ import { z } from "zod";
 import type { CacheAddress } from "../../src/contracts/cache.ts";
 import { GatewayError } from "../../src/contracts/errors.ts";
 import type { Call } from "../../src/http/call.ts";
+import { rawSegments } from "../../src/http/segments.ts";
 import { ADDRESS_REQUIRED, nameProblem } from "./fields.ts";
 
 /** A map or key in a path, for the reference; what it may be {@link addressIn} decides. */
 export const nameInPath = z.string().describe("1 to 255 bytes of UTF-8, any characters, percent-encoded.");
 
-/** `/v1/cache/` */
-const BEFORE = 3;
+/** `v1` and `cache` */
+const BEFORE = 2;
 
 /** The map that the path names. @throws GatewayError `INVALID_REQUEST` */
 export const mapIn = (call: Call): string => named(call, BEFORE, "dmap");
@@ -19,11 +20,8 @@ export const addressIn = (call: Call): CacheAddress => ({
   key: named(call, BEFORE + 1, "key"),
 });
 
-/** Taken from the address as it came: the router takes `%ff` for a text, and `%2e%2e` for the folder above. */
 function named({ http }: Call, at: number, field: string): string {
-  const { url } = http.req.raw;
-  const target = url.slice(url.indexOf("/", url.indexOf("://") + 3)).split(/[?#]/, 1)[0]!;
-  const segment = target.split("/")[at] ?? "";
+  const segment = rawSegments(http.req.raw.url)[at] ?? "";
   if (segment === "." || segment === "..") {
     throw refused(field, "must be percent-encoded in a path, or sent by POST: as it is, it means another path");
   }

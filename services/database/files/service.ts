@@ -3,10 +3,11 @@ import { GatewayError } from "../../../src/contracts/errors.ts";
 import type { Principal } from "../../../src/contracts/identity.ts";
 import type { RequestContext } from "../../../src/contracts/request.ts";
 import type { RecordAct } from "../../control_plane/audit.ts";
+import { spaceAt } from "../../disk/space.ts";
 import type { FilesDriver } from "./driver.ts";
 import { FileJobs, type Job } from "./jobs.ts";
 import type { Turns } from "./turns.ts";
-import { spaceAt, upload, type UploadBounds } from "./upload.ts";
+import { upload, type UploadBounds } from "./upload.ts";
 import { DEFAULT_RULES, type RunnerOptions } from "../runner.ts";
 
 /** Where copies are made, and what bounds them. */

@@ -3,7 +3,8 @@ import type { RequestContext } from "../../../src/contracts/request.ts";
 import { Host } from "../../../src/hosts/host.ts";
 import type { FilesDriver } from "./driver.ts";
 import type { FileReport, FileTask } from "./tasks.ts";
-import { filesOf, removeIfThere, sizeIfThere } from "../sqlite/namespace_file.ts";
+import { removeIfThere, sizeIfThere } from "../../disk/files.ts";
+import { filesOf } from "../sqlite/namespace_file.ts";
 
 type Waiter = Pick<RequestContext, "signal">;
 

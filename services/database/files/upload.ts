@@ -1,11 +1,5 @@
-import { statfs } from "node:fs/promises";
 import { GatewayError } from "../../../src/contracts/errors.ts";
-
-/** Bytes of a disk. */
-export interface DiskSpace {
-  readonly free: number;
-  readonly total: number;
-}
+import { type DiskSpace, isNearlyFull } from "../../disk/space.ts";
 
 /** What bounds an upload. */
 export interface UploadBounds {
@@ -18,8 +12,6 @@ export interface UploadBounds {
   readonly signal: AbortSignal;
 }
 
-/** What uploads leave on a disk: bytes, or its so many-th part if that is less. */
-const RESERVE = 2 ** 30, PART = 20;
 /** Bytes between two looks at the disk. */
 const LOOK = 2 ** 20;
 
@@ -41,18 +33,11 @@ export async function upload(
     if (most > 0 && size > most) throw tooLong();
     if (size - looked > LOOK) {
       looked = size;
-      const { free, total } = await spaceAt(path);
-      if (free < Math.min(RESERVE, total / PART)) throw noRoom();
+      if (isNearlyFull(await spaceAt(path))) throw noRoom();
     }
     for (let at = 0; at < chunk.length;) at += await file.write(chunk.subarray(at));
   }
   return size;
-}
-
-/** The space of the disk that a file is on, as the system tells it. */
-export async function spaceAt(path: string): Promise<DiskSpace> {
-  const { bavail, blocks, bsize } = await statfs(path);
-  return { free: bavail * bsize, total: blocks * bsize };
 }
 
 const noRoom = () =>

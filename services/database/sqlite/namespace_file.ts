@@ -18,22 +18,3 @@ function spell(byte: number): string {
 
 /** What SQLite puts beside a database file, and the file itself. */
 export const filesOf = (path: string): string[] => ["", "-wal", "-shm", "-journal"].map((suffix) => path + suffix);
-
-/** Bytes of a file; 0 where there is none. */
-export async function sizeIfThere(path: string): Promise<number> {
-  try {
-    return (await Deno.stat(path)).size;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return 0;
-    throw error;
-  }
-}
-
-/** Removes a file; nothing to do where there is none. */
-export async function removeIfThere(path: string): Promise<void> {
-  try {
-    await Deno.remove(path);
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
-  }
-}

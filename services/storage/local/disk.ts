@@ -1,5 +1,6 @@
-import { statfs } from "node:fs/promises";
 import { GatewayError } from "../../../src/contracts/errors.ts";
+import { unlessMissing } from "../../disk/files.ts";
+import { type DiskSpace, saysFull, spaceAt } from "../../disk/space.ts";
 
 /** A file that was written and may not be on the disk yet. */
 export interface WrittenFile {
@@ -42,7 +43,7 @@ export interface Disk {
   /** Has the disk hold which files are in a folder. */
   syncFolder(path: string): Promise<void>;
   /** Bytes of the disk that a folder is on. */
-  space(path: string): Promise<{ readonly free: number; readonly total: number }>;
+  space(path: string): Promise<DiskSpace>;
 }
 
 /** The disk of this machine. */
@@ -100,20 +101,8 @@ export const SYSTEM_DISK: Disk = {
     using folder = await Deno.open(path);
     await folder.sync();
   },
-  async space(path) {
-    const { bavail, blocks, bsize } = await statfs(path);
-    return { free: bavail * bsize, total: blocks * bsize };
-  },
+  space: spaceAt,
 };
-
-async function unlessMissing<T>(work: Promise<T>): Promise<T | undefined> {
-  try {
-    return await work;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return undefined;
-    throw error;
-  }
-}
 
 /** A disk whose failures are told as the gateway tells them: `NO_CAPACITY` when it is full, else `UNAVAILABLE`. */
 export function reporting(disk: Disk): Disk {
@@ -149,13 +138,9 @@ export function reporting(disk: Disk): Disk {
   };
 }
 
-/** How the system says that a disk, or a share of it, is full. */
-const FULL = new Set<unknown>(["ENOSPC", "EDQUOT"]);
-
 function failureOf(cause: unknown): GatewayError {
   if (cause instanceof GatewayError) return cause;
-  const code = cause instanceof Error && "code" in cause ? cause.code : undefined;
-  return FULL.has(code)
+  return saysFull(cause)
     ? diskFull(cause)
     : new GatewayError("UNAVAILABLE", "the disk of the storage failed", { cause });
 }

@@ -9,6 +9,7 @@ import type {
   DirectoryFile,
   PinState,
 } from "../../../src/contracts/storage.ts";
+import { isNearlyFull } from "../../disk/space.ts";
 import { keyOf, parseCid, RAW } from "../car/cids.ts";
 import { kindOf, listDirectory, nodeOf, readFile, resolve, writeCar } from "../car/read.ts";
 import type { BlockSource } from "../car/walk.ts";
@@ -21,7 +22,7 @@ import { type Collected, Collector } from "./collector.ts";
 import { DigestSet } from "./digest_set.ts";
 import { type Disk, reporting } from "./disk.ts";
 import { importCar } from "./importing.ts";
-import { Incoming, isFull, Room, Syncs } from "./incoming.ts";
+import { Incoming, Room, Syncs } from "./incoming.ts";
 import { inspect, type RootReport } from "./inspecting.ts";
 import { absent, Kept } from "./kept.ts";
 import { Pins } from "./pins.ts";
@@ -173,8 +174,7 @@ export class LocalEngine {
 
   /** What is not as it should be, as a public sentence. @throws GatewayError `UNAVAILABLE` where the folder cannot be used */
   async trouble(): Promise<string | undefined> {
-    const { free, total } = await this.#disk.space(this.options.folder);
-    if (isFull(free, total)) return "its disk is full";
+    if (isNearlyFull(await this.#disk.space(this.options.folder))) return "its disk is full";
     return this.#kept.broken > 0 ? "some content is damaged or incomplete" : undefined;
   }
 

@@ -1,3 +1,4 @@
+import { isNearlyFull } from "../../disk/space.ts";
 import { type Disk, diskFull, type WrittenFile } from "./disk.ts";
 import type { BlockFiles, BlockName } from "./block_files.ts";
 import type { StorageClock } from "./clock.ts";
@@ -22,8 +23,6 @@ const RECENT = 1_024;
 const MOVES = 8;
 /** Bytes that an add writes between two looks at the disk's space. */
 const LOOK = 32 * 2 ** 20;
-/** What adds leave of a disk: bytes, or its so many-th part if that is less. */
-const RESERVE = 2 ** 30, PART = 20;
 
 /**
  * Blocks of one add, in a folder of their own until the add is whole. So one that fails, or is given up, leaves nothing: neither
@@ -129,8 +128,7 @@ export class Incoming {
     this.#unlooked += bytes;
     if (this.#unlooked < LOOK) return;
     this.#unlooked = 0;
-    const { free, total } = await this.#parts.disk.space(this.#parts.folder);
-    if (isFull(free, total)) throw diskFull();
+    if (isNearlyFull(await this.#parts.disk.space(this.#parts.folder))) throw diskFull();
   }
 
   async #settled(): Promise<void> {
@@ -148,9 +146,6 @@ export class Incoming {
     return `${this.#parts.folder}/${name}`;
   }
 }
-
-/** Whether a disk has no more room than is left to others. Both in bytes. */
-export const isFull = (free: number, total: number): boolean => free < Math.min(RESERVE, total / PART);
 
 /** The least that a block counts, so that there are never too many files open: bytes. */
 const LEAST = 64 * 2 ** 10;

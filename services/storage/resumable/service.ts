@@ -10,6 +10,7 @@ import type {
 } from "../../../src/contracts/resumable_uploads.ts";
 import type { StorageRules } from "../../../src/contracts/settings.ts";
 import type { Storage } from "../../../src/contracts/storage.ts";
+import { isNearlyFull } from "../../disk/space.ts";
 import { DataFolderInUse, DataFolderLock } from "../../control_plane/data_folder_lock.ts";
 import { checkedName, checkedType } from "../names.ts";
 import { unknownUpload } from "./failures.ts";
@@ -55,8 +56,6 @@ const SWEEP = 60_000;
 const SILENCE = 5_000, PATIENCE = 5_000;
 /** Finished uploads of one namespace of which is still known what became of them. */
 const FINISHED = 1_000;
-/** What uploads leave of a disk: bytes, or its so many-th part if that is less. */
-const RESERVE = 2 ** 30, PART = 20;
 /** Bytes of an id and of a salt. */
 const ID = 16, SALT = 32;
 
@@ -227,8 +226,7 @@ export class StagedUploads implements ResumableUploads {
 
   /** @param more bytes that are about to come @throws GatewayError `NO_CAPACITY` */
   async #assertRoom(more: number): Promise<void> {
-    const { free, total } = await this.options.disk.space(this.options.folder);
-    if (free - more < Math.min(RESERVE, total / PART)) throw noRoom();
+    if (isNearlyFull(await this.options.disk.space(this.options.folder), more)) throw noRoom();
   }
 
   async #ready(): Promise<void> {

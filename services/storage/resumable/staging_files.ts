@@ -1,6 +1,7 @@
-import { statfs } from "node:fs/promises";
 import { dirname } from "node:path";
 import { GatewayError } from "../../../src/contracts/errors.ts";
+import { removeIfThere, sizeIfThere } from "../../disk/files.ts";
+import { type DiskSpace, saysFull, spaceAt } from "../../disk/space.ts";
 
 /** A file that bytes are staged in. One thing at a time is done with it. */
 export interface StagingFile {
@@ -27,7 +28,7 @@ export interface StagingDisk {
   remove(path: string): Promise<void>;
   names(folder: string): Promise<string[]>;
   /** Bytes of the disk that a folder is on. */
-  space(folder: string): Promise<{ readonly free: number; readonly total: number }>;
+  space(folder: string): Promise<DiskSpace>;
 }
 
 /** What a file that is about to replace another is called: that name and this. */
@@ -48,13 +49,10 @@ export const SYSTEM_STAGING: StagingDisk = {
     await folder.sync();
   },
   read: (path) => Deno.readFile(path),
-  size: async (path) => (await unlessMissing(Deno.stat(path)))?.size ?? 0,
-  remove: async (path) => void await unlessMissing(Deno.remove(path)),
+  size: sizeIfThere,
+  remove: removeIfThere,
   names: async (folder) => (await Array.fromAsync(Deno.readDir(folder))).map(({ name }) => name),
-  async space(folder) {
-    const { bavail, blocks, bsize } = await statfs(folder);
-    return { free: bavail * bsize, total: blocks * bsize };
-  },
+  space: spaceAt,
 };
 
 async function openFile(path: string): Promise<StagingFile> {
@@ -82,23 +80,10 @@ async function openFile(path: string): Promise<StagingFile> {
   };
 }
 
-async function unlessMissing<T>(work: Promise<T>): Promise<T | undefined> {
-  try {
-    return await work;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return undefined;
-    throw error;
-  }
-}
-
-/** How the system says that a disk, or a share of it, is full. */
-const FULL = new Set<unknown>(["ENOSPC", "EDQUOT"]);
-
 /** What a disk's failure is to a client. */
 export function diskFailure(cause: unknown): GatewayError {
   if (cause instanceof GatewayError) return cause;
-  const code = cause instanceof Error && "code" in cause ? cause.code : undefined;
-  if (FULL.has(code)) return noRoom(cause);
+  if (saysFull(cause)) return noRoom(cause);
   return new GatewayError("UNAVAILABLE", "the disk on which uploads are kept failed; ask how far the upload is", {
     cause,
   });

@@ -41,7 +41,7 @@ const RULES: readonly {
       from,
     ) => [
       /^src\/(contracts|hosts)\//,
-      /^services\/(control_plane|rqlite|sqlite)\//,
+      /^services\/(control_plane|disk|rqlite|sqlite)\//,
       new RegExp(`^${from.split("/", 2).join("/")}/`),
     ],
     packages: /^(?!hono)/,
