@@ -4,6 +4,7 @@ import { cacheRoutes } from "./cache/index.ts";
 import { databaseRoutes } from "./database/index.ts";
 import { namespaceRoutes } from "./namespaces/index.ts";
 import { storageRoutes } from "./storage/index.ts";
+import { pinRoutes } from "./pins/index.ts";
 import { openApiRoute } from "./system/openapi.ts";
 import { systemRoutes } from "./system/index.ts";
 
@@ -16,4 +17,5 @@ export const routes: readonly Route[] = [
   ...databaseRoutes,
   ...cacheRoutes,
   ...storageRoutes,
+  ...pinRoutes,
 ];

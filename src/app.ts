@@ -8,6 +8,7 @@ import type { Services } from "./contracts/services.ts";
 import type { BodyLimits } from "./http/body.ts";
 import type { Call, ServerFacts } from "./http/call.ts";
 import { corsHeaders, type CorsOptions, preflight } from "./http/cors.ts";
+import { withoutLength } from "./http/head.ts";
 import { optionsHeaders } from "./http/options.ts";
 import { requestIds } from "./http/request_id.ts";
 import type { Route } from "./http/route.ts";
@@ -42,6 +43,9 @@ export function createApp({ routes, services, body, cors, facts, observe, random
   const newRequestId = requestIds(random);
   mount(app, routes, { chain, services, facts: { ...facts, admit }, observe, random, newRequestId, originHeaders });
   const told = optionsHeaders(routes, services);
-  return (request, info) =>
-    request.method === "OPTIONS" ? preflight(originHeaders, request, told(request)) : app.fetch(request, info);
+  return (request, info) => {
+    if (request.method === "OPTIONS") return preflight(originHeaders, request, told(request));
+    const answer = app.fetch(request, info);
+    return request.method === "HEAD" ? withoutLength(answer) : answer;
+  };
 }

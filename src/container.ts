@@ -203,7 +203,7 @@ export async function createContainer({ config, rootKey, now, random, url }: Con
   serviceStates(registry, system);
   changeMetrics(registry, drivers.databaseChanges);
   cacheMetrics(registry, cache);
-  storageMetrics(registry, storage);
+  storageMetrics(registry, storage, uploads);
   const services: Services = {
     authenticator,
     walletAuth: timed("sign_in", walletAuth),
@@ -218,6 +218,7 @@ export async function createContainer({ config, rootKey, now, random, url }: Con
     bulkLoads: drivers.bulkLoads,
     cache: timed("cache", cache),
     storage: timed("storage", storage),
+    pinRequests: timed("pin_requests", storage.requests),
     resumableUploads: timed("resumable_uploads", uploads),
     rateLimits: new GcraLimits(config.limits, () => performance.now()),
     system,

@@ -3,11 +3,13 @@ import { resolve } from "node:path";
 import type { Config } from "../config/index.ts";
 import { open, seal } from "../services/auth/crypto/seal.ts";
 import type { ControlDatabase } from "../services/control_plane/control_database.ts";
+import { DataFolderInUse, DataFolderLock } from "../services/control_plane/data_folder_lock.ts";
 import type { ContentDriver } from "../services/storage/driver.ts";
 import { LocalDriver } from "../services/storage/local/driver.ts";
 import { StagedUploads } from "../services/storage/resumable/service.ts";
 import { SYSTEM_STAGING } from "../services/storage/resumable/staging_files.ts";
 import { StorageService, type StorageServiceOptions } from "../services/storage/service.ts";
+import { GatewayError } from "./contracts/errors.ts";
 import { logger } from "./observability/log.ts";
 
 /** What the storage asks of the gateway around it. */
@@ -43,6 +45,7 @@ export async function openStorage(
     unpinnedLife,
     maxLinkLife: links.max_life,
     remotePins: driver === "ipfs" && ipfs.remote_pins,
+    watchPins: driver === "ipfs",
     onError: (what, error) => log.warn("could not be done yet; it is tried again", { what, error }),
   });
   const uploads = openUploads(config, service, around);
@@ -93,13 +96,18 @@ function openUploads(
 /** Files in one directory: as many as an operator may allow a namespace at most. */
 const MAX_ENTRIES = 1_000_000;
 
-function openLocal({ storage, data }: Config, roots: () => AsyncIterable<string>): ContentDriver {
+/** The folder of the blocks, with storage in a folder. */
+export const localFolder = ({ storage, data }: Config): string =>
+  resolve(storage.local.folder ?? `${data.dir}/storage`);
+
+function openLocal(config: Config, roots: () => AsyncIterable<string>): ContentDriver {
   const log = logger("storage");
-  const { folder = `${data.dir}/storage`, collect_interval: collectInterval, grace } = storage.local;
+  const { collect_interval: collectInterval, grace } = config.storage.local;
   return new LocalDriver({
-    folder: resolve(folder),
+    folder: localFolder(config),
     roots,
-    chunkSize: storage.chunk_size,
+    lock,
+    chunkSize: config.storage.chunk_size,
     maxEntries: MAX_ENTRIES,
     grace,
     collectInterval,
@@ -113,6 +121,18 @@ function openLocal({ storage, data }: Config, roots: () => AsyncIterable<string>
     onDamage: (cid, damage) => log.error("a block is not what its name says", { cid, damage }),
   });
 }
+
+/** Two that work on one folder would take each other's blocks away. */
+async function lock(folder: string): Promise<Disposable> {
+  try {
+    return await DataFolderLock.take(folder);
+  } catch (cause) {
+    if (!(cause instanceof DataFolderInUse)) throw new GatewayError("UNAVAILABLE", UNUSABLE, { cause });
+    throw new GatewayError("UNAVAILABLE", "the storage is in use by another process", { cause, retryAfter: 5 });
+  }
+}
+
+const UNUSABLE = "the folder of the storage cannot be used";
 
 /** Loaded only where it is used: it takes memory that a gateway without it need not have. */
 async function openIpfs({ storage: { ipfs, chunk_size: chunkSize } }: Config): Promise<ContentDriver> {

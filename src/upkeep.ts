@@ -4,7 +4,7 @@ import type { ControlDatabase } from "../services/control_plane/control_database
 import { removeExpired } from "../services/control_plane/expiry.ts";
 import { SchemaTooNew } from "../services/control_plane/migrate.ts";
 import type { RevocationFeed } from "../services/control_plane/revocations.ts";
-import { GatewayError } from "./contracts/errors.ts";
+import { hasCode } from "./contracts/errors.ts";
 import type { ServiceHealth } from "./contracts/health.ts";
 
 /** What the upkeep is about, and whom it tells of failures. */
@@ -109,8 +109,7 @@ export class Upkeep {
   }
 }
 
-const isPassing = (error: unknown) =>
-  error instanceof GatewayError && (error.code === "UNAVAILABLE" || error.code === "OUTCOME_UNKNOWN");
+const isPassing = (error: unknown) => hasCode(error, "UNAVAILABLE", "OUTCOME_UNKNOWN");
 
 function publicReason(error: unknown): string {
   if (error instanceof RootKeyError) return "this gateway's root key is not the one of the cluster";

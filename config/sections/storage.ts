@@ -101,7 +101,8 @@ export const storage = section({
       private_origins: field(flag, {
         default: false,
         description:
-          "Whether the nodes connect to addresses of private networks, too, that somebody names who pins content (`origins`).",
+          "Whether the nodes connect to addresses of private networks, too, that somebody names who pins content (`origins`), and " +
+          "whether who pins is told their own (`delegates`).",
       }),
     }),
   },

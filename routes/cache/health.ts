@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { GatewayError } from "../../src/contracts/errors.ts";
+import { GatewayError, hasCode } from "../../src/contracts/errors.ts";
 import { ok } from "../../src/http/reply.ts";
 import { defineRoute } from "../../src/http/route.ts";
 
@@ -15,7 +15,7 @@ export const health = defineRoute({
     try {
       await cache.ping(call);
     } catch (cause) {
-      const isDown = cause instanceof GatewayError && cause.code === "UNAVAILABLE";
+      const isDown = hasCode(cause, "UNAVAILABLE");
       throw isDown ? new GatewayError("UNAVAILABLE", `cache health check failed: ${cause.message}`, { cause }) : cause;
     }
     return ok({ status: "ok", service: "olric" });

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import type { CacheEntry } from "../../src/contracts/cache.ts";
-import { GatewayError } from "../../src/contracts/errors.ts";
+import { GatewayError, hasCode } from "../../src/contracts/errors.ts";
 import { json, type Reply } from "../../src/http/reply.ts";
 import { defineRoute } from "../../src/http/route.ts";
 import { ANY_TYPE } from "../../src/http/streaming_body.ts";
@@ -88,7 +88,7 @@ export const putRaw = defineRoute({
 
 /** Says of a body that is too long whose limit it is beyond. */
 const limitNamed = (bytes: number) => (error: unknown): never => {
-  if (!(error instanceof GatewayError && error.code === "BODY_TOO_LARGE")) throw error;
+  if (!hasCode(error, "BODY_TOO_LARGE")) throw error;
   const sentence = `value: has more than ${bytes} bytes, which is the limit of this namespace`;
   throw new GatewayError("BODY_TOO_LARGE", sentence, { ...error.extra, details: { field: "value", limit: bytes } });
 };

@@ -36,6 +36,9 @@ function keeping({ content, byLink }: Pick<Answered, "content" | "byLink">): str
   return byLink ? "private, no-cache, no-transform" : `private, ${FOR_EVER}, no-transform`;
 }
 
+/** Milliseconds that a reader may wait with a piece: a film is paused, and behind a slow line the system's own buffers drain slowly. */
+const PATIENCE = 300_000;
+
 /** Headers of any answer about content, 304 included. */
 const commonHeaders = (answered: Answered): Record<string, string> => ({
   etag: answered.etag,
@@ -81,28 +84,29 @@ export async function bytesReply(answered: Answered): Promise<Reply> {
   }
   const ranges = rangeCounts(call.incoming, etag) ? rangesOf(call.incoming.get("range"), size) : undefined;
   if (ranges === undefined) {
-    const body = size === 0 ? new Uint8Array() : until(await begun(content.read()));
-    return { status: 200, body, headers: { ...headers, "content-length": String(size) } };
+    const body = size === 0 ? new Uint8Array() : until(await begun(content.read(undefined, true)));
+    return { status: 200, body, headers: { ...headers, "content-length": String(size) }, patience: PATIENCE };
   }
   const [first, ...others] = ranges;
   if (first === undefined) throw notSatisfiable(size);
-  const start = await begun(content.read(first));
+  const start = await begun(content.read(first, true));
   if (others.length === 0) {
     const part = { "content-range": contentRange(first, size), "content-length": String(first.length) };
-    return { status: 206, body: until(start), headers: { ...headers, ...part } };
+    return { status: 206, body: until(start), headers: { ...headers, ...part }, patience: PATIENCE };
   }
   const several = rangesBody(
     ranges,
     size,
     type,
     crypto.randomUUID(),
-    (range) => range === first ? start as AsyncIterable<Uint8Array> : content.read(range),
+    (range) => range === first ? start as AsyncIterable<Uint8Array> : content.read(range, true),
   );
   const part = { "content-type": several.contentType, "content-length": String(several.length) };
   return {
     status: 206,
     body: until(several.body, () => start[Symbol.asyncIterator]().return?.()),
     headers: { ...headers, ...part },
+    patience: PATIENCE,
   };
 }
 
@@ -123,7 +127,7 @@ export interface Archive {
   readonly ending: string;
   /** Bytes, where they are known. */
   readonly length?: number;
-  readonly bytes: () => AsyncIterable<Uint8Array> | Promise<AsyncIterable<Uint8Array>>;
+  readonly bytes: () => AsyncIterable<Uint8Array>;
 }
 
 /** Answers with content in another form. @throws GatewayError, as {@link unchanged} and as making its first bytes does */
@@ -139,5 +143,5 @@ export async function archiveReply(answered: Answered, archive: Archive): Promis
     ...(archive.length !== undefined && { "content-length": String(archive.length) }),
   };
   if (call.method === "HEAD") return { status: 200, body: UNREAD, headers };
-  return { status: 200, body: until(await begun(await archive.bytes())), headers };
+  return { status: 200, body: until(await begun(archive.bytes())), headers, patience: PATIENCE };
 }

@@ -1,4 +1,4 @@
-import { type ErrorCode, GatewayError } from "../../src/contracts/errors.ts";
+import { type ErrorCode, GatewayError, hasCode } from "../../src/contracts/errors.ts";
 
 /** What any operation on storage can answer. */
 export const STORAGE_ERRORS = ["INVALID_REQUEST", "UNAVAILABLE"] as const satisfies readonly ErrorCode[];
@@ -32,8 +32,7 @@ export async function pinOf<T>(cid: string, found: Promise<T>, invalid = false):
   try {
     return await found;
   } catch (cause) {
-    const missing = cause instanceof GatewayError &&
-      (cause.code === "NOT_FOUND" || invalid && cause.code === "INVALID_REQUEST");
+    const missing = hasCode(cause, "NOT_FOUND") || invalid && hasCode(cause, "INVALID_REQUEST");
     throw missing ? new GatewayError("NOT_FOUND", `pin not found: ${cid}`, { cause }) : cause;
   }
 }

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { z } from "zod";
 import { GatewayError } from "../../src/contracts/errors.ts";
-import type { DagScope } from "../../src/contracts/storage.ts";
+import type { DagScope, EntityBytes } from "../../src/contracts/storage.ts";
 import { type MediaRange, mediaRangesOf } from "../../src/http/accept.ts";
 import { type Place, textOfPlace } from "./place.ts";
 
@@ -37,6 +37,19 @@ const CAR_PARAMETERS: Readonly<Record<string, readonly string[]>> = {
   dups: ["n"],
 };
 
+const ENTITY_BYTES = /^(-?\d+):(-?\d+|\*)$/;
+
+function entityBytesOf(text: string): EntityBytes {
+  const [, from, to] = ENTITY_BYTES.exec(text) ?? [];
+  return { from: Number(from), ...(to !== "*" && { to: Number(to) }) };
+}
+
+/** Whether bytes end before they begin, whatever the length of the file. */
+function isBackwards(text: string): boolean {
+  const { from, to } = entityBytesOf(text);
+  return to !== undefined && to < from && (from < 0) === (to < 0);
+}
+
 /** What an address says of the form of the answer. */
 export const formatQuery = z.object({
   format: z.string().max(64).optional().describe(
@@ -46,9 +59,13 @@ export const formatQuery = z.object({
     "Of a CAR: which blocks are in it behind those along the path: the last one, those of the file or of the list of entries, " +
       "or all below (default).",
   ),
-  "entity-bytes": z.string().max(64).regex(/^-?\d+:(?:-?\d+|\*)$/, "must be from:to, such as 0:1023 or -1024:*")
+  "entity-bytes": z.string().max(64).regex(ENTITY_BYTES, "must be from:to, such as 0:1023 or -1024:*")
+    .refine((text) => !isBackwards(text), "must not end before it begins")
     .optional()
-    .describe("Of a CAR: means `dag-scope=entity`. More blocks may come than those of the range."),
+    .describe(
+      "Of a CAR: `dag-scope=entity`, and of a file only the blocks that hold these bytes, both ends included: `0:1023`. Negative " +
+        "numbers count from its end, which `*` is. Where `dag-scope=block` is asked for as well, that is given.",
+    ),
   "car-version": z.string().max(8).optional().describe("Of a CAR: `1`."),
   "car-order": z.string().max(8).optional().describe("Of a CAR: `dfs` or `unk`."),
   "car-dups": z.string().max(8).optional().describe("Of a CAR: `n`."),
@@ -112,8 +129,9 @@ const notAcceptable = (what: string) =>
   );
 
 /** Which blocks a CAR is to have. */
-export const scopeOf = (query: FormatQuery): DagScope =>
-  query["dag-scope"] ?? (query["entity-bytes"] === undefined ? "all" : "entity");
+export function scopeOf({ "dag-scope": scope = "all", "entity-bytes": bytes }: FormatQuery): DagScope {
+  return bytes === undefined || scope === "block" ? scope : entityBytesOf(bytes);
+}
 
 /**
  * The tag of an answer. That of a file is its CID; that of a CAR also names what else it hangs on, and of archives it is weak: they
@@ -137,7 +155,9 @@ export function etagOf(
       return `W/"${cid}.entries"`;
     case "car": {
       const path = createHash("sha256").update(textOfPlace(place)).digest("base64url").slice(0, 22);
-      return `W/"${scopeOf(query)}.${cid}.car.${path}"`;
+      const scope = scopeOf(query);
+      const blocks = typeof scope === "string" ? scope : `entity.${scope.from}:${scope.to ?? "*"}`;
+      return `W/"${blocks}.${cid}.car.${path}"`;
     }
   }
 }

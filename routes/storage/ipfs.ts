@@ -1,14 +1,15 @@
 import { z } from "zod";
 import type { Reader } from "../../src/contracts/storage.ts";
 import type { Call } from "../../src/http/call.ts";
-import { foreignContent } from "../../src/http/content_headers.ts";
+import { disposition, foreignContent, UNNAMED_TYPE } from "../../src/http/content_headers.ts";
+import { isKnown } from "../../src/http/entity_tags.ts";
 import type { Reply } from "../../src/http/reply.ts";
 import { defineRoute } from "../../src/http/route.ts";
 import { ANY_TYPE } from "../../src/http/streaming_body.ts";
 import { READ_ERRORS } from "./errors.ts";
 import { placeInPath } from "./fields.ts";
-import { CAR_TYPE, formatOf, type FormatQuery, formatQuery, RAW } from "./formats.ts";
-import { CID_REQUIRED, placeIn } from "./place.ts";
+import { CAR_TYPE, etagOf, formatOf, type FormatQuery, formatQuery, RAW } from "./formats.ts";
+import { CID_REQUIRED, type Place, placeIn } from "./place.ts";
 import { readReply } from "./read.ts";
 
 export const ipfs = defineRoute({
@@ -34,7 +35,7 @@ export const ipfs = defineRoute({
   errors: [...READ_ERRORS, "NOT_ACCEPTABLE", "RESULT_TOO_LARGE"],
   async handle(call, { storage }) {
     const place = placeIn(call);
-    if (place.cid === PROBE && place.path.length === 0) return probeReply(call);
+    if (place.cid === PROBE && place.path.length === 0) return probeReply(call, place);
     const { token: link, ...query } = call.query;
     const caller = call.caller?.operator === false && call.caller.scopes.has("storage:read") ? call.caller : undefined;
     const reader: Reader = { namespace: caller?.namespace, link };
@@ -49,10 +50,18 @@ const PROBE = "bafkqaaa";
 /** A CAR with that root, and nothing in it. */
 const PROBE_CAR = Uint8Array.fromHex("19a265726f6f747381d82a450001550000" + "6776657273696f6e01");
 
-function probeReply(call: Pick<Call<unknown, FormatQuery>, "incoming" | "query">): Reply {
-  const { format } = formatOf(call.query, call.incoming.get("accept"));
-  const type = format === "car" ? CAR_TYPE : format === "raw" ? RAW : "application/octet-stream";
-  const body = format === "car" ? PROBE_CAR : new Uint8Array();
-  const headers = { ...foreignContent(type), "cache-control": "public, max-age=29030400, immutable, no-transform" };
-  return { status: 200, body, headers };
+function probeReply({ incoming, query }: Pick<Call<unknown, FormatQuery>, "incoming" | "query">, place: Place): Reply {
+  const { format } = formatOf(query, incoming.get("accept"));
+  const isCar = format === "car";
+  const type = isCar ? CAR_TYPE : format === "raw" ? RAW : UNNAMED_TYPE;
+  const etag = etagOf(format, PROBE, place, query);
+  const headers = {
+    ...foreignContent(type),
+    etag,
+    vary: "Accept",
+    "cache-control": "public, max-age=29030400, immutable, no-transform",
+    "content-disposition": disposition("attachment", `${PROBE}.${isCar ? "car" : "bin"}`),
+  };
+  if (isKnown(incoming, etag)) return { status: 304, body: null, headers };
+  return { status: 200, body: isCar ? PROBE_CAR : new Uint8Array(), headers };
 }

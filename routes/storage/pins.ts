@@ -117,12 +117,10 @@ export const recover = defineRoute({
   access: { kind: "namespace", scope: "storage:write" },
   params,
   output: pinStatus,
-  errors: FOUND_ERRORS,
+  errors: ["CONFLICT", "OUTCOME_UNKNOWN", ...FOUND_ERRORS],
   async handle(call, { storage }) {
     const cid = cidIn(call);
-    const { namespace } = call.principal;
-    await pinOf(cid, storage.recover(namespace, cid, call));
-    const { object, pin } = await pinOf(cid, storage.status(namespace, cid, call));
+    const { object, pin } = await pinOf(cid, storage.recover(call.principal.namespace, cid, call));
     return ok(statusJson(object, pin));
   },
 });

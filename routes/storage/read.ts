@@ -1,4 +1,5 @@
-import { GatewayError } from "../../src/contracts/errors.ts";
+import { GatewayError, hasCode } from "../../src/contracts/errors.ts";
+import type { RequestContext } from "../../src/contracts/request.ts";
 import type { OpenContent, Reader, Storage } from "../../src/contracts/storage.ts";
 import type { Call } from "../../src/http/call.ts";
 import type { Reply } from "../../src/http/reply.ts";
@@ -35,7 +36,7 @@ export async function readReply(reading: Reading): Promise<Reply> {
   const asked = formatOf(call.query, call.incoming.get("accept"));
   const { format } = asked;
   const { context, until } = streamContext(call);
-  const content = await storage.open(reader, place.cid, place.path, context);
+  const content = await opened(reading, context);
   const isList = format === undefined && content.kind === "directory";
   const answered: Answered = {
     call,
@@ -50,14 +51,14 @@ export async function readReply(reading: Reading): Promise<Reply> {
     case "raw": {
       const known = unchanged(answered, RAW);
       if (known) return known;
-      const block = await storage.block(reader, place.cid, place.path, context);
+      const block = await content.block();
       const bytes = async function* () {
         yield block;
       };
       return await archiveReply(answered, { type: RAW, ending: "bin", length: block.length, bytes });
     }
     case "car": {
-      const bytes = () => storage.car(reader, place.cid, place.path, scopeOf(call.query), context);
+      const bytes = () => content.car(scopeOf(call.query));
       return await archiveReply(answered, { type: CAR_TYPE, ending: "car", bytes });
     }
     case "tar": {
@@ -70,6 +71,22 @@ export async function readReply(reading: Reading): Promise<Reply> {
       throw isDirectory(place);
   }
 }
+
+/** What is at the place. @throws GatewayError, as `Storage.open`; `PRECONDITION_FAILED` */
+async function opened({ call, storage, reader, place, ipfs }: Reading, context: RequestContext): Promise<OpenContent> {
+  const { cid, path } = place;
+  try {
+    return await storage.open(reader, cid, path, context);
+  } catch (cause) {
+    if (!ipfs || !hasCode(cause, "NOT_FOUND") || !ONLY_HERE.test(call.incoming.get("cache-control") ?? "")) throw cause;
+    // Where the root is here, nobody else has anything at this path either.
+    if (path.length > 0 && await storage.open(reader, cid, [], context).then(() => true, () => false)) throw cause;
+    throw new GatewayError("PRECONDITION_FAILED", `content not found here: ${cid}`, { cause });
+  }
+}
+
+/** Asks for what needs not be fetched from elsewhere (path gateway specification). */
+const ONLY_HERE = /(?:^|,)\s*only-if-cached\s*(?:,|$)/i;
 
 /** What the gateway specification has answers say of where they come from. */
 function ipfsHeaders(

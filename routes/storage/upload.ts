@@ -74,7 +74,7 @@ export const upload = defineRoute({
       const { bytes, options } = await fromJson(call, query);
       return ok(answerOf(await storage.upload(principal, once(bytes), options, call)));
     }
-    const form = await formUpload(upload.chunks, call.incoming, query);
+    const form = await formUpload(upload.lent, call.incoming, query);
     try {
       if (form.kind === "file") return ok(answerOf(await storage.upload(principal, form.content, form.options, call)));
       const { object, files } = await storage.uploadDirectory(principal, form.files, form.options, call);

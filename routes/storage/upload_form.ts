@@ -100,7 +100,7 @@ function assertFile(part: Part): asserts part is Part & { readonly fileName: str
   if (part.fileName === undefined || part.fileName === "") throw missing(`the part ${FILE} has no filename`);
 }
 
-/** Reads a field, if it is one that is known. @param known the names that count here; others of ours are refused */
+/** Reads a field, of one that is not known only its name. @param known the names that count here; others of ours are refused */
 async function readField(
   part: Part,
   fields: Record<string, string>,
@@ -122,7 +122,8 @@ async function readField(
   } catch (error) {
     throw error instanceof TypeError ? wrongForm("its fields must be UTF-8") : error;
   }
-  if (!Object.hasOwn(uploadQuery.shape, name)) return;
+  // Let pass, unless it is nearly one of ours: that is found out together with the others.
+  if (!Object.hasOwn(uploadQuery.shape, name)) return void (fields[name.slice(0, MAX_NAME)] = "");
   if (known !== undefined && !known.has(name)) throw refused(name, "must stand before the file, or in the address");
   if (Object.hasOwn(fields, name)) throw refused(name, "is there twice");
   // As older gateways read it: any other text means that it is not to be kept.

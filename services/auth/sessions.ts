@@ -1,4 +1,4 @@
-import { GatewayError } from "../../src/contracts/errors.ts";
+import { GatewayError, hasCode } from "../../src/contracts/errors.ts";
 import type { Role } from "../../src/contracts/identity.ts";
 import type { RequestContext } from "../../src/contracts/request.ts";
 import type { SessionOrigin, Sessions, SessionView } from "../../src/contracts/wallet_auth.ts";
@@ -207,7 +207,7 @@ export class WalletSessions implements Sessions {
       return results.at(-1)!.changes === 1;
     } catch (error) {
       // Repeating a refresh is safe within the grace, so an unknown outcome need not end the client's session.
-      if (error instanceof GatewayError && error.code === "OUTCOME_UNKNOWN") {
+      if (hasCode(error, "OUTCOME_UNKNOWN")) {
         throw new GatewayError("UNAVAILABLE", "the session could not be refreshed; repeat the request", {
           cause: error,
         });

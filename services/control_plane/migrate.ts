@@ -1,5 +1,5 @@
 import { CompiledQuery } from "kysely";
-import { GatewayError } from "../../src/contracts/errors.ts";
+import { hasCode } from "../../src/contracts/errors.ts";
 import { ConstraintViolation, type ControlDatabase } from "./control_database.ts";
 import { migrations as released } from "./migrations/index.ts";
 
@@ -47,7 +47,7 @@ export async function migrate(control: ControlDatabase, options: MigrateOptions)
       await applyPending(control, options, applied);
       return applied;
     } catch (error) {
-      const unknown = error instanceof GatewayError && error.code === "OUTCOME_UNKNOWN";
+      const unknown = hasCode(error, "OUTCOME_UNKNOWN");
       if (!unknown || tries === TRIES) throw error;
     }
   }

@@ -1,5 +1,5 @@
 import type { Kysely } from "kysely";
-import { GatewayError } from "../../src/contracts/errors.ts";
+import { GatewayError, hasCode } from "../../src/contracts/errors.ts";
 import type { ServiceHealth } from "../../src/contracts/health.ts";
 import { firstFailure, type RqliteCluster, type RqliteResult } from "../rqlite/client.ts";
 import { constraintViolation } from "./constraint.ts";
@@ -69,7 +69,7 @@ export class RqliteControlDatabase implements ControlDatabase {
       return await this.cluster.request(queries, { transaction, signal });
     } catch (cause) {
       // The cluster's own sentence is about the database of a namespace.
-      if (!this.cluster.stuck || !(cause instanceof GatewayError) || cause.code !== "UNAVAILABLE") throw cause;
+      if (!this.cluster.stuck || !hasCode(cause, "UNAVAILABLE")) throw cause;
       throw new GatewayError("UNAVAILABLE", `${STUCK}; nothing was changed`, { cause, retryAfter: 5 });
     }
   }

@@ -22,6 +22,7 @@ export interface Schema {
   storage_objects: StorageObjectTable;
   storage_usage: { namespace: string; bytes: number; objects: number };
   storage_pins: StoragePinTable;
+  storage_pin_requests: StoragePinRequestTable;
 }
 
 /** A namespace, from its creation until its last data is gone. */
@@ -174,6 +175,8 @@ export interface StorageObjectTable {
   problem: string | null;
   /** Links of another number are dead. */
   link_serial: number;
+  /** 1 where pin requests alone ask for it, so that it goes with the last of them. */
+  requested: number;
   created_at: number;
   created_by: string;
 }
@@ -191,9 +194,9 @@ export interface StoragePinTable {
   version: number;
   /** The version that the engine was told. */
   applied: number;
-  /** How often telling it failed since the last change. */
+  /** How often telling it failed since the last change; once it was told, how often it was to recover the pin since that was well. */
   tries: number;
-  /** When it is to be told, at the earliest. */
+  /** When it is to be told, or to recover the pin, at the earliest. */
   due_at: number;
   /** What failed last: a public sentence. */
   problem: string | null;
@@ -202,4 +205,25 @@ export interface StoragePinTable {
   leased_until: number;
   /** Until when it is not looked for on the network: it was private, and nodes may still have it. */
   withheld_until: number | null;
+  /** The namespace whose it was, which may have it again: its name and when it was made, with a space between. */
+  withheld_for: string | null;
+}
+
+/** A request that content be kept; there is a claim to it in {@link Schema.storage_objects}. */
+export interface StoragePinRequestTable {
+  namespace: string;
+  /** Public id, `pin_…`. */
+  id: string;
+  /** Version 1, base32. */
+  cid: string;
+  /** The CID as it was given. */
+  written: string;
+  name: string | null;
+  /** JSON object of texts. */
+  meta: string;
+  /** JSON array of multiaddresses. */
+  origins: string;
+  /** Unique in the namespace. */
+  created_at: number;
+  created_by: string;
 }

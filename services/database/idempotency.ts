@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { LRUCache } from "lru-cache";
 import type { SqlArgument, StatementOptions, TransactionStep } from "../../src/contracts/database.ts";
-import { GatewayError } from "../../src/contracts/errors.ts";
+import { GatewayError, hasCode } from "../../src/contracts/errors.ts";
 import type { RequestContext } from "../../src/contracts/request.ts";
 import type { GatedStatement, SqlFault, StatementResult } from "./driver.ts";
 import { own } from "./own.ts";
@@ -90,7 +90,7 @@ export class IdempotentWrites {
     try {
       return await this.#apply(runner, once, request, options);
     } catch (error) {
-      throw error instanceof GatewayError && error.code === "OUTCOME_UNKNOWN" ? repeatable(error) : error;
+      throw hasCode(error, "OUTCOME_UNKNOWN") ? repeatable(error) : error;
     } finally {
       this.#running.delete(place);
     }

@@ -6,7 +6,7 @@ import type { RequestContext } from "../../src/contracts/request.ts";
 import type { ControlAuditLog } from "../control_plane/audit.ts";
 import { ConstraintViolation, type ControlDatabase, type ControlQuery } from "../control_plane/control_database.ts";
 import type { RevocationFeed } from "../control_plane/revocations.ts";
-import { keyOf, pageOf } from "./cursor.ts";
+import { keyOf, pageOf } from "../control_plane/pages.ts";
 
 /** What members need of the rest. */
 export interface MembersParts {

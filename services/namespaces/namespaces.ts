@@ -14,7 +14,7 @@ import type { ControlDatabase } from "../control_plane/control_database.ts";
 import type { RevocationFeed } from "../control_plane/revocations.ts";
 import type { NamespaceTable } from "../control_plane/schema.ts";
 import { findNamespace, makeNamespace, type Ownership, taken } from "./creation.ts";
-import { keyOf, pageOf } from "./cursor.ts";
+import { keyOf, pageOf } from "../control_plane/pages.ts";
 
 /** What the configuration says of namespaces. */
 export interface NamespacePolicy {

@@ -1,4 +1,4 @@
-import { sql } from "kysely";
+import { type RawBuilder, sql } from "kysely";
 import type { StorageRules } from "../../src/contracts/settings.ts";
 import type { ContentKind } from "../../src/contracts/storage.ts";
 import { ConstraintViolation, type ControlDatabase } from "../control_plane/control_database.ts";
@@ -50,15 +50,20 @@ export class AwaitedClaims {
     return rows[0];
   }
 
-  /** Whether somebody has this content privately. */
-  async isPrivate(cid: string, signal: AbortSignal): Promise<boolean> {
-    const { db } = this.parts.control;
+  /** Whether others have this content privately, or had it a while ago. */
+  async isPrivate(row: Pick<StorageObjectTable, "namespace" | "cid">, signal: AbortSignal): Promise<boolean> {
     const { rows } = await this.parts.control.run(
-      db.selectFrom("storage_objects").select("cid").where("cid", "=", cid).where("available", "=", 1)
-        .where("visibility", "=", "private").limit(1),
+      sql`SELECT 1 WHERE ${this.#isPrivate(row)}`.compile(this.parts.control.db),
       signal,
     );
     return rows.length > 0;
+  }
+
+  #isPrivate({ namespace, cid }: Pick<StorageObjectTable, "namespace" | "cid">): RawBuilder<unknown> {
+    return sql`(EXISTS (SELECT 1 FROM storage_objects p
+        WHERE p.cid = ${cid} AND p.available = 1 AND p.visibility = 'private')
+      OR EXISTS (SELECT 1 FROM storage_pins w WHERE w.cid = ${cid} AND w.withheld_until > ${this.parts.now()}
+        AND w.withheld_for IS NOT (SELECT n.name || ' ' || n.created_at FROM namespaces n WHERE n.name = ${namespace})))`;
   }
 
   /**
@@ -79,7 +84,7 @@ export class AwaitedClaims {
           AND (p.expires_at IS NULL OR p.expires_at > ${now()}))`
       : sql`(EXISTS (SELECT 1 FROM storage_pins w WHERE w.cid = ${cid} AND w.wanted = 1 AND w.applied = w.version
           AND w.version = ${pin.version})
-        AND NOT EXISTS (SELECT 1 FROM storage_objects p WHERE p.cid = ${cid} AND p.available = 1 AND p.visibility = 'private'))`;
+        AND NOT ${this.#isPrivate({ namespace, cid })})`;
     try {
       const [, changed] = await control.atomically([
         // Who may not have it does not learn either whether it would fit.

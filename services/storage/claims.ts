@@ -2,7 +2,12 @@ import { type RawBuilder, sql } from "kysely";
 import { GatewayError } from "../../src/contracts/errors.ts";
 import type { StorageRules } from "../../src/contracts/settings.ts";
 import type { ContentKind, Replication, Visibility } from "../../src/contracts/storage.ts";
-import { ConstraintViolation, type ControlDatabase, type ControlQuery } from "../control_plane/control_database.ts";
+import {
+  ConstraintViolation,
+  type ControlDatabase,
+  type ControlQuery,
+  type ControlResult,
+} from "../control_plane/control_database.ts";
 import type { StorageObjectTable } from "../control_plane/schema.ts";
 import type { Cid } from "./cids.ts";
 import { notFound, overQuota } from "./failures.ts";
@@ -50,6 +55,14 @@ export interface NewClaim {
    */
   readonly on: "held" | "public" | "awaited";
   readonly origins?: readonly string[] | undefined;
+  /** Whether a pin request asks for it. Otherwise it stays without any. */
+  readonly requested?: true;
+}
+
+/** What happens in the transaction of a claim, in front of it and behind it. */
+export interface Surroundings {
+  readonly before: readonly ControlQuery[];
+  readonly after: readonly ControlQuery[];
 }
 
 /** What becomes of a claim; what is not named stays. */
@@ -62,7 +75,13 @@ export interface ClaimChange {
   readonly replication?: Replication | undefined;
   readonly written?: string | undefined;
   readonly origins?: readonly string[] | undefined;
+  /** Whether the namespace asks for it itself, so that it stays without pin requests. */
+  readonly asked?: boolean | undefined;
 }
+
+/** Whether there are pin requests for a claim. */
+const REQUESTED = sql<number>`EXISTS (SELECT 1 FROM storage_pin_requests q
+  WHERE q.namespace = storage_objects.namespace AND q.cid = storage_objects.cid)`;
 
 /** Claims of namespaces to content, and what they count against quotas; each change is one transaction with what it entails. */
 export class Claims {
@@ -82,7 +101,7 @@ export class Claims {
 
   /**
    * Makes or renews a claim, with what it counts and what it wants of the engine.
-   * @returns it, and the bytes that the namespace has then
+   * @returns it, the bytes that the namespace has then, and what came of the queries behind it
    * @throws GatewayError `QUOTA_EXCEEDED`, `CONFLICT`; `NOT_FOUND` for what nobody has publicly any more
    */
   async put(
@@ -90,20 +109,27 @@ export class Claims {
     claim: NewClaim,
     rules: StorageRules,
     signal: AbortSignal,
-  ): Promise<{ readonly row: StorageObjectTable; readonly bytes: number }> {
+    { before, after }: Surroundings = { before: [], after: [] },
+  ): Promise<
+    { readonly row: StorageObjectTable; readonly bytes: number; readonly after: readonly ControlResult[] }
+  > {
     const { control, pins } = this.parts;
     const { cid: { canonical, written } } = claim;
     try {
-      const [, usage, object] = await control.atomically([
+      const results = await control.atomically([
+        ...before,
         control.db.insertInto("storage_usage").values({ namespace: place.namespace, bytes: 0, objects: 0 })
           .onConflict((conflict) => conflict.doNothing()),
         this.#count(place.namespace, canonical, claim.charged, rules),
         this.#upsert(place, claim),
         pins.renewal([canonical], claim.origins),
+        ...after,
       ], signal);
+      const [, usage, object, , ...rest] = results.slice(before.length);
       return {
         row: object!.rows[0] as unknown as StorageObjectTable,
         bytes: (usage!.rows[0] as unknown as { bytes: number }).bytes,
+        after: rest,
       };
     } catch (error) {
       throw refusal(error, rules, written);
@@ -124,7 +150,7 @@ export class Claims {
   async change(
     namespace: string,
     cid: string,
-    { name, visibility, pin, replication, expiresAt, written, origins }: ClaimChange,
+    { name, visibility, pin, replication, expiresAt, written, origins, asked }: ClaimChange,
     signal: AbortSignal,
   ): Promise<StorageObjectTable | undefined> {
     const { control, pins, now } = this.parts;
@@ -134,7 +160,13 @@ export class Claims {
       ...(visibility === "private" && { link_serial: eb("link_serial", "+", 1) }),
       ...(visibility !== undefined && { visibility }),
       ...(pin === true && { pinned: 1, expires_at: null, problem: null, asked_at: now() }),
-      ...(pin === false && { pinned: 0, expires_at: expiresAt ?? now() }),
+      ...(asked && { requested: 0 }),
+      // What is requested stays as long as it is.
+      ...(pin === false && {
+        pinned: REQUESTED,
+        expires_at: sql<number | null>`CASE WHEN NOT ${REQUESTED} THEN ${expiresAt ?? now()} END`,
+        requested: REQUESTED,
+      }),
       ...(replication && { replication_min: replication.min, replication_max: replication.max }),
       written: written ?? eb.ref("written"),
     })).where("namespace", "=", namespace).where("cid", "=", cid).returningAll();
@@ -154,10 +186,22 @@ export class Claims {
     signal: AbortSignal,
     expiredBy?: number,
   ): Promise<readonly StorageObjectTable[]> {
-    const { control, pins, now, withheld } = this.parts;
     const which = sql`namespace = ${namespace} AND cid IN (SELECT value FROM json_each(${JSON.stringify(cids)}))
       ${expiredBy === undefined ? sql`` : sql`AND expires_at <= ${expiredBy}`}`;
-    const queries: ControlQuery[] = [
+    const results = await this.parts.control.atomically(this.#removal(namespace, which, cids), signal);
+    return results.at(-2)!.rows as unknown as StorageObjectTable[];
+  }
+
+  /** The queries that give a claim up which pin requests alone asked for, once none of them is left. */
+  unrequested(namespace: string, cid: string): readonly ControlQuery[] {
+    const which = sql`namespace = ${namespace} AND cid = ${cid} AND requested = 1 AND NOT ${REQUESTED}`;
+    return this.#removal(namespace, which, [cid]);
+  }
+
+  #removal(namespace: string, which: RawBuilder<unknown>, cids: readonly string[]): readonly ControlQuery[] {
+    const { control, pins, now, withheld } = this.parts;
+    return [
+      ...(withheld > 0 ? [this.#withholding(which, now() + withheld)] : []),
       sql`UPDATE storage_usage SET
         bytes = bytes - (SELECT coalesce(sum(charged), 0) FROM storage_objects WHERE ${which}),
         objects = objects - (SELECT count(*) FROM storage_objects WHERE ${which})
@@ -165,19 +209,19 @@ export class Claims {
       sql`DELETE FROM storage_objects WHERE ${which} RETURNING *`.compile(control.db),
       pins.renewal(cids),
     ];
-    if (withheld > 0) queries.unshift(this.#withholding(which, now() + withheld));
-    const results = await control.atomically(queries, signal);
-    return results.at(-2)!.rows as unknown as StorageObjectTable[];
   }
 
   /** A note that what nobody but this namespace has, and it privately, is not to be found by others when it is gone. */
   #withholding(which: RawBuilder<unknown>, until: number): ControlQuery {
     return sql`INSERT INTO storage_pins (cid, wanted, name, replication_min, replication_max, version, applied, tries, due_at,
-        leased_until, withheld_until)
-      SELECT o.cid, 0, '', -1, -1, 1, 1, 0, 0, 0, ${until} FROM (SELECT * FROM storage_objects WHERE ${which}) AS o
+        leased_until, withheld_until, withheld_for)
+      SELECT o.cid, 0, '', -1, -1, 1, 1, 0, 0, 0, ${until},
+        (SELECT n.name || ' ' || n.created_at FROM namespaces n WHERE n.name = o.namespace)
+      FROM (SELECT * FROM storage_objects WHERE ${which}) AS o
       WHERE o.available = 1 AND o.visibility = 'private' AND NOT EXISTS (
         SELECT 1 FROM storage_objects x WHERE x.cid = o.cid AND x.namespace <> o.namespace AND x.available = 1)
-      ON CONFLICT (cid) DO UPDATE SET withheld_until = excluded.withheld_until`.compile(this.parts.control.db);
+      ON CONFLICT (cid) DO UPDATE SET withheld_until = excluded.withheld_until, withheld_for = excluded.withheld_for`
+      .compile(this.parts.control.db);
   }
 
   /** Fails the whole transaction, on a constraint, where the namespace would have more than it may. */
@@ -202,11 +246,12 @@ export class Claims {
         AND (p.expires_at IS NULL OR p.expires_at > ${now})
     ) THEN 1 END`;
     return sql`INSERT INTO storage_objects (namespace, cid, written, name, size, charged, type, kind, visibility, encrypted,
-        pinned, expires_at, replication_min, replication_max, available, asked_at, link_serial, created_at, created_by)
+        pinned, expires_at, replication_min, replication_max, available, asked_at, link_serial, requested, created_at,
+        created_by)
       VALUES (${active}, ${canonical}, ${written}, ${name ?? written}, ${claim.size ?? null}, ${claim.charged},
         ${claim.type ?? null}, ${claim.kind}, ${visibility ?? "private"}, ${claim.encrypted ? 1 : 0},
         ${claim.expiresAt === undefined ? 1 : 0}, ${claim.expiresAt ?? null}, ${replication.min}, ${replication.max},
-        ${available}, ${now}, 0, ${now}, ${claim.by})
+        ${available}, ${now}, 0, ${claim.requested ? 1 : 0}, ${now}, ${claim.by})
       ON CONFLICT (namespace, cid) DO UPDATE SET
         written = excluded.written, size = coalesce(excluded.size, size), charged = max(charged, excluded.charged),
         name = ${name === undefined ? sql.ref("storage_objects.name") : sql.ref("excluded.name")},
@@ -215,7 +260,10 @@ export class Claims {
         link_serial = link_serial + (${visibility ?? null} IS 'private' AND visibility = 'public'),
         visibility = coalesce(${visibility ?? null}, visibility),
         encrypted = CASE WHEN available = 1 THEN encrypted ELSE excluded.encrypted END,
-        pinned = excluded.pinned, expires_at = excluded.expires_at,
+        pinned = max(excluded.pinned, ${REQUESTED}),
+        expires_at = CASE WHEN NOT ${REQUESTED} THEN excluded.expires_at END,
+        requested = CASE WHEN excluded.pinned = 0 THEN ${REQUESTED} WHEN excluded.requested = 0 THEN 0
+          WHEN storage_objects.pinned = 0 THEN 1 ELSE storage_objects.requested END,
         replication_min = ${sql.ref(`${replicationGiven ? "excluded" : "storage_objects"}.replication_min`)},
         replication_max = ${sql.ref(`${replicationGiven ? "excluded" : "storage_objects"}.replication_max`)},
         available = max(available, excluded.available), asked_at = excluded.asked_at, problem = NULL

@@ -56,7 +56,10 @@ export type Reach = "local" | "network";
 export interface ContentDriver {
   /** `local`, `ipfs`. */
   readonly name: string;
-  /** Adds a file. Takes from the source no faster than it stores, and holds a bounded number of bytes. */
+  /**
+   * Adds a file. Takes from the source no faster than it stores, and holds a bounded number of bytes. Each piece may be lent, also
+   * of files of a directory: it is used up before the next is asked for.
+   */
   add(content: AsyncIterable<Uint8Array>, waiter: Waiter): Promise<Added>;
   /** Adds a directory. @returns its root, and each file in the order in which it came */
   addDirectory(
@@ -70,8 +73,11 @@ export interface ContentDriver {
   importCar(car: AsyncIterable<Uint8Array>, waiter: Waiter): Promise<Added & { readonly kind: ContentKind }>;
   /** What is there. @param path segments, none at all for the root */
   look(cid: string, path: readonly string[], reach: Reach, waiter: Waiter): Promise<ContentInfo>;
-  /** The bytes of a file or block. Each block is held against its CID before any of it is handed out. */
-  read(cid: string, range: ByteRange | undefined, waiter: Waiter): AsyncIterable<Uint8Array>;
+  /**
+   * The bytes of a file or block. Each block is held against its CID before any of it is handed out.
+   * @param lent whether each piece is used up before the next is asked for. Default false
+   */
+  read(cid: string, range: ByteRange | undefined, waiter: Waiter, lent?: boolean): AsyncIterable<Uint8Array>;
   /** Entries of a directory, sharded ones included; at most a million. */
   entries(cid: string, waiter: Waiter): AsyncIterable<DirectoryEntry>;
   /** One block. At most 2 MiB, as the network has them. */
@@ -86,6 +92,8 @@ export interface ContentDriver {
   pinState(cid: string, waiter: Waiter): Promise<PinState>;
   /** Has a failed pin tried again. */
   recover(cid: string, waiter: Waiter): Promise<void>;
+  /** Multiaddresses of the nodes, for others to connect to; at most 20. An engine without a network has none. */
+  delegates?(waiter: Waiter): Promise<readonly string[]>;
   /** Bytes that the engine takes, where it knows. */
   held(waiter: Waiter): Promise<number | undefined>;
   health(signal: AbortSignal): Promise<ServiceHealth>;

@@ -26,6 +26,3 @@ export function overQuota(what: "bytes" | "objects", most: number, cause?: unkno
   const sentence = `the namespace may have ${most} ${what} in its storage; nothing was stored`;
   return new GatewayError("QUOTA_EXCEEDED", sentence, { details: { quota: what, limit: most }, cause });
 }
-
-/** Whether a failure says that there is nothing, or none of that name. */
-export const isNotFound = (error: unknown): boolean => error instanceof GatewayError && error.code === "NOT_FOUND";

@@ -1,20 +1,8 @@
 import { sql } from "kysely";
+import type { StorageFigures } from "../../src/contracts/storage.ts";
 import type { ControlDatabase } from "../control_plane/control_database.ts";
 import type { ContentDriver } from "./driver.ts";
 import type { PinRows } from "./pin_rows.ts";
-
-/** What there is in the storage, over all namespaces. */
-export interface StorageFigures {
-  readonly objects: number;
-  /** What they count against quotas, together. */
-  readonly bytes: number;
-  /** CIDs of which the engine was not told everything that is wanted. */
-  readonly pinsWaiting: number;
-  /** Claims to content that the engine looks for. */
-  readonly awaited: number;
-  /** Bytes that the engine takes, where it knows. */
-  readonly held: number | undefined;
-}
 
 /** Counts what there is, for metrics. */
 export class Figures {

@@ -1,4 +1,4 @@
-import { GatewayError } from "../../src/contracts/errors.ts";
+import { hasCode } from "../../src/contracts/errors.ts";
 import type { Principal } from "../../src/contracts/identity.ts";
 import type { StorageRules } from "../../src/contracts/settings.ts";
 import type {
@@ -219,12 +219,12 @@ export class Ingest {
 }
 
 /** Does again what may have been done and is the same when it is done twice. */
-async function persistently<T>(work: () => Promise<T>): Promise<T> {
+export async function persistently<T>(work: () => Promise<T>): Promise<T> {
   for (let tries = 1;; tries++) {
     try {
       return await work();
     } catch (error) {
-      if (tries === TRIES || !(error instanceof GatewayError) || error.code !== "OUTCOME_UNKNOWN") throw error;
+      if (tries === TRIES || !hasCode(error, "OUTCOME_UNKNOWN")) throw error;
     }
   }
 }
@@ -239,7 +239,9 @@ class Places {
   /** @throws GatewayError `INVALID_REQUEST` for a path that is none, is taken, or is one too many */
   take(path: string): void {
     const segments = checkedPath(path, "file");
-    if (this.#files.size >= this.most) throw invalid("file", `a directory has at most ${this.most} files here`);
+    if (this.#files.size >= this.most) {
+      throw invalid("file", `a directory has at most ${this.most} files here (the limit storage.entries)`);
+    }
     const clash = () => invalid("file", `two files cannot be at ${JSON.stringify(path)}`);
     if (this.#files.has(path) || this.#folders.has(path)) throw clash();
     for (let i = 1; i < segments.length; i++) {

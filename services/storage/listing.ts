@@ -1,15 +1,13 @@
 import type { ObjectPage, ObjectQuery } from "../../src/contracts/storage.ts";
 import { sql } from "kysely";
 import type { ControlDatabase } from "../control_plane/control_database.ts";
+import { keyOf, pageOf, unknownCursor } from "../control_plane/pages.ts";
 import type { StorageObjectTable } from "../control_plane/schema.ts";
 import { readCid } from "./cids.ts";
 import { invalid } from "./failures.ts";
 import { objectOf } from "./rows.ts";
 
-const BASE64 = { alphabet: "base64url", omitPadding: true } as const;
 const MOST = 1_000;
-/** Longer ones were never given: they are not looked at. */
-const LONGEST_CURSOR = 400;
 
 /** A page of what a namespace has, newest first. What has expired is not in it. @throws GatewayError `INVALID_REQUEST` */
 export async function listObjects(
@@ -23,7 +21,7 @@ export async function listObjects(
   if (!Number.isSafeInteger(limit) || limit < 1 || limit > MOST) {
     throw invalid("limit", `must be a whole number from 1 to ${MOST}`);
   }
-  const after = cursor === undefined ? undefined : keyOf(cursor);
+  const after = cursor === undefined ? undefined : placeOf(cursor);
   const fitting = fittingOf(control, namespace, query, now);
   let page = fitting.selectAll().orderBy("created_at", "desc").orderBy("cid", "desc").limit(limit + 1);
   if (after !== undefined) {
@@ -34,9 +32,8 @@ export async function listObjects(
     control.run<StorageObjectTable>(page, signal),
     control.run<{ total: number }>(count, signal),
   ]);
-  const shown = rows.slice(0, limit);
-  const last = rows.length > limit ? shown.at(-1) : undefined;
-  return { objects: shown.map(objectOf), total: counted!.total, cursor: last && cursorOf(last) };
+  const { items, next } = pageOf(rows, limit, objectOf, ({ created_at, cid }) => [created_at, cid]);
+  return { objects: items, total: counted!.total, cursor: next };
 }
 
 function fittingOf(
@@ -59,20 +56,8 @@ function fittingOf(
   return query;
 }
 
-const cursorOf = ({ created_at, cid }: StorageObjectTable) =>
-  new TextEncoder().encode(`${created_at} ${cid}`).toBase64(BASE64);
-
-function keyOf(cursor: string): [number, string] {
-  const text = cursor.length <= LONGEST_CURSOR ? textOf(cursor) : "";
-  const [, time, cid] = /^(\d{1,15}) (b[a-z2-7]+)$/.exec(text) ?? [];
-  if (cid === undefined) throw invalid("cursor", "not one that this list gave; begin without it");
-  return [Number(time), cid];
-}
-
-function textOf(cursor: string): string {
-  try {
-    return new TextDecoder().decode(Uint8Array.fromBase64(cursor, BASE64));
-  } catch {
-    return "";
-  }
+function placeOf(cursor: string): [number, string] {
+  const [time, cid] = keyOf<[number, string]>(cursor, ["number", "string"]);
+  if (!Number.isSafeInteger(time) || !/^b[a-z2-7]+$/.test(cid)) throw unknownCursor();
+  return [time, cid];
 }

@@ -46,7 +46,12 @@ function checkSegment(segment: string, field: string): void {
   checkText(segment, field, MAX_BYTES);
 }
 
-function checkText(text: string, field: string, most: number): void {
+/**
+ * Holds a text against what may stand in names.
+ * @param most bytes of UTF-8
+ * @throws GatewayError `INVALID_REQUEST`
+ */
+export function checkText(text: string, field: string, most: number): void {
   if (/\p{Cc}/u.test(text)) throw invalid(field, "holds control characters, such as a line break");
   if (!text.isWellFormed()) throw invalid(field, "holds half of a surrogate pair, which no UTF-8 can hold");
   if (text.length > most / 3 && new TextEncoder().encode(text).length > most) {

@@ -1,11 +1,11 @@
 import { GatewayError } from "../../src/contracts/errors.ts";
-import type { ContentDriver } from "./driver.ts";
+import type { ContentDriver, Waiter } from "./driver.ts";
 import type { HeldPin, PinRows } from "./pin_rows.ts";
 
 /** What telling the engine needs. */
 export interface PinKeeperParts {
   readonly pins: PinRows;
-  readonly driver: Pick<ContentDriver, "pin" | "unpin">;
+  readonly driver: Pick<ContentDriver, "pin" | "unpin" | "recover">;
   readonly random: (n: number) => Uint8Array;
   /** Told what could not be done yet; it is tried again. */
   readonly onError: (cid: string, error: unknown) => void;
@@ -27,8 +27,15 @@ const ROUNDS = 8;
 export class PinKeeper {
   readonly #running = new Map<string, Promise<void>>();
   readonly #closing = new AbortController();
+  #asked = 0;
+  #failed = 0;
 
   constructor(private readonly parts: PinKeeperParts) {}
+
+  /** How often the engine was asked to recover a pin since the start, and how often it could not be asked. */
+  get recoveries(): { readonly asked: number; readonly failed: number } {
+    return { asked: this.#asked, failed: this.#failed };
+  }
 
   /**
    * Brings the engine to what is wanted of a CID, or comes back after a while. Never rejects: what cannot be done now is done by
@@ -57,12 +64,51 @@ export class PinKeeper {
     await (this.#running.get(cid) ?? this.#start(cid));
   }
 
+  /**
+   * Has the engine try again to keep what it was told to, under the same lease: to recover is to pin, which must not come after an
+   * unpin either. What changes meanwhile is told at once.
+   * @param when `due`: not while it rests after another try
+   * @returns `false` where nothing was asked: it rests, the engine was not told yet, it is wanted no more, or another gateway is at it
+   * @throws GatewayError as `ContentDriver.recover`
+   */
+  async recover(cid: string, when: "due" | "now"): Promise<boolean> {
+    for (let run = this.#running.get(cid); run !== undefined; run = this.#running.get(cid)) await run;
+    const recovering = this.#recover(cid, when);
+    this.#run(cid, recovering.then(() => {}, () => {}));
+    return await recovering;
+  }
+
   #start(cid: string): Promise<void> {
-    const run = this.#bring(cid).catch((error) => this.parts.onError(cid, error)).finally(() => {
-      this.#running.delete(cid);
-    });
+    return this.#run(cid, this.#bring(cid).catch((error) => this.parts.onError(cid, error)));
+  }
+
+  /** @param work never rejects */
+  #run(cid: string, work: Promise<void>): Promise<void> {
+    const run = work.finally(() => this.#running.delete(cid));
     this.#running.set(cid, run);
     return run;
+  }
+
+  async #recover(cid: string, when: "due" | "now"): Promise<boolean> {
+    const { pins, random, driver } = this.parts;
+    const holder = random(12).toHex();
+    const pin = await pins.hold(cid, holder, when, AbortSignal.timeout(CONTROL));
+    if (pin === undefined) return false;
+    let failure: { readonly error: unknown } | undefined;
+    try {
+      await driver.recover(cid, this.#waiter());
+      this.#asked++;
+    } catch (error) {
+      this.#failed++;
+      failure = { error };
+    }
+    const outcome = { tries: pin.tries, failed: failure !== undefined };
+    const now = await pins.recovered(cid, holder, outcome, AbortSignal.timeout(CONTROL));
+    // As below: nobody knows what the engine has heard last.
+    if (now === "lost") await pins.anew(cid, AbortSignal.timeout(CONTROL));
+    if (now !== "told") await this.#bring(cid);
+    if (failure !== undefined) throw failure.error;
+    return true;
   }
 
   async #bring(cid: string): Promise<void> {
@@ -84,13 +130,17 @@ export class PinKeeper {
   }
 
   async #tell(pin: HeldPin): Promise<void> {
-    const waiter = { signal: AbortSignal.any([this.#closing.signal, AbortSignal.timeout(ENGINE)]) };
+    const waiter = this.#waiter();
     if (pin.wanted === 0) return await this.parts.driver.unpin(pin.cid, waiter);
     await this.parts.driver.pin(pin.cid, {
       name: pin.name,
       replication: { min: pin.replication_min, max: pin.replication_max },
       origins: pin.origins === null ? undefined : JSON.parse(pin.origins) as string[],
     }, waiter);
+  }
+
+  #waiter(): Waiter {
+    return { signal: AbortSignal.any([this.#closing.signal, AbortSignal.timeout(ENGINE)]) };
   }
 }
 

@@ -9,11 +9,32 @@ const QUIET = 5_000;
 /** Milliseconds between two tries, at first and at most. */
 const RETRY = { first: 5_000, most: 5 * 60_000 };
 
+/** Milliseconds after which what the engine was told is looked at, at the earliest: it may not know of it everywhere before. */
+const SETTLING = 60_000;
+/** Milliseconds between two tries to recover, at first and at most. */
+const RECOVER = { first: 5 * 60_000, most: 4 * 60 * 60_000 };
+
 /** What the engine is to be told, for whoever has the lease. */
 export type HeldPin = Pick<
   StoragePinTable,
   "cid" | "wanted" | "name" | "replication_min" | "replication_max" | "origins" | "version" | "tries"
 >;
+
+/** A pin that is wanted, for whoever looks how it fares. */
+export interface WatchedPin {
+  readonly cid: string;
+  /** Whether the engine was told. */
+  readonly told: boolean;
+  /** Whether telling it failed last. */
+  readonly refused: boolean;
+  /** How often it was tried to recover since it was well. */
+  readonly tries: number;
+  /** Whether something may be done about it now, should it not be well. */
+  readonly due: boolean;
+}
+
+/** What is known after the engine was asked to recover a pin. `lost`: the lease had not held until then. */
+export type Recovered = "told" | "changed" | "lost";
 
 /**
  * What is wanted of the engine, a row for each CID. It is made anew from the claims by whoever changes them, in the same
@@ -41,7 +62,10 @@ export class PinRows {
             WHEN NOT EXISTS (SELECT 1 FROM storage_objects o WHERE o.cid = c.value AND o.pinned = 1 AND o.problem IS NULL) THEN 0
             WHEN EXISTS (SELECT 1 FROM storage_objects o
               WHERE o.cid = c.value AND o.available = 1 AND o.visibility = 'private') THEN 0
-            WHEN EXISTS (SELECT 1 FROM storage_pins p WHERE p.cid = c.value AND p.withheld_until > ${now}) THEN 0
+            WHEN EXISTS (SELECT 1 FROM storage_pins p WHERE p.cid = c.value AND p.withheld_until > ${now}
+              AND NOT EXISTS (SELECT 1 FROM storage_objects o JOIN namespaces n ON n.name = o.namespace
+                WHERE o.cid = c.value AND o.pinned = 1 AND o.problem IS NULL
+                  AND n.name || ' ' || n.created_at = p.withheld_for)) THEN 0
             ELSE 1
           END AS wanted,
           coalesce((SELECT o.name FROM storage_objects o WHERE o.cid = c.value AND o.pinned = 1 AND o.problem IS NULL
@@ -92,7 +116,14 @@ export class PinRows {
     const { db } = this.control;
     const [done] = await this.control.atomically([
       db.updateTable("storage_pins")
-        .set({ applied: version, holder: null, leased_until: 0, tries: 0, problem: null })
+        .set({
+          applied: version,
+          holder: null,
+          leased_until: 0,
+          tries: 0,
+          problem: null,
+          due_at: this.now() + SETTLING,
+        })
         .where("cid", "=", cid).where("holder", "=", holder),
       sql`DELETE FROM storage_pins WHERE cid = ${cid} AND wanted = 0 AND applied = version AND holder IS NULL
         AND (withheld_until IS NULL OR withheld_until <= ${this.now()})`.compile(db),
@@ -108,6 +139,73 @@ export class PinRows {
       this.control.db.updateTable("storage_pins")
         .set({ holder: null, leased_until: now + QUIET, tries: tries + 1, due_at, problem })
         .where("cid", "=", cid).where("holder", "=", holder),
+      signal,
+    );
+  }
+
+  /** Pins that are wanted, by their CIDs. @param after where the page before ended */
+  async page(after: string, limit: number, signal: AbortSignal): Promise<readonly WatchedPin[]> {
+    const now = this.now();
+    const { rows } = await this.control.run<Record<Exclude<keyof WatchedPin, "cid">, number> & { cid: string }>(
+      sql`SELECT cid, applied = version AS told, problem IS NOT NULL AS refused, tries,
+          due_at <= ${now} AND leased_until <= ${now} AS due
+        FROM storage_pins WHERE cid > ${after} AND wanted = 1 ORDER BY cid LIMIT ${limit}`.compile(this.control.db),
+      signal,
+    );
+    return rows.map(({ cid, told, refused, tries, due }) => ({
+      cid,
+      told: told === 1,
+      refused: refused === 1,
+      tries,
+      due: due === 1,
+    }));
+  }
+
+  /**
+   * Takes the lease of what the engine was told to keep; `undefined` where that has changed, or somebody else has it.
+   * @param when `due`: not while it rests after another try
+   */
+  async hold(
+    cid: string,
+    holder: string,
+    when: "due" | "now",
+    signal: AbortSignal,
+  ): Promise<{ readonly tries: number } | undefined> {
+    const now = this.now();
+    const { rows } = await this.control.run<{ tries: number }>(
+      sql`UPDATE storage_pins SET holder = ${holder}, leased_until = ${now + LEASE}
+        WHERE cid = ${cid} AND applied = version AND wanted = 1 AND leased_until <= ${now}
+          AND (due_at <= ${now} OR ${when} = 'now')
+        RETURNING tries`.compile(this.control.db),
+      signal,
+    );
+    return rows[0];
+  }
+
+  /** The engine was asked to recover a pin, or could not be. The next time is later each time. */
+  async recovered(
+    cid: string,
+    holder: string,
+    { tries, failed }: { readonly tries: number; readonly failed: boolean },
+    signal: AbortSignal,
+  ): Promise<Recovered> {
+    const now = this.now();
+    const due = now + Math.min(RECOVER.first * 2 ** Math.min(tries, 20), RECOVER.most);
+    const { rows: [row] } = await this.control.run<{ same: number }>(
+      sql`UPDATE storage_pins SET holder = NULL, leased_until = ${failed ? now + QUIET : 0},
+          tries = CASE WHEN applied = version THEN ${tries + 1} ELSE tries END,
+          due_at = CASE WHEN applied = version THEN ${due} ELSE due_at END
+        WHERE cid = ${cid} AND holder = ${holder} RETURNING applied = version AS same`.compile(this.control.db),
+      signal,
+    );
+    return row === undefined ? "lost" : row.same === 1 ? "told" : "changed";
+  }
+
+  /** A pin is well again: should it fail once more, it is tried at once. */
+  async well(cid: string, signal: AbortSignal): Promise<void> {
+    await this.control.run(
+      sql`UPDATE storage_pins SET tries = 0, due_at = ${this.now()} WHERE cid = ${cid} AND applied = version
+        AND holder IS NULL`.compile(this.control.db),
       signal,
     );
   }

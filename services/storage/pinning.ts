@@ -62,10 +62,17 @@ export class Pinning {
     const replication = checkedReplication(options.replication, this.parts.replication);
     const rules = await rulesOf(namespace, waiter);
     const place = await claims.place(namespace, signal);
-    const renewal = { name, pin: true, replication: given ? replication : undefined, written: cid.written, origins };
+    const renewal = {
+      name,
+      pin: true,
+      asked: true,
+      replication: given ? replication : undefined,
+      written: cid.written,
+      origins,
+    };
     let row = await claims.change(namespace, cid.canonical, renewal, signal);
     if (row === undefined) {
-      const claim = await this.#claimTo(cid, name, rules, signal);
+      const claim = await this.claimTo(cid, name, rules, signal);
       const rest = { expiresAt: undefined, visibility: undefined, replication, replicationGiven: given, by: subject };
       ({ row } = await claims.put(place, { ...claim, ...rest, cid, name, origins }, rules, signal));
     }
@@ -74,7 +81,7 @@ export class Pinning {
   }
 
   /** What of a claim can be said of content that the namespace does not have: somebody has it for all, or it is looked for. */
-  async #claimTo(
+  async claimTo(
     { canonical, written }: Cid,
     name: string | undefined,
     rules: StorageRules,
@@ -113,23 +120,31 @@ export class Pinning {
     waiter: Waiter,
   ): Promise<{ readonly object: StoredObject; readonly pin: PinState }> {
     const row = await this.own(namespace, written, waiter.signal);
-    return { object: objectOf(row), pin: await this.#stateOf(row, waiter) };
+    return { object: objectOf(row), pin: await this.stateOf(row, waiter) };
   }
 
   /** As `Storage.recover`. */
-  async recover(namespace: string, written: string, waiter: Waiter): Promise<PinState> {
-    const { claims, pins, keeper, driver } = this.parts;
+  async recover(
+    namespace: string,
+    written: string,
+    waiter: Waiter,
+  ): Promise<{ readonly object: StoredObject; readonly pin: PinState }> {
+    const { claims, pins, keeper } = this.parts;
     const row = await this.own(namespace, written, waiter.signal);
     if (row.pinned === 0) throw new GatewayError("CONFLICT", "this object is not pinned; pin it first");
     if (row.available === 0) await claims.change(namespace, row.cid, { pin: true }, waiter.signal);
     else await pins.again(row.cid, waiter.signal);
     await keeper.bring(row.cid);
-    if (row.available === 1) await driver.recover(row.cid, waiter);
-    return (await this.status(namespace, written, waiter)).pin;
+    if (row.available === 1) await keeper.recover(row.cid, "now");
+    return await this.status(namespace, written, waiter);
   }
 
-  async #stateOf(row: StorageObjectTable, waiter: Waiter): Promise<PinState> {
-    const { pins, driver } = this.parts;
+  /** How it goes with the pin of a claim, as the engine tells it. */
+  async stateOf(
+    row: Pick<StorageObjectTable, "cid" | "problem" | "pinned" | "available">,
+    waiter: Waiter,
+  ): Promise<PinState> {
+    const { pins, keeper, driver } = this.parts;
     if (row.problem !== null) return stateOf("error", row.problem);
     if (row.pinned === 0) return stateOf("unpinned");
     // Not the engine's own words: they would tell whether others have it.
@@ -140,8 +155,9 @@ export class Pinning {
     }
     const state = await driver.pinState(row.cid, waiter);
     if (state.status !== "unpinned") return state;
-    // The engine was told, and has forgotten.
+    // The engine was told, and has forgotten; or another gateway told it a moment ago, and it is not written down yet.
     await pins.again(row.cid, waiter.signal);
+    await keeper.bring(row.cid);
     return stateOf("queued");
   }
 }

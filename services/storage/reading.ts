@@ -1,11 +1,5 @@
-import type {
-  ByteRange,
-  DagScope,
-  DirectoryEntry,
-  OpenContent,
-  Reader,
-  Visibility,
-} from "../../src/contracts/storage.ts";
+import { hasCode } from "../../src/contracts/errors.ts";
+import type { ByteRange, DirectoryEntry, OpenContent, Reader, Visibility } from "../../src/contracts/storage.ts";
 import type { ControlDatabase } from "../control_plane/control_database.ts";
 import { type ReadableObject, readableObject } from "./access.ts";
 import { readCid } from "./cids.ts";
@@ -13,7 +7,7 @@ import type { ContentDriver, ContentInfo, Waiter } from "./driver.ts";
 import { type DecryptedFile, openEncrypted } from "./encryption/decrypt.ts";
 import { plainSize } from "./encryption/format.ts";
 import { namespaceKey } from "./encryption/keys.ts";
-import { isNotFound, notFound, unreachable } from "./failures.ts";
+import { notFound, unreachable } from "./failures.ts";
 import type { Links } from "./links.ts";
 import { typeByName } from "./media_types.ts";
 import type { Readers } from "./readers.ts";
@@ -46,7 +40,8 @@ export class Reading {
     const encrypted = object.encrypted === 1;
     const decrypted = encrypted && info.kind === "file" ? await this.#decrypted(object, info, waiter) : undefined;
     const name = path.at(-1) ?? object.name;
-    const read = (range?: ByteRange) => decrypted?.read(range) ?? driver.read(info.cid, range, waiter);
+    const read = (range?: ByteRange, lent?: boolean) =>
+      decrypted?.read(range) ?? driver.read(info.cid, range, waiter, lent);
     return {
       root: object.written,
       cid: path.length === 0 ? object.written : info.cid,
@@ -56,28 +51,11 @@ export class Reading {
       type: await typeOf(object, info, path, name),
       visibility: object.visibility as Visibility,
       encrypted,
-      read: (range) => readers.read(object.cid, read(range)),
+      read: (range, lent) => readers.read(object.cid, read(range, lent)),
       entries: () => entriesOf(driver.entries(info.cid, waiter), encrypted),
+      block: () => driver.block(info.cid, waiter),
+      car: (scope) => readers.read(object.cid, driver.car(object.cid, path, scope, waiter)),
     };
-  }
-
-  /** @throws GatewayError `NOT_FOUND`, `UNAVAILABLE` */
-  async block(reader: Reader, cid: string, path: readonly string[], waiter: Waiter): Promise<Uint8Array> {
-    const { info } = await this.#find(reader, cid, path, waiter);
-    return await this.parts.driver.block(info.cid, waiter);
-  }
-
-  /** @throws GatewayError `NOT_FOUND`, `UNAVAILABLE` */
-  async car(
-    reader: Reader,
-    cid: string,
-    path: readonly string[],
-    scope: DagScope,
-    waiter: Waiter,
-  ): Promise<AsyncIterable<Uint8Array>> {
-    const { object } = await this.#find(reader, cid, path, waiter);
-    const { driver, readers } = this.parts;
-    return readers.read(object.cid, driver.car(object.cid, path, scope, waiter));
   }
 
   async #find(reader: Reader, written: string, path: readonly string[], waiter: Waiter): Promise<Found> {
@@ -89,7 +67,7 @@ export class Reading {
     try {
       return { object, info: await driver.look(object.cid, path, "local", waiter) };
     } catch (error) {
-      if (!isNotFound(error)) throw error;
+      if (!hasCode(error, "NOT_FOUND")) throw error;
       if (path.length > 0 && await this.#isThere(object.cid, waiter)) {
         throw notFound([written, ...path].join("/"), error);
       }
@@ -102,14 +80,14 @@ export class Reading {
       await this.parts.driver.look(cid, [], "local", waiter);
       return true;
     } catch (error) {
-      if (isNotFound(error)) return false;
+      if (hasCode(error, "NOT_FOUND")) return false;
       throw error;
     }
   }
 
   #decrypted(object: ReadableObject, { cid, size }: ContentInfo, waiter: Waiter): Promise<DecryptedFile> {
     const key = namespaceKey(this.parts.key, object.namespace, object.namespace_created_at);
-    return openEncrypted(key, size, (range) => this.parts.driver.read(cid, range, waiter));
+    return openEncrypted(key, size, (range, lent) => this.parts.driver.read(cid, range, waiter, lent));
   }
 }
 

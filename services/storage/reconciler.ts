@@ -147,7 +147,7 @@ export class Reconciler {
     let measured: Measured | undefined;
     if (others) measured = { kind: others.kind as Measured["kind"], size: others.size ?? 0 };
     // Not even its size is told of what others have privately.
-    else if (pin?.wanted === 1 && pin.applied === pin.version && !await awaited.isPrivate(row.cid, signal)) {
+    else if (pin?.wanted === 1 && pin.applied === pin.version && !await awaited.isPrivate(row, signal)) {
       const { status } = await driver.pinState(row.cid, waiter);
       if (status === "pinned") {
         try {

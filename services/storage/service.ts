@@ -3,7 +3,6 @@ import type { Principal } from "../../src/contracts/identity.ts";
 import type { RequestContext } from "../../src/contracts/request.ts";
 import type { StorageRules } from "../../src/contracts/settings.ts";
 import type {
-  DagScope,
   DirectoryFile,
   ObjectChange,
   ObjectPage,
@@ -21,6 +20,7 @@ import type {
 import type { ControlDatabase } from "../control_plane/control_database.ts";
 import { AwaitedClaims } from "./awaited.ts";
 import { readCid } from "./cids.ts";
+import { claimedRoots } from "./claim_roots.ts";
 import { Claims } from "./claims.ts";
 import type { ContentDriver } from "./driver.ts";
 import { invalid, notFound } from "./failures.ts";
@@ -31,11 +31,13 @@ import { listObjects } from "./listing.ts";
 import { checkedName } from "./names.ts";
 import { PinKeeper } from "./pin_keeper.ts";
 import { PinRows } from "./pin_rows.ts";
+import { PinWatch } from "./pin_watch.ts";
 import { Pinning, type PinOptions } from "./pinning.ts";
 import { Readers } from "./readers.ts";
 import { Reading } from "./reading.ts";
 import { Reconciler } from "./reconciler.ts";
 import { checkedReplication } from "./replication.ts";
+import { StoragePinRequests } from "./requests/service.ts";
 import { objectOf } from "./rows.ts";
 import { Uploads } from "./uploads.ts";
 
@@ -61,6 +63,8 @@ export interface StorageServiceOptions {
   readonly maxLinkLife: number;
   /** Whether content that nobody has may be pinned, for the engine to look for it on its network. */
   readonly remotePins: boolean;
+  /** Whether pins may come to fail at the engine by themselves, so that somebody has to look after them. */
+  readonly watchPins: boolean;
   /** Told what could not be done in the background yet; it is tried again. @param what completes "could not be done: " */
   readonly onError: (what: string, error: unknown) => void;
 }
@@ -72,6 +76,8 @@ const PAGE = 200;
 
 /** Files by content for namespaces, over one driver. `DESIGN.md` says how it keeps its promises. */
 export class StorageService implements Storage {
+  /** Requests to keep content, upon the claims. */
+  readonly requests: StoragePinRequests;
   readonly #claims: Claims;
   readonly #keeper: PinKeeper;
   readonly #links: Links;
@@ -81,6 +87,7 @@ export class StorageService implements Storage {
   readonly #reading: Reading;
   readonly #pinning: Pinning;
   readonly #reconciler: Reconciler;
+  readonly #watch: PinWatch;
   readonly #figures: Figures;
 
   constructor(private readonly driver: ContentDriver, private readonly options: StorageServiceOptions) {
@@ -99,22 +106,26 @@ export class StorageService implements Storage {
     const shared = { ...options, driver, claims, keeper, pins, awaited };
     this.#ingest = new Ingest({ ...shared, uploads: this.#uploads });
     this.#reading = new Reading({ control, driver, links, readers, now, key });
-    this.#pinning = new Pinning(shared);
+    const pinning = this.#pinning = new Pinning(shared);
+    this.requests = new StoragePinRequests({ ...shared, pinning });
     this.#reconciler = new Reconciler({
       ...shared,
       onError: (error) => onError("bringing the storage into order", error),
     });
+    this.#watch = new PinWatch({ ...shared, onError: (error) => onError("looking after pins", error) });
     this.#figures = new Figures(control, pins, driver);
   }
 
   /** Begins to make good what was left undone, by this gateway or another one. */
   start(): void {
     this.#reconciler.start();
+    if (this.options.watchPins) this.#watch.start();
   }
 
   /** Makes good, now, what can be made good. */
   async reconcile(): Promise<void> {
     await this.#reconciler.all();
+    if (this.options.watchPins) await this.#watch.look();
   }
 
   upload(
@@ -169,6 +180,7 @@ export class StorageService implements Storage {
       name: name === undefined ? undefined : checkedName(name) ?? written,
       visibility,
       pin,
+      asked: pin,
       expiresAt: now() + unpinnedLife,
       replication: given ? checkedReplication(replication, defaults) : undefined,
     };
@@ -194,8 +206,12 @@ export class StorageService implements Storage {
     return await this.#pinning.status(namespace, cid, context);
   }
 
-  recover(namespace: string, cid: string, context: RequestContext): Promise<PinState> {
-    return this.#pinning.recover(namespace, cid, context);
+  async recover(
+    namespace: string,
+    cid: string,
+    context: RequestContext,
+  ): Promise<{ readonly object: StoredObject; readonly pin: PinState }> {
+    return await this.#pinning.recover(namespace, cid, context);
   }
 
   async link(principal: Principal, cid: string, life: number, { signal }: RequestContext): Promise<StorageLink> {
@@ -212,38 +228,22 @@ export class StorageService implements Storage {
     return this.#reading.open(reader, cid, path, context);
   }
 
-  block(reader: Reader, cid: string, path: readonly string[], context: RequestContext): Promise<Uint8Array> {
-    return this.#reading.block(reader, cid, path, context);
-  }
-
-  car(
-    reader: Reader,
-    cid: string,
-    path: readonly string[],
-    scope: DagScope,
-    context: RequestContext,
-  ): Promise<AsyncIterable<Uint8Array>> {
-    return this.#reading.car(reader, cid, path, scope, context);
-  }
-
   /**
    * Every root whose blocks are to stay, whoever claims it, and those that are being read here.
    * @throws GatewayError `UNAVAILABLE`: nothing may be collected then
    */
   async *roots(): AsyncGenerator<string> {
-    const { db } = this.options.control;
-    const page = db.selectFrom("storage_objects").select("cid").distinct().where("available", "=", 1).orderBy("cid");
-    for (let after = "", rows: readonly { cid: string }[];; after = rows.at(-1)!.cid) {
-      const query = page.where("cid", ">", after).limit(1_000);
-      ({ rows } = await this.options.control.run<{ cid: string }>(query, AbortSignal.timeout(10_000)));
-      for (const { cid } of rows) yield cid;
-      if (rows.length < 1_000) break;
-    }
+    yield* claimedRoots(this.options.control);
     yield* this.#readers.roots();
   }
 
   statistics(): StorageStatistics {
-    return { uploadedBytes: this.#uploads.bytes, downloadedBytes: this.#readers.bytes };
+    return {
+      uploadedBytes: this.#uploads.bytes,
+      downloadedBytes: this.#readers.bytes,
+      recoveries: this.#keeper.recoveries,
+      pins: this.#watch.counts,
+    };
   }
 
   /** What is counted where somebody asks: of all namespaces together, of the pins, and of the engine. */
@@ -280,7 +280,7 @@ export class StorageService implements Storage {
   }
 
   async close(): Promise<void> {
-    await this.#reconciler.close();
+    await Promise.all([this.#reconciler.close(), this.#watch.close()]);
     await this.#keeper.close();
     await this.driver.close();
   }

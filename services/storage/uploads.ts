@@ -104,6 +104,8 @@ export class Upload implements Disposable {
     if (bytes > maxObjectBytes) throw tooLarge(maxObjectBytes);
     const more = Math.max(0, bytes - this.#reserved);
     if (maxBytes > 0 && this.account.recorded + this.account.reserved + more > maxBytes) {
+      // Ending it takes a while, and others that would fit must not be refused for it meanwhile.
+      this.#release();
       throw overQuota("bytes", maxBytes);
     }
     this.account.reserved += more;

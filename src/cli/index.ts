@@ -13,6 +13,7 @@ import { namespacesCommand } from "./namespaces.ts";
 import { openApiCommand } from "./openapi.ts";
 import { CommandError, err } from "./output.ts";
 import { serveCommand } from "./serve.ts";
+import { storageCommand } from "./storage.ts";
 import { versionCommand } from "./version.ts";
 
 /**
@@ -34,6 +35,7 @@ export async function runCommandLine(args: readonly string[]): Promise<number> {
       databaseCommand(),
       keysCommand(),
       namespacesCommand(),
+      storageCommand(),
       openApiCommand(),
       versionCommand(),
     ]

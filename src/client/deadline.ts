@@ -7,8 +7,9 @@ export const LONGEST = 2 ** 31 - 1;
 export class Deadline {
   readonly #controller = new AbortController();
   readonly #caller: AbortSignal | undefined;
-  readonly #end: number;
+  readonly #timeout: number;
   readonly #forward = () => this.#controller.abort(this.#caller?.reason);
+  #end: number;
   #timer: ReturnType<typeof setTimeout> | undefined;
 
   /**
@@ -21,8 +22,9 @@ export class Deadline {
       throw new RangeError(`requestTimeout must be 1 to ${LONGEST} milliseconds, not ${timeout}`);
     }
     this.#caller = caller;
+    this.#timeout = timeout;
     this.#end = performance.now() + timeout;
-    this.#timer = setTimeout(() => this.#controller.abort(tooLate()), timeout);
+    this.#timer = this.#start(timeout);
     if (caller?.aborted) this.#forward();
     caller?.addEventListener("abort", this.#forward, { once: true });
   }
@@ -53,10 +55,23 @@ export class Deadline {
     }
   }
 
+  /** Its time begins anew: something of the call went on. @param more milliseconds beyond it */
+  restart(more = 0): void {
+    if (this.#timer === undefined) return;
+    clearTimeout(this.#timer);
+    const timeout = Math.min(this.#timeout + more, LONGEST);
+    this.#end = performance.now() + timeout;
+    this.#timer = this.#start(timeout);
+  }
+
   /** From here on only the caller ends it: an answer that streams takes as long as its reader. */
   stopClock(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
+  }
+
+  #start(timeout: number): ReturnType<typeof setTimeout> {
+    return setTimeout(() => this.#controller.abort(tooLate()), timeout);
   }
 
   /** Lets go of timer and signal. */

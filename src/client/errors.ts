@@ -10,6 +10,10 @@ export type ClientErrorCode =
   | "NOT_SUPPORTED"
   /** A change was made, but what it gave was lost with the first answer. */
   | "RESULT_LOST"
+  /** The bytes that came are not those of their CID. */
+  | "CONTENT_MISMATCH"
+  /** An upload cannot be gone on with: the gateway does not have it, or has less of it than can be read again. */
+  | "UPLOAD_LOST"
   /** The lease of a lock is over, and could not be renewed before. The gateway has this code too. */
   | "LOCK_LOST"
   /** A write may have been applied: look before repeating it. The gateway has this code too. */

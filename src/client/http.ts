@@ -1,8 +1,10 @@
 import { Deadline, LONGEST } from "./deadline.ts";
 import { checkRedirect, errorOf, parseBody, textOf } from "./answers.ts";
-import { invalidResponse, OramaError } from "./errors.ts";
+import { invalidResponse } from "./errors.ts";
+import { afterSending, withEarlier } from "./outcome.ts";
 import { pause } from "./pause.ts";
 import { canPass, DEFAULT_RETRY, pauseAfter, type RetryPolicy } from "./retry.ts";
+import { sendingTime, StreamedBody } from "./streamed_body.ts";
 
 /** Where a gateway is, and as whom it is called. */
 export interface ClientOptions {
@@ -32,10 +34,10 @@ export interface CallOptions {
 
 /** One call of the gateway. */
 export interface ClientRequest extends CallOptions {
-  readonly method: "GET" | "POST" | "PUT" | "DELETE";
+  readonly method: "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
   /** From the base URL on, such as `/v1/rqlite/query`. */
   readonly path: string;
-  /** Sent as JSON; a `Blob` as it is, with its type. */
+  /** Sent as JSON; a `Blob` or a {@link StreamedBody} as it is, with its type. */
   readonly body?: unknown;
   /** What it does: a `read` changes nothing, so it may be repeated. */
   readonly effect: "read" | "write";
@@ -46,6 +48,8 @@ export interface ClientRequest extends CallOptions {
    * whatever an earlier try did; behind a try of which nobody knows, any other refusal leaves the outcome unknown.
    */
   readonly repeatable?: readonly string[] | undefined;
+  /** Whoever asks repeats it by himself. */
+  readonly once?: boolean;
   /** Of a write: a gateway's own 503 does not say that nothing happened, as it is with the cache. */
   readonly unavailableIsUnknown?: boolean;
   /** Milliseconds that the gateway is asked to wait: as much longer is the call, where it has no `requestTimeout` of its own. */
@@ -60,6 +64,12 @@ export interface OpenAnswer {
   close(): void;
 }
 
+/** The same with its head, whatever its media type. */
+export interface StreamedAnswer extends OpenAnswer {
+  readonly status: number;
+  readonly headers: Headers;
+}
+
 /** An answer of any media type. */
 export interface WholeAnswer {
   /** Of success, or 304. */
@@ -70,6 +80,8 @@ export interface WholeAnswer {
 
 /** Calls one gateway. */
 export interface Client {
+  /** Of the gateway, without a slash at its end. */
+  readonly url: string;
   /**
    * Calls and reads JSON, integers beyond ±(2^53 − 1) as `bigint`.
    * @param read takes what it needs out of the answer, and throws for an answer that is no gateway's
@@ -80,10 +92,9 @@ export interface Client {
   whole<T>(request: ClientRequest, read: (answer: WholeAnswer) => T): Promise<T>;
   /** Calls and gives the answer as it comes. @param type the media type that it must have @throws OramaError */
   open(request: ClientRequest, type: string): Promise<OpenAnswer>;
+  /** Calls and gives the answer as it comes, of whatever type. @throws OramaError */
+  stream(request: ClientRequest): Promise<StreamedAnswer>;
 }
-
-/** Answers after which the gateway itself has judged a write that carries a key: what came before it does not matter. */
-const JUDGED = [400, 404, 409, 412, 413, 422];
 
 /** A client of one gateway. @throws TypeError for options that cannot be */
 export function createClient(options: ClientOptions): Client {
@@ -91,12 +102,12 @@ export function createClient(options: ClientOptions): Client {
 }
 
 class HttpClient implements Client {
-  readonly #base: string;
+  readonly url: string;
   readonly #options: ClientOptions;
   readonly #retry: RetryPolicy;
 
   constructor(options: ClientOptions) {
-    this.#base = baseOf(options.url);
+    this.url = baseOf(options.url);
     if (options.apiKey !== undefined) checkHeader("apiKey", options.apiKey);
     if (typeof options.token === "string") checkHeader("token", options.token);
     this.#options = options;
@@ -120,16 +131,30 @@ class HttpClient implements Client {
   }
 
   async open(request: ClientRequest, type: string): Promise<OpenAnswer> {
+    return await this.#opened(request, ({ status, headers, body }) => {
+      const given = headers.get("content-type") ?? "";
+      if (given.split(";", 1)[0]!.trim().toLowerCase() === type && body) return { body };
+      throw invalidResponse(`it is not ${type}: it may be older than this feature`, { status });
+    });
+  }
+
+  async stream(request: ClientRequest): Promise<StreamedAnswer> {
+    return await this.#opened(request, ({ status, headers, body }) => ({
+      status,
+      headers,
+      body: body ?? new Blob([]).stream(),
+    }));
+  }
+
+  async #opened<T>(request: ClientRequest, read: (response: Response) => T): Promise<T & Pick<OpenAnswer, "close">> {
     const deadline = this.#deadline(request);
     try {
-      const body = await this.#repeat(request, deadline, async (response) => {
+      const answer = await this.#repeat(request, deadline, async (response) => {
         if (!response.ok) throw errorOf(response, await textOf(response));
-        const given = response.headers.get("content-type") ?? "";
-        if (given.split(";", 1)[0]!.trim().toLowerCase() === type && response.body) return response.body;
-        throw invalidResponse(`it is not ${type}: it may be older than this feature`, { status: response.status });
+        return read(response);
       });
       deadline.stopClock();
-      return { body, close: () => deadline.abort() };
+      return { ...answer, close: () => deadline.abort() };
     } catch (error) {
       deadline.abort();
       throw error;
@@ -142,6 +167,8 @@ class HttpClient implements Client {
       return await this.#repeat(request, deadline, read);
     } finally {
       deadline.close();
+      // An answer may come before the body's end, and Node goes on taking what nobody sends.
+      if (request.body instanceof StreamedBody) request.body.release(deadline.signal.reason);
     }
   }
 
@@ -152,8 +179,8 @@ class HttpClient implements Client {
 
   async #repeat<T>(request: ClientRequest, deadline: Deadline, read: (response: Response) => Promise<T>): Promise<T> {
     const { random = Math.random } = this.#options;
-    const { effect, idempotencyKey, repeatable } = request;
-    const harmless = effect === "read" || idempotencyKey !== undefined || repeatable !== undefined;
+    const { effect, idempotencyKey, repeatable, once } = request;
+    const harmless = !once && (effect === "read" || idempotencyKey !== undefined || repeatable !== undefined);
     let maybeApplied = false;
     for (let failures = 1;; failures++) {
       let failure: unknown;
@@ -174,22 +201,24 @@ class HttpClient implements Client {
 
   async #once<T>(request: ClientRequest, deadline: Deadline, read: (response: Response) => Promise<T>): Promise<T> {
     const { method, path } = request;
-    const body = bodyOf(request);
     const headers = await this.#headers(request, deadline);
     deadline.signal.throwIfAborted();
+    const body = bodyOf(request, (whole = 0) => {
+      deadline.restart(request.requestTimeout === undefined ? sendingTime(whole) : 0);
+    });
     const { fetch: call = fetch } = this.#options;
     // What a browser kept of an answer is none of a gateway's own.
     const kept = method === "GET" ? { cache: "no-store" } as const : {};
     const init = { method, headers, redirect: "manual", signal: deadline.signal, ...kept } as const;
-    const sent = call(this.#base + path, body === undefined ? init : { ...init, body });
+    const sent = call(this.url + path, body === undefined ? init : { ...init, ...body });
     const response = await sent.catch((cause) => {
-      throw afterSending(request, deadline, cause);
+      throw afterSending(request, deadline.signal, cause);
     });
     await checkRedirect(response);
     try {
       return await read(response);
     } catch (cause) {
-      throw afterSending(request, deadline, cause);
+      throw afterSending(request, deadline.signal, cause);
     }
   }
 
@@ -201,7 +230,7 @@ class HttpClient implements Client {
     if (idempotencyKey !== undefined) checkKey(idempotencyKey);
     return {
       accept: "application/json",
-      ...(body !== undefined && { "content-type": body instanceof Blob ? body.type : "application/json" }),
+      ...(body !== undefined && { "content-type": typeOf(body) }),
       ...(apiKey !== undefined && { "x-api-key": apiKey }),
       ...(token !== undefined && { authorization: `Bearer ${token}` }),
       ...(idempotencyKey !== undefined && { "idempotency-key": idempotencyKey }),
@@ -223,11 +252,20 @@ function baseOf(url: string | URL): string {
  * was used before ends without an answer (github.com/denoland/deno/pull/32566), and a `Blob` never. Chromium sends anything once
  * more then; only a body that streams would keep it from that, and such a one needs HTTP/2.
  */
-function bodyOf({ body, effect }: ClientRequest): string | Blob | undefined {
-  if (body instanceof Blob) return body;
+function bodyOf(
+  { body, effect }: ClientRequest,
+  onTaken: (whole?: number) => void,
+): Pick<RequestInit, "body"> | undefined {
+  // Without `duplex`, no platform sends what streams.
+  if (body instanceof StreamedBody) return { body: body.stream(onTaken), ...{ duplex: "half" } };
+  if (body instanceof Blob) return { body };
   const text = body === undefined ? undefined : JSON.stringify(body);
-  return effect === "write" ? new Blob(text === undefined ? [] : [text]) : text;
+  if (effect === "write") return { body: new Blob(text === undefined ? [] : [text]) };
+  return text === undefined ? undefined : { body: text };
 }
+
+const typeOf = (body: unknown): string =>
+  body instanceof Blob || body instanceof StreamedBody ? body.type : "application/json";
 
 /** The platform's own message would quote the secret. */
 function checkHeader(option: string, value: unknown): void {
@@ -240,38 +278,3 @@ function checkKey(key: string): void {
   if (/^[\x21\x23-\x2b\x2d-\x7e]{1,255}$/.test(key)) return;
   throw new TypeError("idempotencyKey must be 1 to 255 visible ASCII characters, without commas and double quotes");
 }
-
-/** What a failure means once the request is on its way: for a write, mostly that nobody knows. */
-function afterSending(request: ClientRequest, { signal }: Deadline, cause: unknown): unknown {
-  const { effect, idempotencyKey, unavailableIsUnknown } = request;
-  const answered = cause instanceof OramaError && cause !== signal.reason;
-  if (effect === "write") {
-    const certain = answered && isCertain(cause, unavailableIsUnknown || idempotencyKey !== undefined);
-    return certain ? cause : unknownOutcome(signal.reason ?? cause);
-  }
-  if (answered) return cause;
-  if (signal.aborted) return signal.reason;
-  return new OramaError("no answer: the connection failed, or broke off", { code: "NETWORK_ERROR", cause });
-}
-
-/**
- * Whether an answer tells what became of a write: a gateway's own words do, and a refusal by whatever stands before it. To a write
- * with a key a gateway says 503 also where it does not know, so that older clients repeat it.
- * @param unavailable whether a 503 leaves it open
- */
-const isCertain = ({ code, status }: OramaError, unavailable: boolean) =>
-  code !== "INVALID_RESPONSE" && (!code.startsWith("HTTP_") || status < 500) && !(unavailable && status === 503);
-
-const unknownOutcome = (cause: unknown): OramaError => {
-  const { status = 0, requestId, retryAfter } = cause instanceof OramaError ? cause : {};
-  return new OramaError(
-    "the write was sent, and no answer tells what became of it: it may have been applied. Look before repeating it",
-    { code: "OUTCOME_UNKNOWN", status, requestId, retryAfter, cause },
-  );
-};
-
-/** A write of which an earlier try may have been applied is not made undone by a later one that was refused. */
-const withEarlier = (error: unknown, { repeatable }: ClientRequest): unknown =>
-  error instanceof OramaError && (repeatable?.includes(error.code) ?? isJudged(error)) ? error : unknownOutcome(error);
-
-const isJudged = ({ code, status }: OramaError) => code !== "IDEMPOTENCY_KEY_IN_USE" && JUDGED.includes(status);

@@ -1,4 +1,4 @@
-/** The client of a gateway: `createClient`, and on it `createDatabase` and `createCache`. Runs on Deno, Node 20 and later, and in browsers. */
+/** The client of a gateway: `createClient`, and on it `createDatabase`, `createCache` and `createStorage`. Runs on Deno, Node 20 and later, and in browsers. */
 export type { ClientErrorCode, ErrorParts } from "./errors.ts";
 export { OramaError } from "./errors.ts";
 export type { CallOptions, Client, ClientOptions } from "./http.ts";
@@ -8,7 +8,7 @@ export type { CacheBytes, GetBytesOptions, PutBytesOptions } from "./cache/bytes
 export type { Cache, CacheMapFigures } from "./cache/cache.ts";
 export { createCache } from "./cache/cache.ts";
 export type { CacheLifetime, CacheMap, CachePutResult } from "./cache/cache_map.ts";
-export type { Duration } from "./cache/durations.ts";
+export type { Duration } from "./durations.ts";
 export type { HeldLock } from "./cache/held_lock.ts";
 export type { CacheLease, CacheLockOptions, WithLockOptions } from "./cache/locks.ts";
 export type {
@@ -58,3 +58,34 @@ export type { Join, SelectParts } from "./database/select.ts";
 export { SelectBuilder } from "./database/select.ts";
 export type { Real, Row, SqlArgument, SqlValue } from "./database/values.ts";
 export { quoteName, real } from "./database/values.ts";
+export type { Content, WholeContent } from "./storage/content.ts";
+export type { ContentBody, Download, DownloadCarOptions, DownloadOptions } from "./storage/download.ts";
+export type {
+  DirectoryListing,
+  ObjectPage,
+  PinState,
+  PinStatus,
+  StorageLink,
+  Stored,
+  StoredDirectory,
+  StoredObject,
+} from "./storage/objects.ts";
+export type {
+  ContentKind,
+  CopyOptions,
+  LinkOptions,
+  ObjectChange,
+  ObjectsOptions,
+  PinOptions,
+  StorageWriteOptions,
+  StoreOptions,
+  UploadDirectoryOptions,
+  UploadOptions,
+  Visibility,
+} from "./storage/options.ts";
+export type { ResumableContent } from "./storage/parts.ts";
+export type { ByteRange } from "./storage/reading.ts";
+export type { ResumableOptions, UploadState } from "./storage/resumable.ts";
+export type { DirectoryFile, Storage } from "./storage/storage.ts";
+export { createStorage } from "./storage/storage.ts";
+export type { ChecksumAlgorithm } from "./storage/tus.ts";

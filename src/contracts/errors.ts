@@ -77,3 +77,7 @@ export class GatewayError extends Error {
     this.status = ERROR_STATUS[code];
   }
 }
+
+/** Whether something that was thrown is a {@link GatewayError} with one of these codes. */
+export const hasCode = (error: unknown, ...codes: readonly ErrorCode[]): error is GatewayError =>
+  error instanceof GatewayError && codes.includes(error.code);

@@ -44,8 +44,21 @@ export interface UploadPart {
   /** How many there will be, where that is known: what is too much is refused before it is read. */
   readonly size?: number | undefined;
   readonly checksum?: Checksum | undefined;
-  /** Whoever may not go on is told so by an error, at its end at the latest. */
+  /**
+   * Whoever may not go on is told so by an error, at its end at the latest. Each piece is lent: it is used up before the next is asked
+   * for.
+   */
   readonly content: AsyncIterable<Uint8Array>;
+}
+
+/** What is staged on this gateway. */
+export interface StagedFigures {
+  /** Uploads that are not stored yet. */
+  readonly unfinished: number;
+  /** Bytes that they take on the disk. */
+  readonly bytes: number;
+  /** Those whose time was over before they were stored, since the gateway started. */
+  readonly expired: number;
 }
 
 /**

@@ -6,6 +6,7 @@ import type { DatabaseChanges } from "./database_changes.ts";
 import type { DatabaseFiles } from "./database_files.ts";
 import type { Authenticator } from "./identity.ts";
 import type { Namespaces } from "./namespaces.ts";
+import type { PinRequests } from "./pinning.ts";
 import type { RateLimits } from "./rate_limits.ts";
 import type { ResumableUploads } from "./resumable_uploads.ts";
 import type { Settings } from "./settings.ts";
@@ -28,6 +29,7 @@ export interface Services {
   readonly bulkLoads: BulkLoads;
   readonly cache: Cache;
   readonly storage: Storage;
+  readonly pinRequests: PinRequests;
   readonly resumableUploads: ResumableUploads;
   readonly rateLimits: RateLimits;
   readonly system: SystemInfo;

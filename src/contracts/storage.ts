@@ -88,6 +88,7 @@ export type LateOptions = Pick<UploadOptions, "pin" | "visibility">;
 export interface DirectoryFile {
   /** Relative, `/` between segments, none of them empty, `.` or `..`. */
   readonly path: string;
+  /** May be lent, as that of {@link Storage.upload}. */
   readonly content: AsyncIterable<Uint8Array>;
 }
 
@@ -126,14 +127,34 @@ export interface OpenContent {
   readonly type: string | undefined;
   readonly visibility: Visibility;
   readonly encrypted: boolean;
-  /** Of a file or block. Every block is checked against its CID on the way; the iteration throws when one cannot be had. */
-  read(range?: ByteRange): AsyncIterable<Uint8Array>;
+  /**
+   * Of a file or block. Every block is checked against its CID on the way; the iteration throws when one cannot be had.
+   * @param lent whether each piece is used up before the next is asked for: its memory may be given back then. Default false
+   */
+  read(range?: ByteRange, lent?: boolean): AsyncIterable<Uint8Array>;
   /** Of a directory, in the order of the engine, all of them. */
   entries(): AsyncIterable<DirectoryEntry>;
+  /** The one block as the engine has it. */
+  block(): Promise<Uint8Array>;
+  /** A CAR (version 1) with the blocks from the root along the path, then those of the scope. */
+  car(scope: DagScope): AsyncIterable<Uint8Array>;
 }
 
-/** How much of a DAG a CAR holds: the one block, what the path's own entity is made of, or everything below. */
-export type DagScope = "block" | "entity" | "all";
+/**
+ * How much of a DAG a CAR holds: the one block, what the path's own entity is made of, everything below, or of a file only what some
+ * of its bytes are made of.
+ */
+export type DagScope = "block" | "entity" | "all" | EntityBytes;
+
+/**
+ * Bytes of a file as the engine has it, both ends included; negative numbers count from its end. Of anything else they mean `entity`;
+ * where they are none, `block`; where they are wholly before or behind the file, that is `INVALID_REQUEST`.
+ */
+export interface EntityBytes {
+  readonly from: number;
+  /** Default: the last byte. */
+  readonly to?: number | undefined;
+}
 
 /** What of a list is wanted. */
 export interface ObjectQuery {
@@ -177,6 +198,23 @@ export interface ObjectChange {
 export interface StorageStatistics {
   readonly uploadedBytes: number;
   readonly downloadedBytes: number;
+  /** How often the engine was asked to recover a pin, and how often it could not be asked. */
+  readonly recoveries: { readonly asked: number; readonly failed: number };
+  /** Pins by how it goes with them, as they were when all of them had been looked at last; empty where nobody looks. */
+  readonly pins: Readonly<Partial<Record<PinStatus, number>>>;
+}
+
+/** What there is in the storage, over all namespaces. */
+export interface StorageFigures {
+  readonly objects: number;
+  /** What they count against quotas, together. */
+  readonly bytes: number;
+  /** CIDs of which the engine was not told everything that is wanted. */
+  readonly pinsWaiting: number;
+  /** Claims to content that the engine looks for. */
+  readonly awaited: number;
+  /** Bytes that the engine takes, where it knows. */
+  readonly held: number | undefined;
 }
 
 /**
@@ -190,7 +228,7 @@ export interface StorageStatistics {
  * throws anything but the last leaves no object; what the engine has of it goes by itself.
  */
 export interface Storage extends NamespacedService, Lifecycle {
-  /** Stores a file. Memory does not grow with its length. Uploading again what is there renews name, type and pin. */
+  /** Stores a file. Memory does not grow with its length. Each piece of it may be lent: it is used up before the next is asked for. Uploading again what is there renews name, type and pin. */
   upload(
     principal: Principal,
     content: AsyncIterable<Uint8Array>,
@@ -239,20 +277,14 @@ export interface Storage extends NamespacedService, Lifecycle {
     cid: string,
     context: RequestContext,
   ): Promise<{ readonly object: StoredObject; readonly pin: PinState }>;
-  /** Has a pin that failed tried again. */
-  recover(namespace: string, cid: string, context: RequestContext): Promise<PinState>;
+  /** Has a pin that failed tried again. @returns the object and the state of its pin then @throws also `CONFLICT` for one that is not pinned */
+  recover(
+    namespace: string,
+    cid: string,
+    context: RequestContext,
+  ): Promise<{ readonly object: StoredObject; readonly pin: PinState }>;
   /** @param life milliseconds @throws also `INVALID_REQUEST` for a life beyond the limit of the namespace */
   link(principal: Principal, cid: string, life: number, context: RequestContext): Promise<StorageLink>;
   /** @param path segments behind the CID, none at all for the root */
   open(reader: Reader, cid: string, path: readonly string[], context: RequestContext): Promise<OpenContent>;
-  /** One block as it is, below what the reader may read. */
-  block(reader: Reader, cid: string, path: readonly string[], context: RequestContext): Promise<Uint8Array>;
-  /** A CAR (version 1) with the blocks from the root along the path, then those of the scope. */
-  car(
-    reader: Reader,
-    cid: string,
-    path: readonly string[],
-    scope: DagScope,
-    context: RequestContext,
-  ): Promise<AsyncIterable<Uint8Array>>;
 }

@@ -20,11 +20,18 @@ export interface MediaRange {
   readonly quality: number;
 }
 
-/** What a client accepts, what it likes best first; what it does not accept is left out. @param accept the header `Accept` */
+/**
+ * What a client accepts, what it likes best first, and of what it likes equally what it names before what it only means with others;
+ * what it does not accept is left out.
+ * @param accept the header `Accept`
+ */
 export const mediaRangesOf = (accept: string | null): readonly MediaRange[] =>
   (accept?.toLowerCase().split(",") ?? []).map(rangeOf)
     .filter(({ type, quality }) => type !== "" && quality > 0)
-    .sort((a, b) => b.quality - a.quality);
+    .sort((a, b) => b.quality - a.quality || breadthOf(a) - breadthOf(b));
+
+/** 0: one type, 1: all of a kind, 2: all. */
+const breadthOf = ({ type }: MediaRange): number => type === "*/*" ? 2 : type.endsWith("/*") ? 1 : 0;
 
 function rangeOf(text: string): MediaRange {
   const [type = "", ...rest] = text.split(";").map((part) => part.trim());

@@ -1,4 +1,5 @@
 import { GatewayError } from "../contracts/errors.ts";
+import { Gathered, Pieces } from "./pieces.ts";
 
 /** Bounds on what a client may send as a body. */
 export interface BodyLimits {
@@ -29,7 +30,7 @@ export async function readBody(request: Request, limits: BodyLimits): Promise<Ui
   // `request.body` is looked at last: it makes a stream, which costs as much as reading a small body.
   if (declared > 0 && declared <= SMALL) return await readSmall(request, limits);
   if (declared === 0 || request.body === null) return new Uint8Array();
-  return await readCounted(request.body, limits);
+  return await readCounted(new Pieces(request.body, header !== null), limits);
 }
 
 function readSmall(request: Request, { stallTimeout, maxBytes }: BodyLimits): Promise<Uint8Array<ArrayBuffer>> {
@@ -67,51 +68,33 @@ const stalls = {
   },
 };
 
-async function readCounted(
-  body: ReadableStream<Uint8Array<ArrayBuffer>>,
-  limits: BodyLimits,
-): Promise<Uint8Array<ArrayBuffer>> {
-  const reader = body.getReader();
-  const chunks: Uint8Array<ArrayBuffer>[] = [];
-  let size = 0;
+async function readCounted(pieces: Pieces, limits: BodyLimits): Promise<Uint8Array<ArrayBuffer>> {
+  const gathered = new Gathered();
   let failure: GatewayError | undefined;
   const abort = (error: GatewayError) => {
     failure ??= error;
-    reader.cancel(error).catch(() => {});
+    pieces.cancel(error);
   };
   const whole = setTimeout(() => abort(stalled()), limits.timeout);
   let stall = setTimeout(() => abort(stalled()), limits.stallTimeout);
   try {
     for (;;) {
-      const { done, value } = await reader.read();
+      const piece = await pieces.next();
       if (failure) throw failure;
-      if (done) return join(chunks, size);
+      if (piece === undefined) return gathered.whole();
       clearTimeout(stall);
-      size += value.byteLength;
-      if (size > limits.maxBytes) {
-        abort(tooLarge(limits.maxBytes));
-        throw failure;
-      }
-      chunks.push(value);
+      gathered.add(piece);
+      if (gathered.size > limits.maxBytes) throw tooLarge(limits.maxBytes);
       stall = setTimeout(() => abort(stalled()), limits.stallTimeout);
     }
   } catch (cause) {
-    throw failure ?? brokenOff(cause);
+    const error = failure ?? brokenOff(cause);
+    pieces.cancel(error);
+    throw error;
   } finally {
     clearTimeout(stall);
     clearTimeout(whole);
   }
-}
-
-function join(chunks: readonly Uint8Array<ArrayBuffer>[], size: number): Uint8Array<ArrayBuffer> {
-  if (chunks.length === 1) return chunks[0]!;
-  const all = new Uint8Array(size);
-  let at = 0;
-  for (const chunk of chunks) {
-    all.set(chunk, at);
-    at += chunk.byteLength;
-  }
-  return all;
 }
 
 /**

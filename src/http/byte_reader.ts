@@ -1,4 +1,7 @@
-/** Reads bytes that come in pieces, up to where some others stand. Holds one piece, and what a search keeps back of it. */
+/**
+ * Reads bytes that come in pieces, up to where some others stand. Holds one piece, and what a search keeps back of it. The pieces may
+ * be lent: what is still needed of one is copied before the next is asked for. So they are good until then, and what is made of them.
+ */
 export class ByteReader {
   readonly #source: AsyncIterator<Uint8Array>;
   #bytes: Uint8Array;
@@ -88,6 +91,7 @@ export class ByteReader {
 
   async #more(): Promise<boolean> {
     if (this.#ended) return false;
+    this.#bytes = this.#bytes.slice();
     const { done, value } = await this.#source.next();
     if (done) this.#ended = true;
     else this.#bytes = joined(this.#bytes, value);

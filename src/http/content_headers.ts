@@ -16,9 +16,12 @@ export const TYPE_PROBLEM = `must be a media type such as image/png, of ${MAX_TY
 /** Whether a text is a media type that a header can hold, and of which there is room. */
 export const isMediaType = (text: string): boolean => text.length <= MAX_TYPE && MEDIA_TYPE.test(text);
 
-/** What browsers show without running anything that is in it. All else they are told to save, PDF too: its readers run scripts. */
+/**
+ * What browsers show without running anything that is in it. All else they are told to save, PDF too: its readers run scripts; and
+ * whatever ends in `+xml`, which they read as a page.
+ */
 const HARMLESS =
-  /^(?:application\/(?:json|octet-stream)|text\/plain|image\/(?:png|jpeg|gif|webp|avif)|(?:audio|video)\/[\w.+-]+)\s*(?:;|$)/i;
+  /^(?:application\/(?:json|octet-stream)|text\/plain|image\/(?:png|jpeg|gif|webp|avif)|(?:audio|video)\/[\w.-]+)\s*(?:;|$)/i;
 
 /** Whether a browser may show a body of this type under an address of this gateway. */
 export const isHarmless = (type: string): boolean => HARMLESS.test(type);
@@ -36,6 +39,9 @@ export const foreignContent = (type: string): Record<string, string> => ({
  */
 export function disposition(kind: "inline" | "attachment", name: string): string {
   // Marks that turn the direction of writing make one ending look like another.
-  const safe = name.toWellFormed().replaceAll(/[\p{Cc}\u202a-\u202e\u2066-\u2069/\\]/gu, "_").slice(0, 255);
-  return create(safe.toWellFormed(), { type: kind });
+  const safe = name.toWellFormed().replaceAll(/[\p{Cc}\u202a-\u202e\u2066-\u2069/\\]/gu, "_").slice(0, 255)
+    .toWellFormed();
+  // By itself it would put `?` in place of what is not ASCII, which not every system takes in a name.
+  const fallback = safe.replaceAll(/[^\x20-\x7e]/gu, "_");
+  return create(safe, { type: kind, ...(fallback !== safe && { fallback }) });
 }

@@ -1,5 +1,5 @@
 import { METHODS, type Route } from "./route.ts";
-import { errorSchema, errorTable } from "./openapi/errors.ts";
+import { errorSchema, errorTable, pinningErrorSchema } from "./openapi/errors.ts";
 import type { JsonSchema } from "./openapi/json_schema.ts";
 import { failureOf, operationOf, pathOf, type Shared } from "./openapi/operation.ts";
 
@@ -20,6 +20,7 @@ const TAGS: Readonly<Record<string, string>> = {
   "Database": "SQL on the namespace's own database.",
   "Cache": "Maps of values that live for a while, and locks. What is in it may be lost at any time.",
   "Storage": "Files and directories by their content, and links to them.",
+  "Pinning": "Requests to keep content, as the IPFS Pinning Service API has them: for `ipfs pin remote` and its like.",
   "Pages": "What people see in a browser, and the parts it is made of.",
 };
 
@@ -29,7 +30,13 @@ const TAGS: Readonly<Record<string, string>> = {
  * @param version of the gateway
  */
 export function openApiDocument(routes: readonly Route[], version: string): OpenApiDocument {
-  const shared: Shared = { schemas: { Error: errorSchema }, responses: commonResponses() };
+  const shared: Shared = {
+    schemas: {
+      Error: errorSchema,
+      ...(routes.some(({ errorObject }) => errorObject) && { PinningError: pinningErrorSchema }),
+    },
+    responses: commonResponses(),
+  };
   const paths: Record<string, Record<string, JsonSchema>> = {};
   const inOrder = routes.toSorted((a, b) => METHODS.indexOf(a.method) - METHODS.indexOf(b.method));
   for (const route of routes) paths[pathOf(route)] ??= {};

@@ -8,6 +8,8 @@ export interface Reply {
   readonly body: string | Uint8Array<ArrayBuffer> | StreamedReply | null;
   /** Lower-case names. A `content-type` here replaces `application/json`. */
   readonly headers?: Readonly<Record<string, string>>;
+  /** Milliseconds that a client may leave a piece of a stream unread; longer where a reader that waits costs next to nothing. Default 30 s. */
+  readonly patience?: number | undefined;
 }
 
 /** JSON with a status and, if need be, headers. */
@@ -26,15 +28,18 @@ export const NO_STORE = { "cache-control": "no-store" } as const;
 /** `NOT_FOUND` → `not found`: the title of a kind of failure (RFC 9457). */
 const titleOf = (code: ErrorCode): string => code.toLowerCase().replaceAll("_", " ");
 
-/** Builds the one error answer of the gateway: `error` for the clients of the wire format, RFC 9457 members beside it. */
-export function toErrorReply(error: unknown, requestId: string, problemJson: boolean): Reply {
+/**
+ * Builds the one error answer of the gateway: `error` for the clients of the wire format, RFC 9457 members beside it.
+ * @param errorObject whether `error` is an object, as a route may have it
+ */
+export function toErrorReply(error: unknown, requestId: string, problemJson: boolean, errorObject = false): Reply {
   const known = error instanceof GatewayError ? error : new GatewayError("INTERNAL", "internal error");
   const { code, message, status, extra } = known;
   const retryAfter = extra.retryAfter ?? (status === 503 ? 1 : undefined);
   return {
     status,
     body: JSON.stringify({
-      error: message,
+      error: errorObject ? { reason: code, details: message } : message,
       code,
       request_id: requestId,
       type: `urn:orama:error:${code.toLowerCase().replaceAll("_", "-")}`,

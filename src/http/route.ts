@@ -75,7 +75,9 @@ export interface Route<
   /** Further media types of a success, for those who ask for them, each with what then stands in it. */
   readonly alsoProduces?: Readonly<Record<string, ZodType>>;
   /** Status of a success. Default 200. */
-  readonly status?: 200 | 201 | 204 | 302;
+  readonly status?: 200 | 201 | 202 | 204 | 302;
+  /** Whether a success has no body, whatever its status; 204 and 302 never have one. */
+  readonly bodiless?: true;
   /** Whether the handler takes an `Idempotency-Key`: the reference then tells of it and of its errors. */
   readonly idempotent?: true;
   /** Headers that a success has beside the common ones; `src/http/openapi.ts` describes each. */
@@ -90,6 +92,11 @@ export interface Route<
   readonly conditional?: true;
   /** Whether `Range` is minded, and part of a success is 206. */
   readonly partial?: true;
+  /**
+   * Whether `error` of a refusal is `{reason, details}`, as the IPFS Pinning Service API has it, and not a sentence. The members
+   * that every refusal has stand beside it.
+   */
+  readonly errorObject?: true;
   /** Codes this operation can answer beyond those that its access, limit and schemas imply. */
   readonly errors?: readonly ErrorCode[];
   handle(call: Call<z.infer<Body>, z.infer<Query>, z.infer<Params>>, services: Services): Promise<Reply> | Reply;

@@ -83,7 +83,7 @@ function handlerOf(route: Route, options: ServeOptions): Handler {
     const { requestId } = call;
     const request = call.http.req.raw;
     const error = thrown instanceof DOMException ? brokenOff(thrown, request, facts) : thrown;
-    const reply = given ?? toErrorReply(error, requestId, wantsProblemJson(request));
+    const reply = given ?? toErrorReply(error, requestId, wantsProblemJson(request), route.errorObject);
     const { status } = reply;
     const stream = streamIn(reply.body);
     if (!stream) observe(call, { status, milliseconds: performance.now() - start, error });
@@ -105,16 +105,21 @@ function handlerOf(route: Route, options: ServeOptions): Handler {
     const head = request.method === "HEAD";
     if (stream) {
       const ended = (how: Streamed) => endedAs(call, start, status, headers["content-length"], how);
-      return new Response(head ? discard(stream, ended) : streamOf(stream, ended), { status, headers });
+      return new Response(head ? discard(stream, ended) : streamOf(stream, ended, reply.patience), { status, headers });
     }
-    if (head) headers["content-length"] ??= String(lengthOf(reply.body));
+    if (head && status !== 204 && status !== 304) headers["content-length"] ??= String(lengthOf(reply.body));
     return new Response(reply.body as BodyInit | null, { status, headers });
   }
 
   /** Whoever was told a length takes no more, and asks for no end. */
   function endedAs(call: Call, start: number, status: number, length: string | undefined, how: Streamed): void {
-    const { bytes, error } = how;
-    const end = how.end === "left" && length === String(bytes) ? "complete" : how.end;
+    const { bytes } = how;
+    const told = how.error instanceof DOMException ? brokenOff(how.error, call.http.req.raw, facts) : how.error;
+    // The signal of who leaves may end what is being made before the server lets go of the stream.
+    const gone = told !== how.error && !facts.shutdown.aborted;
+    const left = gone || how.end === "left";
+    const end = left ? length === String(bytes) ? "complete" : "left" : how.end;
+    const error = gone ? undefined : told;
     observe(call, { status, milliseconds: performance.now() - start, error, streamed: { bytes, end } });
   }
 

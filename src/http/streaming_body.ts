@@ -1,6 +1,7 @@
 import type { ZodType } from "zod";
 import { GatewayError } from "../contracts/errors.ts";
 import { type BodyLimits, brokenOff, parseJson, readBody, stalled, tooLarge } from "./body.ts";
+import { Gathered, Pieces } from "./pieces.ts";
 
 /** Stands for every media type. */
 export const ANY_TYPE = "*/*";
@@ -25,6 +26,8 @@ export interface StreamedBody {
    * (the client broke off), and at its end what a caller is told who may not do this any more: so nothing is done before.
    */
   readonly chunks: AsyncIterable<Uint8Array>;
+  /** As {@link chunks}, but each piece is lent: there are other bytes in its memory as soon as the next one is asked for. */
+  readonly lent: AsyncIterable<Uint8Array>;
   /** Whether it was read to its end. */
   readonly ended: boolean;
   /** Bytes that an ordinary body may have, and so a part of this one that is read as one value. */
@@ -67,17 +70,19 @@ export function streamBody(
   if (Number(request.headers.get("content-length")) > maxBytes) throw tooLarge(maxBytes);
   let ended = false;
   const end = () => void (ended = true);
-  const pieces = (most: number) => piecesOf(request.body, { ...limits, maxBytes: most }, { admit, isStopped }, end);
+  const pieces = (most: number) => piecesOf(request, { ...limits, maxBytes: most }, { admit, isStopped }, end);
   return {
     mediaType,
     get ended() {
       return ended;
     },
-    chunks: { [Symbol.asyncIterator]: () => pieces(maxBytes) },
+    chunks: { [Symbol.asyncIterator]: () => kept(pieces(maxBytes)) },
+    lent: { [Symbol.asyncIterator]: () => pieces(maxBytes) },
     maxValueBytes: Math.min(maxBytes, limits.maxBytes),
     async json() {
-      const all = await Array.fromAsync(pieces(Math.min(maxBytes, limits.maxBytes)));
-      return parseJson(new Uint8Array(await new Blob(all as BlobPart[]).arrayBuffer()), limits.maxDepth);
+      const gathered = new Gathered();
+      for await (const piece of pieces(Math.min(maxBytes, limits.maxBytes))) gathered.add(piece);
+      return parseJson(gathered.whole(), limits.maxDepth);
     },
     async bytes(most) {
       const start = performance.now();
@@ -99,24 +104,24 @@ function mediaTypeOf(header: string | null, known: readonly string[]): string {
 }
 
 async function* piecesOf(
-  body: ReadableStream<Uint8Array> | null,
+  { body, headers }: Request,
   limits: BodyLimits,
   { admit, isStopped }: BodySurroundings,
   end: () => void,
 ): AsyncGenerator<Uint8Array, void> {
   if (body === null) return end();
-  const reader = body.getReader();
+  const pieces = new Pieces(body, headers.has("content-length"));
   const start = performance.now();
   let size = 0;
   try {
     for (;;) {
-      const { done, value } = await nextPiece(reader, limits.stallTimeout);
-      if (done) break;
-      size += value.byteLength;
+      const piece = await nextOf(pieces, limits.stallTimeout);
+      if (piece === undefined) break;
+      size += piece.byteLength;
       if (size > limits.maxBytes) throw tooLarge(limits.maxBytes);
       const elapsed = performance.now() - start;
       if (elapsed > limits.timeout && size < elapsed / 1000 * SLOWEST) throw stalled();
-      yield value;
+      yield piece;
     }
     end();
     if (performance.now() - start > PATIENCE) await admit();
@@ -125,15 +130,19 @@ async function* piecesOf(
     const left = cause instanceof Deno.errors.BadResource && !isStopped();
     throw brokenOff(left ? new Error("the client left", { cause }) : cause);
   } finally {
-    reader.cancel().catch(() => {});
+    pieces.cancel();
   }
 }
 
-async function nextPiece(reader: ReadableStreamDefaultReader<Uint8Array>, stallTimeout: number) {
+async function* kept(pieces: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void> {
+  for await (const piece of pieces) yield piece.slice();
+}
+
+async function nextOf(pieces: Pieces, stallTimeout: number): Promise<Uint8Array | undefined> {
   const late = Promise.withResolvers<never>();
   const timer = setTimeout(() => late.reject(stalled()), stallTimeout);
   try {
-    return await Promise.race([reader.read(), late.promise]);
+    return await Promise.race([pieces.next(), late.promise]);
   } finally {
     clearTimeout(timer);
   }

@@ -1,32 +1,14 @@
-import { Counter, Gauge, type Registry } from "prom-client";
+import type { Registry } from "prom-client";
 import type { CacheStatistics } from "../contracts/cache.ts";
+import { Scraped } from "./scraped.ts";
 
 /** Makes the metrics of the cache, read when they are scraped. What the engine does not tell is left out. */
 export function cacheMetrics(registry: Registry, cache: { statistics(): CacheStatistics }): void {
-  const registers = [registry];
+  const scraped = new Scraped(registry);
   const counter = (name: string, help: string, of: (statistics: CacheStatistics) => number | undefined) =>
-    new Counter({
-      name,
-      help,
-      registers,
-      collect() {
-        this.reset();
-        const value = of(cache.statistics());
-        if (value === undefined) this.remove();
-        else this.inc(value);
-      },
-    });
+    scraped.counter(name, help, () => of(cache.statistics()));
   const gauge = (name: string, help: string, of: (statistics: CacheStatistics) => number | undefined) =>
-    new Gauge({
-      name,
-      help,
-      registers,
-      collect() {
-        const value = of(cache.statistics());
-        if (value === undefined) this.remove();
-        else this.set(value);
-      },
-    });
+    scraped.gauge(name, help, () => of(cache.statistics()));
   counter("cache_hits_total", "Entries that were read and were there.", ({ hits }) => hits);
   counter("cache_misses_total", "Entries that were read and were not there.", ({ misses }) => misses);
   counter(

@@ -56,6 +56,35 @@ test("a body that says it is too long is refused before it comes", async () => {
   }
 });
 
+test("a body in countless small chunks is refused before much memory is filled, and nobody else waits", async () => {
+  const block = "1\r\n \r\n".repeat(20_000);
+  const before = suite.gateway.memory();
+  for (let round = 0; round < 3; round++) {
+    await withConnection(async (connection) => {
+      await connection.send(`${HEAD}Transfer-Encoding: chunked\r\n\r\n`);
+      let answered = false;
+      const answer = connection.answer({ deadline: 20_000 }).finally(() => answered = true);
+      let sent = 0;
+      for (; !answered && sent < 256 * MAX && await connection.send(block);) sent += block.length;
+      const refused = await answer;
+      isError(refused, 400, "INVALID_REQUEST");
+      match(refused.body, /small chunks/);
+      equal(refused.headers.get("connection"), "close");
+      (await post(JSON.stringify({ wallet }))).expect(200);
+    });
+  }
+  ok(suite.gateway.memory() < before + 128 * MAX, `${before} bytes before, ${suite.gateway.memory()} after`);
+});
+
+test("a body that comes slowly may come in chunks of any size", async () => {
+  await withConnection(async (connection) => {
+    await connection.send(`${HEAD}Transfer-Encoding: chunked\r\n\r\n`);
+    for (const character of JSON.stringify({ wallet })) await connection.send(chunk(character));
+    await connection.send("0\r\n\r\n");
+    equal((await connection.answer()).status, 200);
+  });
+});
+
 test("a body without end is answered at the limit, and costs no memory however long it goes on", async () => {
   const block = chunk(" ".repeat(64 * 1024));
   const before = suite.gateway.memory();

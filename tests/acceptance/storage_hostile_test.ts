@@ -215,6 +215,8 @@ test("what is no CID reaches no engine, and what is in an address is no option o
   const storage = storageOf(owner);
   const cid = await storage.put("asked for");
   const other = await storage.put("not asked for");
+  // This is a CID, and might be on some network.
+  const nobodys = "baguqeerasords4njcts6vs7qvdjfcvgnume4hqohf65zsfguprqphs3icwea";
   const forged = [
     "QmInvalidCID123456789",
     "bafkqabtimvwgy3yk",
@@ -228,7 +230,7 @@ test("what is no CID reaches no engine, and what is in an address is no option o
     "%2e%2e%2fobjects",
     "..%2f..%2fetc%2fpasswd",
     "x".repeat(3_000),
-    "baguqeerasords4njcts6vs7qvdjfcvgnume4hqohf65zsfguprqphs3icwea",
+    nobodys,
   ];
   for (const text of forged) {
     for (
@@ -239,10 +241,9 @@ test("what is no CID reaches no engine, and what is in an address is no option o
     }
     ok([400, 404].includes((await bytesAt(suite.gateway, `/ipfs/${text}`)).status), text.slice(0, 80));
     ok([400, 404].includes((await storage.call("DELETE", `unpin/${text}`)).status), text.slice(0, 80));
-    ok(
-      [400, 404].includes((await storage.call("POST", "pin", { body: { cid: decodeURIComponent(text) } })).status),
-      text.slice(0, 80),
-    );
+    const pinned = await storage.call("POST", "pin", { body: { cid: decodeURIComponent(text) } });
+    if (suite.gateway.looksElsewhere && text === nobodys) (await storage.call("DELETE", `unpin/${text}`)).expect(200);
+    else ok([400, 404].includes(pinned.status), text.slice(0, 80));
   }
   for (const query of [`?arg=${other}`, `?x=`, `?cid=${other}`, "?offset=1&length=2", "?offline=false"]) {
     equal(new TextDecoder().decode((await storage.read(cid + query)).bytes), "asked for", query);
@@ -255,6 +256,21 @@ test("what is no CID reaches no engine, and what is in an address is no option o
     ok([301, 400].includes(answer.status), `${path}: ${answer.status}`);
   }
   equal(await total(storage), 2);
+});
+
+test("a field that is misspelt is told, instead of storing what was to be encrypted as it is", async () => {
+  await using owner = await newOwner(suite.gateway);
+  const storage = storageOf(owner);
+  const field = (name: string) => `--b\r\nContent-Disposition: form-data; name="${name}"\r\n\r\ntrue\r\n`;
+  for (const name of ["encrpyt", "Encrypt", "visiblity", "replication-min"]) {
+    for (const body of [field(name) + HEAD + "x" + END, `${HEAD}x\r\n${field(name)}--b--`]) {
+      match((await storage.raw("b", [body])).expect(400).string("error"), new RegExp(`^${name}: .*did you mean`));
+    }
+  }
+  equal(await total(storage), 0);
+  for (const name of ["note", "__proto__", "constructor", "x".repeat(300)]) {
+    (await storage.raw("b", [`${field(name)}${HEAD}x\r\n${field(name)}--b--`])).expect(200);
+  }
 });
 
 test("as many objects as there may be are stored, and no more", async () => {

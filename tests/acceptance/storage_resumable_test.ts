@@ -7,6 +7,7 @@ import { TestGateway } from "../support/gateway.ts";
 import { RawConnection } from "../support/raw_http.ts";
 import { Relay } from "../support/relay.ts";
 import { gatewaySuite } from "../support/suite.ts";
+import { chosenStorage, startTestStorage } from "../support/test_storage.ts";
 
 const suite = gatewaySuite();
 const { test } = suite;
@@ -86,7 +87,8 @@ test("a client from npm goes on by itself after the gateway was killed", async (
   const folder = await Deno.makeTempDir({ prefix: "orama-resumable-" });
   const bytes = randomBytes(8 * MB);
   try {
-    let gateway = await TestGateway.start({ folder, driver: "sqlite" });
+    await using storage = await startTestStorage(chosenStorage());
+    let gateway = await TestGateway.start({ folder, driver: "sqlite", storage });
     const { secrets } = gateway;
     const key = await gateway.defaultKey();
     await using relay = new Relay(gateway.url);
@@ -105,7 +107,7 @@ test("a client from npm goes on by itself after the gateway was killed", async (
     gateway.signal("SIGKILL");
     await gateway.exitCode();
     await gateway[Symbol.asyncDispose]();
-    gateway = await TestGateway.start({ folder, driver: "sqlite", secrets });
+    gateway = await TestGateway.start({ folder, driver: "sqlite", storage, secrets });
     try {
       relay.target = gateway.url;
       const cid = (await done).get("upload-cid");
@@ -152,6 +154,18 @@ test("a connection that broke half-open gives way to the one that goes on", asyn
   } finally {
     await half.close();
   }
+});
+
+test("bytes that an upload cannot begin with are refused, not passed over", async () => {
+  const { gateway } = suite;
+  const key = await gateway.defaultKey();
+  const begin = (raw: string, headers: Record<string, string>) =>
+    gateway.call("POST", PATH, { key, raw, headers: { "tus-resumable": "1.0.0", "upload-length": "5", ...headers } });
+  for (const headers of [{ "content-type": "text/plain" }, { "content-type": "application/octet-stream" }]) {
+    equal((await begin("hello", headers)).expect(415).get("code"), "UNSUPPORTED_MEDIA_TYPE");
+    (await begin("", headers)).expect(201);
+  }
+  ok((await begin("hello", { "content-type": TUS["content-type"] })).expect(201).headers.has("upload-cid"));
 });
 
 test("an upload is another namespace's as little as its objects are", async () => {

@@ -31,6 +31,9 @@ const ways = (cid: string): readonly (readonly [method: string, path: string, bo
   ["DELETE", `unpin/${cid}`],
 ];
 
+/** What all of them answer; where nodes look on a network, a pin of what nobody has is taken, and waits until it is given up. */
+const answerTo = (path: string) => suite.gateway.looksElsewhere && /^(pin$|recover|unpin)/.test(path) ? 200 : 404;
+
 test("what another namespace has privately is, in every way, content that nobody has", async () => {
   await using one = await newOwner(suite.gateway);
   await using other = await newOwner(suite.gateway);
@@ -41,7 +44,7 @@ test("what another namespace has privately is, in every way, content that nobody
     const [, otherPath, otherBody] = ways(nowhere)[i]!;
     const real = await theirs.call(method, path, { ...(body !== undefined && { body }) });
     const invented = await theirs.call(method, otherPath, { ...(otherBody !== undefined && { body: otherBody }) });
-    equal(real.status, 404, `${method} ${path}: ${real.text}`);
+    equal(real.status, answerTo(path), `${method} ${path}: ${real.text}`);
     if (method !== "HEAD") equal(bare(real, cid), bare(invented, nowhere), path);
   }
   for (const query of ["", "?format=raw", "?format=car"]) {
@@ -62,11 +65,8 @@ test("a part of what another namespace has is content that nobody has, too", asy
   const listed = (await mine.call("GET", `directory/${root}`)).expect(200);
   for (const cid of [root, file, listed.string("entries.0.cid")]) {
     for (const [method, path, body] of ways(cid)) {
-      equal(
-        (await theirs.call(method, path, { ...(body !== undefined && { body }) })).status,
-        404,
-        `${method} ${path}`,
-      );
+      const { status } = await theirs.call(method, path, { ...(body !== undefined && { body }) });
+      equal(status, answerTo(path), `${method} ${path}`);
     }
   }
 }, { namespaces: 2 });

@@ -47,6 +47,12 @@ const ENTRY = { dmap: "m", key: "k" };
 const KEYS = { dmap: "m", keys: ["k"] };
 const TOKEN = "0".repeat(32);
 const CID = "bafkreieq5jui4j25lacwomsqgjeswwl3y5zcdrresptwgmfylxo2depppq";
+const PIN = {
+  cid: CID,
+  name: "a.txt",
+  origins: ["/ip4/192.0.2.1/tcp/4001/p2p/12D3KooWGRUVh7qLsFKBvVxJCdiUMWmqAyXmYGDkkRzm9ueVtzjm"],
+  meta: { app: "x" },
+};
 const FIND = { table: "t", criteria: { id: 1 }, options: PARTS, ...PARTS, integers: "number", ...READ };
 const S256 = { code_challenge: "A".repeat(43), code_challenge_method: "S256" };
 
@@ -117,6 +123,8 @@ const SAMPLES: Readonly<Record<string, Record<string, unknown>>> = {
     replication_min: 1,
     replication_max: 2,
   },
+  "POST /v1/pins": PIN,
+  "POST /v1/pins/:requestid": PIN,
   "POST /v1/storage/links": { cid: CID, expires_in: "1h" },
   "POST /v1/rqlite/query": { ...SQL, ...READ },
   "POST /v1/rqlite/exec": SQL,

@@ -90,4 +90,25 @@ onEveryDriver({
     );
     deepEqual((await t.usage())[0], { namespace: "cafe", bytes: 9, objects: 2 });
   }),
+
+  "what fails at the engine is recovered once for all gateways, and an unpin meanwhile comes after it": withStorages(
+    async (t) => {
+      await t.gateway().upload("shop", "hello");
+      t.clock.advance(DAY);
+      t.engine.status = "error";
+      const gateways = Array.from({ length: 3 }, () => t.gateway({ watchPins: true }));
+      for (const { service } of gateways) await service.reconcile();
+      const asked = () => gateways.map(({ service }) => service.statistics().recoveries.asked);
+      deepEqual(asked(), [1, 0, 0]);
+      t.clock.advance(DAY);
+      t.engine.before = async (step) => {
+        if (step !== "pin") return;
+        t.engine.before = () => {};
+        await gateways[1]!.unpin("shop", HELLO);
+      };
+      await gateways[0]!.service.reconcile();
+      deepEqual(asked(), [2, 0, 0]);
+      deepEqual([await t.pins(), t.engine.pins.size, t.errors], [[], 0, []]);
+    },
+  ),
 });

@@ -18,6 +18,7 @@ import {
   UNIXFS,
   varint,
 } from "../support/blocks.ts";
+import type { DagScope } from "../../src/contracts/storage.ts";
 import { leaver, onEveryContentDriver, refuses, WAITER } from "../support/test_content.ts";
 
 const CHUNK = 256 * 2 ** 10;
@@ -105,6 +106,57 @@ onEveryContentDriver({
     deepEqual(await cidsOf(cid, ["file"], "block"), told(root, file));
     deepEqual(await cidsOf(cid, ["file"], "entity"), told(root, file, ...parts));
     deepEqual(await cidsOf(cid, ["other"], "all"), told(root, other));
+  },
+
+  "a CAR of some bytes of a file has what they are made of, and nothing else": async (subject) => {
+    const leaves = [1, 2, 3, 4].map((seed) => rawBlock(noise(100, seed)));
+    const [a, b, c, d] = leaves as [TestBlock, TestBlock, TestBlock, TestBlock];
+    const inner = fileBlock([partOf(a), partOf(b)]), twin = fileBlock([partOf(c), partOf(d)]);
+    const half = { cid: inner.cid, size: 200 };
+    // `inner` stands at 0, 200 and 600.
+    const file = fileBlock([half, half, { cid: twin.cid, size: 200 }, half]);
+    const root = directoryBlock({ file: file.cid });
+    await subject.importCar(await carOf([root.cid], [root, file, inner, twin, ...leaves]));
+    const names = new Map(
+      Object.entries({ root, file, inner, twin, a, b, c, d })
+        .map(([name, { cid }]) => [cid.toString(), name]),
+    );
+    const blocksOf = async (from: number, to?: number) => {
+      const reader = await CarReader.fromBytes(await subject.car(root.cid.toString(), ["file"], { from, to }));
+      return (await Array.fromAsync(reader.cids(), (cid) => names.get(cid.toString()))).join(" ");
+    };
+    for (
+      const [from, to, blocks] of [
+        [0, 0, "inner a"],
+        [0, 99, "inner a"],
+        [100, 100, "inner b"],
+        [99, 100, "inner a b"],
+        [150, 250, "inner b a"],
+        [150, 199, "inner b"],
+        [150, 700, "inner b a twin c d"],
+        [350, 450, "inner b twin c"],
+        [350, 650, "inner b twin c d a"],
+        [499, 500, "twin c d"],
+        [0, undefined, "inner a b twin c d"],
+        [0, 10_000, "inner a b twin c d"],
+        [-1, undefined, "inner b"],
+        [-101, -100, "inner a b"],
+        [-10_000, 0, "inner a"],
+        [799, 799, "inner b"],
+        [10, -790, "inner a"],
+        [10, -795, ""],
+        [5, 2, ""],
+      ] as const
+    ) equal(await blocksOf(from, to), `root file ${blocks}`.trimEnd(), `${from}:${to}`);
+    for (const [from, to] of [[800, undefined], [800, 900], [0, -801], [-900, -801], [1e60, undefined]] as const) {
+      await refuses(subject.car(root.cid.toString(), ["file"], { from, to }), "INVALID_REQUEST", /entity-bytes/);
+    }
+    const car = (path: readonly string[], scope: DagScope) => subject.car(root.cid.toString(), path, scope);
+    deepEqual(await car([], { from: 5, to: 6 }), await car([], "entity"), "a directory has no bytes");
+    const empty = await subject.add("");
+    deepEqual(await subject.car(empty, [], { from: 0 }), await subject.car(empty, [], "block"));
+    const leaf = await subject.add("leaf");
+    deepEqual(await subject.car(leaf, [], { from: 1, to: 1 }), await subject.car(leaf, [], "block"));
   },
 
   "a CAR that lacks a block is refused, even where others have brought it": async (subject) => {

@@ -3,7 +3,7 @@ import { newOwner } from "../support/accounts.ts";
 import { TestGateway } from "../support/gateway.ts";
 import { bytesAt, noise, StorageCaller } from "../support/storage.ts";
 import { engineTest } from "./support/engine_test.ts";
-import { KuboTestCluster, type KuboTestNode } from "./support/kubo.ts";
+import type { KuboTestNode } from "./support/kubo.ts";
 
 const FILES = [
   { name: "docs/a.txt", content: "one" },
@@ -25,31 +25,51 @@ async function cat({ url }: KuboTestNode, path: string): Promise<Uint8Array> {
   return await response.bytes();
 }
 
+/** Gives a CAR out. */
+async function exported({ url }: KuboTestNode, cid: string): Promise<Uint8Array<ArrayBuffer>> {
+  return await (await fetch(`${url}/api/v0/dag/export?arg=${cid}`, { method: "POST" })).bytes();
+}
+
 engineTest(
   "a CAR of a gateway goes into Kubo with the same root, and one of Kubo into a gateway",
   ["ipfs"],
-  async () => {
-    await using kubo = await KuboTestCluster.start({ nodes: 1 });
-    await using gateway = await TestGateway.start();
-    await using owner = await newOwner(gateway);
-    const storage = new StorageCaller(gateway, { key: owner.apiKey });
-    const [node] = kubo.nodes as [KuboTestNode];
-    const root = (await storage.form(FILES, {}, "?directory=true")).expect(200).string("cid");
-    equal(await imported(node, (await storage.read(`${root}?format=car`)).bytes), root);
-    ok(Buffer.from(await cat(node, `/ipfs/${root}/docs/deep/b.bin`)).equals(noise(1_500_000)));
-    const cid = await node.add(noise(900_000, 2));
-    const response = await fetch(`${node.url}/api/v0/dag/export?arg=${cid}`, { method: "POST" });
-    const headers = { "content-type": "application/vnd.ipld.car" };
-    const taken = (await storage.call("POST", "car", { raw: await response.bytes(), headers })).expect(200);
-    deepEqual([taken.get("cid"), taken.get("kind"), taken.get("size")], [cid, "file", 900_000]);
-    ok(Buffer.from((await storage.read(cid)).bytes).equals(noise(900_000, 2)));
+  async (engines) => {
+    for (const driver of ["local", "ipfs"] as const) {
+      // The far node knows nobody: what it has, or the gateway, came in a CAR.
+      const [far] = (await engines.kubo({ nodes: 1 })).nodes as [KuboTestNode];
+      const ipfs = driver === "ipfs" && { ipfs: { kubo: (await engines.kubo({ nodes: 1 })).urls } };
+      await using gateway = await TestGateway.start({ driver: "sqlite", config: { storage: { driver, ...ipfs } } });
+      await using owner = await newOwner(gateway);
+      const storage = new StorageCaller(gateway, { key: owner.apiKey });
+      const root = (await storage.form(FILES, {}, "?directory=true")).expect(200).string("cid");
+      equal(await imported(far, (await storage.read(`${root}?format=car`)).bytes), root);
+      ok(Buffer.from(await cat(far, `/ipfs/${root}/docs/deep/b.bin`)).equals(noise(1_500_000)));
+      const take = async (cid: string) => {
+        const headers = { "content-type": "application/vnd.ipld.car" };
+        return (await storage.call("POST", "car", { raw: await exported(far, cid), headers })).expect(200);
+      };
+      const cid = await far.add(noise(900_000, 2));
+      const file = await take(cid);
+      deepEqual([file.get("cid"), file.get("kind"), file.get("size")], [cid, "file", 900_000]);
+      ok(Buffer.from((await storage.read(cid)).bytes).equals(noise(900_000, 2)));
+      const wrapped = await far.add(noise(700_000, 3), { "wrap-with-directory": "true" });
+      const directory = await take(wrapped);
+      deepEqual([directory.get("cid"), directory.get("kind")], [wrapped, "directory"]);
+      const [entry] = (await storage.call("GET", `directory/${wrapped}`)).expect(200).list("entries");
+      ok(Buffer.from((await storage.read(`${wrapped}/${entry!["name"]}`)).bytes).equals(noise(700_000, 3)));
+      const back = (await storage.read(`${wrapped}?format=car`)).bytes;
+      equal(await imported(far, back), wrapped, "and what came in goes out as the same");
+    }
   },
 );
 
-engineTest("a gateway on Kubo answers as one on a folder does", ["ipfs"], async () => {
-  await using kubo = await KuboTestCluster.start({ nodes: 1 });
-  await using onFolder = await TestGateway.start();
-  await using onKubo = await TestGateway.start({ config: { storage: { driver: "ipfs", ipfs: { kubo: kubo.urls } } } });
+engineTest("a gateway on Kubo answers as one on a folder does", ["ipfs"], async (engines) => {
+  const { urls: kubo } = await engines.kubo({ nodes: 1 });
+  await using onFolder = await TestGateway.start({ driver: "sqlite" });
+  await using onKubo = await TestGateway.start({
+    driver: "sqlite",
+    config: { storage: { driver: "ipfs", ipfs: { kubo } } },
+  });
   const answers: string[][] = [];
   for (const gateway of [onFolder, onKubo]) {
     await using owner = await newOwner(gateway);

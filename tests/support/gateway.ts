@@ -4,6 +4,7 @@ import { Client } from "./client.ts";
 import { SecretBook } from "./secrets.ts";
 import { type CacheDriverName, chosenCache, startTestCache, type TestCache } from "./test_cache.ts";
 import { chosenDriver, type Driver, startTestDatabase, type TestDatabase } from "./test_database.ts";
+import { chosenStorage, startTestStorage, type StorageDriverName, type TestStorage } from "./test_storage.ts";
 
 const ROOT = new URL("../../", import.meta.url).pathname;
 /** Milliseconds for a gateway to serve. A machine that runs other tests at the same time is slow. */
@@ -22,6 +23,8 @@ export interface GatewayStart {
   readonly driver?: Driver;
   /** Default: the cache of this run. */
   readonly cacheDriver?: CacheDriverName;
+  /** Default: the storage of this run; a folder where `dev` or `driver` asks for what is embedded. */
+  readonly storageDriver?: StorageDriverName;
   /** Settings beyond the tests' own, which are: no rate limits, every log message, many namespaces for one wallet. */
   readonly config?: Sections;
   /** Leaves the tests' own settings away: the gateway is as its users have it. */
@@ -33,6 +36,8 @@ export interface GatewayStart {
   readonly database?: TestDatabase;
   /** A cache that outlives the gateway, shared with another one. */
   readonly cache?: TestCache;
+  /** Storage that outlives the gateway, shared with another one. */
+  readonly storage?: TestStorage;
   /** Where secrets are noted; a restarted gateway goes on with the book of the one before. */
   readonly secrets?: SecretBook;
 }
@@ -54,6 +59,7 @@ export class TestGateway extends Client implements AsyncDisposable {
     readonly folder: string,
     readonly database: TestDatabase,
     readonly cache: TestCache,
+    readonly storage: TestStorage,
     private readonly process: TiedProcess,
     private readonly files: { readonly config: string; readonly stdout: string; readonly stderr: string },
     private readonly owned: AsyncDisposable,
@@ -69,13 +75,22 @@ export class TestGateway extends Client implements AsyncDisposable {
     const folder = options.folder ?? await temporaryFolder(owned);
     const database = options.database ?? owned.use(await startTestDatabase(driver));
     const cache = options.cache ?? owned.use(await startTestCache(options.cacheDriver ?? chosenCache()));
+    const embedded = command === "dev" || options.driver === "sqlite";
+    const storageDriver = options.storageDriver ?? (embedded ? "local" : chosenStorage());
+    const storage = options.storage ?? owned.use(await startTestStorage(storageDriver));
     const name = crypto.randomUUID();
     const files = {
       config: `${folder}/${name}.yaml`,
       stdout: `${folder}/${name}.out`,
       stderr: `${folder}/${name}.err`,
     };
-    const settings = merged(options.asShipped ? {} : TEST_CONFIG, database.config, cache.config, config);
+    const settings = merged(
+      options.asShipped ? {} : TEST_CONFIG,
+      database.config,
+      cache.config,
+      storage.config,
+      config,
+    );
     await Deno.writeTextFile(files.config, JSON.stringify(settings));
     const places = ["--config", files.config, "--data", dataOf(folder), "--listen", "127.0.0.1:0"];
     const program = programOf([command, ...places, ...flags]);
@@ -86,7 +101,7 @@ export class TestGateway extends Client implements AsyncDisposable {
       await process.kill();
       throw new Error(`the gateway did not start:\n${await textOf(files.stderr)}`);
     }
-    return new TestGateway(url, secrets, folder, database, cache, process, files, owned.move());
+    return new TestGateway(url, secrets, folder, database, cache, storage, process, files, owned.move());
   }
 
   get pid(): number {
@@ -96,6 +111,11 @@ export class TestGateway extends Client implements AsyncDisposable {
   /** Where its embedded drivers keep what they hold. */
   get dataFolder(): string {
     return dataOf(this.folder);
+  }
+
+  /** Whether its nodes look on a network for what nobody has here: a pin of that is taken then, and waits. */
+  get looksElsewhere(): boolean {
+    return this.storage.driver === "ipfs";
   }
 
   /** Everything it wrote to standard error so far. */
@@ -156,7 +176,8 @@ export class TestGateway extends Client implements AsyncDisposable {
 
   /** Another gateway on the same databases. Embedded ones have room for one gateway alone. */
   async twin(): Promise<TestGateway> {
-    return await TestGateway.start({ database: this.database, cache: this.cache, secrets: this.secrets });
+    const { database, cache, storage, secrets } = this;
+    return await TestGateway.start({ database, cache, storage, secrets });
   }
 
   /** Ends it and everything that was started for it. */
@@ -219,11 +240,23 @@ async function urlOf(
   return url;
 }
 
-/** Sections over sections: a later setting replaces an earlier one. */
+/** Sections over sections, and groups over groups: a later setting replaces an earlier one. */
 function merged(...all: readonly Sections[]): Sections {
   const result: Record<string, Record<string, unknown>> = {};
   for (const sections of all) {
-    for (const [name, settings] of Object.entries(sections)) result[name] = { ...result[name], ...settings };
+    for (const [name, settings] of Object.entries(sections)) result[name] = over(result[name] ?? {}, settings);
   }
   return result;
 }
+
+function over(earlier: object, later: object): Record<string, unknown> {
+  const result: Record<string, unknown> = { ...earlier };
+  for (const [name, value] of Object.entries(later)) {
+    const known = result[name];
+    result[name] = isGroup(known) && isGroup(value) ? over(known, value) : value;
+  }
+  return result;
+}
+
+const isGroup = (value: unknown): value is object =>
+  typeof value === "object" && value !== null && !Array.isArray(value);

@@ -2,12 +2,15 @@ import { equal, rejects } from "node:assert/strict";
 import { LocalDriver } from "../../services/storage/local/driver.ts";
 import type { ContentDriver, Waiter } from "../../services/storage/driver.ts";
 import type { ErrorCode } from "../../src/contracts/errors.ts";
+import type { DagScope } from "../../src/contracts/storage.ts";
 import { bytesOf, inPieces } from "./blocks.ts";
 import { IPFS } from "./ipfs_content.ts";
 
 /** Empty storage that runs. */
 export interface StartedContent extends AsyncDisposable {
   readonly driver: ContentDriver;
+  /** The last lines of output of its engines, for the message of a failed test. */
+  tails?(): string;
 }
 
 /** A driver on which every scenario runs. */
@@ -15,8 +18,10 @@ export interface ContentUnderTest {
   readonly name: string;
   /** Why it cannot run here, such as a program that is missing; `undefined`: it can. */
   readonly ignore: string | undefined;
-  /** @param chunkSize bytes; default 256 KiB */
+  /** Starts it, empty; what takes long to start stays for the next. @param chunkSize bytes; default 256 KiB */
   start(chunkSize?: number): Promise<StartedContent>;
+  /** Ends what stayed. */
+  end?(): Promise<void>;
 }
 
 /** All of them. A driver that is added here runs every scenario. */
@@ -90,7 +95,7 @@ export class ContentSubject {
     return Array.fromAsync(this.driver.entries(cid, WAITER));
   }
 
-  car(cid: string, path: readonly string[] = [], scope: "block" | "entity" | "all" = "all") {
+  car(cid: string, path: readonly string[] = [], scope: DagScope = "all") {
     return bytesOf(this.driver.car(cid, path, scope, WAITER));
   }
 }
@@ -112,19 +117,29 @@ export async function refuses(work: Promise<unknown>, code: ErrorCode, pattern: 
   });
 }
 
-/** Makes a test of each scenario on each driver, each time on empty storage. */
+/**
+ * Makes a test of each scenario on each driver, each time on empty storage. Engines are started once for a file, and emptied in
+ * between.
+ */
 export function onEveryContentDriver(
   scenarios: Readonly<Record<string, (subject: ContentSubject) => Promise<void>>>,
   { chunkSize }: { readonly chunkSize?: number } = {},
 ): void {
-  for (const { name: driver, ignore, start } of CONTENT_DRIVERS) {
+  for (const { name: driver, ignore, start, end } of CONTENT_DRIVERS) {
+    if (end !== undefined) Deno.test.afterAll(end);
     for (const [name, scenario] of Object.entries(scenarios)) {
       Deno.test({
         name: ignore === undefined ? `${driver}: ${name}` : `${driver}: ${name} [${ignore}]`,
         ignore: ignore !== undefined && Deno.env.get("TEST_ENGINES_REQUIRED") !== "1",
         async fn() {
           await using started = await start(chunkSize);
-          await scenario(new ContentSubject(started.driver));
+          try {
+            await scenario(new ContentSubject(started.driver));
+          } catch (cause) {
+            const tails = started.tails?.();
+            if (tails === undefined) throw cause;
+            throw new Error(`${cause instanceof Error ? cause.message : String(cause)}\n${tails}`, { cause });
+          }
         },
       });
     }

@@ -1,10 +1,11 @@
 import { z } from "zod";
+import type { Call } from "../../../src/http/call.ts";
 import { json } from "../../../src/http/reply.ts";
 import { defineRoute } from "../../../src/http/route.ts";
 import { ANY_TYPE } from "../../../src/http/streaming_body.ts";
 import { assertTus, byteCount, capabilities, stateHeaders, TUS_RESUMABLE, wrong } from "./headers.ts";
 import { metadataOf } from "./metadata.ts";
-import { OFFSET_STREAM, receive } from "./receive.ts";
+import { OFFSET_STREAM, receive, wrongType } from "./receive.ts";
 import { APPEND_ERRORS, STATE_HEADERS, uploadJson, uploadState } from "./state.ts";
 
 const path = "/v1/storage/uploads";
@@ -40,9 +41,11 @@ export const createUpload = defineRoute({
     if ((length === undefined) === (deferred === null)) {
       throw wrong("Upload-Length", "must be the number of bytes, or else Upload-Defer-Length must be 1");
     }
+    const hasBody = incoming.has("content-type") && call.upload.mediaType === OFFSET_STREAM;
+    // One of no bytes is whole at once, and is held against that where it is received.
+    if (!hasBody && length !== 0) await assertEmpty(call);
     let upload = await uploads.create(principal, { length, ...metadataOf(incoming.get("upload-metadata")) }, call);
     const { id } = upload;
-    const hasBody = incoming.has("content-type") && call.upload.mediaType === OFFSET_STREAM;
     if (hasBody || length === 0) {
       try {
         upload = await receive(call, uploads, { id, offset: 0 });
@@ -55,3 +58,8 @@ export const createUpload = defineRoute({
     return json(201, uploadJson(upload), { location: `${path}/${id}`, ...stateHeaders(upload) });
   },
 });
+
+/** Whoever sends bytes under another type believes that they are taken. @throws GatewayError `UNSUPPORTED_MEDIA_TYPE` */
+async function assertEmpty({ upload }: Pick<Call, "upload">): Promise<void> {
+  for await (const { length } of upload.chunks) if (length > 0) throw wrongType();
+}

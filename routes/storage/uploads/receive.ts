@@ -17,7 +17,7 @@ const PATIENCE = 1_000;
  */
 async function* permitted(call: Call): AsyncGenerator<Uint8Array> {
   let asked = performance.now();
-  for await (const chunk of call.upload.chunks) {
+  for await (const chunk of call.upload.lent) {
     if (performance.now() - asked > PATIENCE) {
       await call.admit();
       asked = performance.now();
@@ -42,12 +42,16 @@ export async function receive(
   return await uploads.append(call.principal, id, part, call);
 }
 
+/** The error of bytes under another media type. */
+export const wrongType = (): GatewayError =>
+  new GatewayError("UNSUPPORTED_MEDIA_TYPE", `content-type: the body must be ${OFFSET_STREAM}`, {
+    headers: { accept: OFFSET_STREAM, connection: "close" },
+  });
+
 /** Answers `PATCH`. @throws GatewayError, as `ResumableUploads.append`; `UNSUPPORTED_MEDIA_TYPE` */
 export async function patch(call: Call, uploads: ResumableUploads, id: string): Promise<Reply> {
   if (call.upload.mediaType !== OFFSET_STREAM || !call.incoming.has("content-type")) {
-    throw new GatewayError("UNSUPPORTED_MEDIA_TYPE", `content-type: the body must be ${OFFSET_STREAM}`, {
-      headers: { accept: OFFSET_STREAM, connection: "close" },
-    });
+    throw wrongType();
   }
   const offset = byteCount(call, "Upload-Offset");
   if (offset === undefined) throw wrong("Upload-Offset", "is missing; it must be the number of bytes that are there");

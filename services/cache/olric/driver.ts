@@ -7,7 +7,7 @@ import type {
   CachePutOptions,
   CacheValue,
 } from "../../../src/contracts/cache.ts";
-import { GatewayError } from "../../../src/contracts/errors.ts";
+import { hasCode } from "../../../src/contracts/errors.ts";
 import type { ServiceHealth, Usage } from "../../../src/contracts/health.ts";
 import { type CacheClock, SYSTEM_CLOCK } from "../clock.ts";
 import type { CacheDriver, Increment, Scan, Waiter } from "../driver.ts";
@@ -135,9 +135,7 @@ export class OlricDriver implements CacheDriver {
       entries,
       ({ key, value }, i) =>
         this.put(namespace, { map, key }, value, { ttl }, waiter).catch((error) => {
-          throw error instanceof GatewayError && error.code === "BODY_TOO_LARGE"
-            ? tooLarge(`entries.${i}.value`)
-            : error;
+          throw hasCode(error, "BODY_TOO_LARGE") ? tooLarge(`entries.${i}.value`) : error;
         }),
     );
   }

@@ -1,5 +1,5 @@
 import type { FeedView } from "../../../src/contracts/database_changes.ts";
-import { GatewayError } from "../../../src/contracts/errors.ts";
+import { GatewayError, hasCode } from "../../../src/contracts/errors.ts";
 import type { GatedStatement } from "../driver.ts";
 import { upper } from "../gate/lexer.ts";
 import { own } from "../own.ts";
@@ -188,7 +188,7 @@ WHERE f.feed = ? AND f.ended = 0 AND NOT EXISTS (SELECT 1 FROM sqlite_schema t W
 ];
 
 function unlessGone(error: unknown): undefined {
-  if (error instanceof GatewayError && error.code === "NOT_FOUND") return undefined;
+  if (hasCode(error, "NOT_FOUND")) return undefined;
   throw error;
 }
 

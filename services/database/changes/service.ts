@@ -5,7 +5,7 @@ import type {
   DatabaseChanges,
   FeedView,
 } from "../../../src/contracts/database_changes.ts";
-import { GatewayError } from "../../../src/contracts/errors.ts";
+import { GatewayError, hasCode } from "../../../src/contracts/errors.ts";
 import type { RequestContext } from "../../../src/contracts/request.ts";
 import type { SqlDriver } from "../driver.ts";
 import { upper } from "../gate/lexer.ts";
@@ -191,7 +191,7 @@ export class ChangeFeed implements DatabaseChanges {
       if (!this.#due.delete(namespace)) continue;
       const waiter = { signal: AbortSignal.timeout(PATIENCE) };
       const again = await sweep(this.#calls, namespace, retention, now(), waiter).catch((error) => {
-        if (error instanceof GatewayError && error.code === "NOT_FOUND") return "never" as const;
+        if (hasCode(error, "NOT_FOUND")) return "never" as const;
         onError(namespace, error);
         return "soon" as const;
       });

@@ -1,5 +1,5 @@
 import type { DatabaseCopy, DatabaseFiles, FileFormat, Restored } from "../../../src/contracts/database_files.ts";
-import { GatewayError } from "../../../src/contracts/errors.ts";
+import { GatewayError, hasCode } from "../../../src/contracts/errors.ts";
 import type { Principal } from "../../../src/contracts/identity.ts";
 import type { RequestContext } from "../../../src/contracts/request.ts";
 import type { RecordAct } from "../../control_plane/audit.ts";
@@ -136,7 +136,7 @@ export class SqlDatabaseFiles implements DatabaseFiles {
     try {
       await this.#driver.replace(namespace, path, request);
     } catch (error) {
-      if (error instanceof GatewayError && error.code === "OUTCOME_UNKNOWN") await record("unknown");
+      if (hasCode(error, "OUTCOME_UNKNOWN")) await record("unknown");
       throw error;
     }
     await record();

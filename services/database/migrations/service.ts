@@ -7,7 +7,7 @@ import type {
   MigrationReport,
   MigrationState,
 } from "../../../src/contracts/database_migrations.ts";
-import { GatewayError } from "../../../src/contracts/errors.ts";
+import { GatewayError, hasCode } from "../../../src/contracts/errors.ts";
 import type { RequestContext } from "../../../src/contracts/request.ts";
 import type { RecordAct } from "../../control_plane/audit.ts";
 import type { DriverReply, GatedStatement } from "../driver.ts";
@@ -100,9 +100,7 @@ export class Migrations {
       try {
         done.set(migration.version, await this.#apply(run, migration));
       } catch (error) {
-        const unknown = error instanceof GatewayError && error.code === "OUTCOME_UNKNOWN"
-          ? migration.version
-          : undefined;
+        const unknown = hasCode(error, "OUTCOME_UNKNOWN") ? migration.version : undefined;
         await this.#tell(run, done, unknown);
         throw error instanceof GatewayError ? stopped(error, migration, done) : error;
       }

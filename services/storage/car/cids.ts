@@ -37,10 +37,25 @@ export function problemOf({ code, multihash }: CID): string | undefined {
   return undefined;
 }
 
-/** The CID as a key: equal for version 0 and version 1 of the same. */
+/**
+ * The CID as a key: equal for version 0 and version 1 of the same. As text it is that of version 1 in base32. The library's own puts it
+ * together letter by letter, and what it gives takes 2 KB of memory until somebody compares it.
+ */
 export function keyOf(cid: CID): string {
-  return cid.version === 0 ? cid.toV1().toString() : cid.toString();
+  const { bytes } = cid.version === 0 ? cid.toV1() : cid;
+  const letters: number[] = [MULTIBASE];
+  let rest = 0, bits = 0;
+  for (let i = 0; i < bytes.length; i++) {
+    rest = rest << 8 | bytes[i]!;
+    for (bits += 8; bits >= 5;) letters.push(BASE32.charCodeAt(rest >> (bits -= 5) & 31));
+    rest &= 31;
+  }
+  if (bits > 0) letters.push(BASE32.charCodeAt(rest << 5 - bits & 31));
+  return String.fromCharCode(...letters);
 }
+
+/** The letter that says base32, and its digits. */
+const MULTIBASE = 0x62, BASE32 = "abcdefghijklmnopqrstuvwxyz234567";
 
 /** Whether the bytes are those of the CID, which must be one that is taken. */
 export function isBlockOf(cid: CID, bytes: Uint8Array): boolean {

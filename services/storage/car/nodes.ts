@@ -1,25 +1,17 @@
-import { decode as decodeCbor } from "@ipld/dag-cbor";
-import { decode as decodePb } from "@ipld/dag-pb";
-import { CID } from "multiformats/cid";
+import type { CID } from "multiformats/cid";
 import type { ContentKind } from "../../../src/contracts/storage.ts";
 import { DAG_PB, RAW } from "./cids.ts";
+import { linksOfDagCbor } from "./dag_cbor.ts";
+import { decodeDagPb } from "./dag_pb.ts";
+import { Links } from "./links.ts";
 import { readUnixFs } from "./unixfs.ts";
-
-/** A link of a block. */
-export interface Link {
-  readonly cid: CID;
-  /** Of an entry of a directory; in a shard its first letters tell the place. Else empty. */
-  readonly name: string;
-  /** What it says of the bytes below it; of a raw block its length. Nobody checked it. */
-  readonly size: number | undefined;
-}
 
 /** What a block holds. */
 export interface DagNode {
   /** `shard`: a part of a directory that is spread over several blocks. `block`: no UnixFS, or a symbolic link. */
   readonly kind: ContentKind | "shard";
   /** All of them, in order. */
-  readonly links: readonly Link[];
+  readonly links: Links;
   /** Of a file: its bytes that stand in this block itself. */
   readonly data: Uint8Array;
   /** Of a file with links: how many of its bytes are below each. */
@@ -38,9 +30,9 @@ export class MalformedBlock extends Error {
 /** Reads a block. @throws MalformedBlock */
 export function decodeNode(cid: CID, bytes: Uint8Array): DagNode {
   const size = bytes.length;
-  if (cid.code === RAW) return { kind: "file", links: [], data: bytes, below: [], size, fanout: 0 };
+  if (cid.code === RAW) return { kind: "file", links: NO_LINKS, data: bytes, below: [], size, fanout: 0 };
   try {
-    return cid.code === DAG_PB ? decodeDagPb(bytes) : other(linksOf(decodeCbor(bytes)), size);
+    return cid.code === DAG_PB ? nodeOfDagPb(bytes) : other(linksOfDagCbor(bytes), size);
   } catch (cause) {
     throw new MalformedBlock(`the block ${cid} cannot be read`, { cause });
   }
@@ -50,11 +42,11 @@ export function decodeNode(cid: CID, bytes: Uint8Array): DagNode {
 export const placeLength = (fanout: number): number => (fanout - 1).toString(16).length;
 
 const NONE = new Uint8Array(0);
+const NO_LINKS = new Links(NONE);
 
-function decodeDagPb(bytes: Uint8Array): DagNode {
-  const { Data: message, Links } = decodePb(bytes);
-  const links = Links.map(({ Hash: cid, Name: name = "", Tsize: size }) => ({ cid, name, size }));
-  const unixfs = message === undefined ? undefined : readUnixFs(message);
+function nodeOfDagPb(bytes: Uint8Array): DagNode {
+  const { data: message, links } = decodeDagPb(bytes);
+  const unixfs = message === undefined ? undefined : readUnixFs(message, links.length);
   switch (unixfs?.type) {
     case "file": {
       const { data, blockSizes: below } = unixfs;
@@ -66,16 +58,22 @@ function decodeDagPb(bytes: Uint8Array): DagNode {
     case "directory":
       return { kind: "directory", links, data: NONE, below: [], size: 0, fanout: 0 };
     case "shard": {
-      const place = placeLength(unixfs.fanout);
-      if (links.some(({ name }) => name.length < place)) throw new Error("an entry of a shard without its place");
-      return { kind: "shard", links, data: NONE, below: [], size: 0, fanout: unixfs.fanout };
+      const { fanout } = unixfs;
+      if (links.length > fanout) throw new Error(`${links.length} links in ${fanout} places`);
+      const place = placeLength(fanout);
+      for (let i = 0; i < links.length; i++) {
+        const { length } = links.name(i), problem = length > place ? undefined : links.problem(i);
+        if (length < place) throw new Error("an entry of a shard without its place");
+        if (problem !== undefined) throw new Error(`a further shard: ${problem}`);
+      }
+      return { kind: "shard", links, data: NONE, below: [], size: 0, fanout };
     }
     default:
       return other(links, bytes.length);
   }
 }
 
-const other = (links: readonly Link[], size: number): DagNode => ({
+const other = (links: Links, size: number): DagNode => ({
   kind: "block",
   links,
   data: NONE,
@@ -83,15 +81,3 @@ const other = (links: readonly Link[], size: number): DagNode => ({
   size,
   fanout: 0,
 });
-
-function linksOf(value: unknown): Link[] {
-  const links: Link[] = [];
-  for (const left = [value]; left.length > 0;) {
-    const one = left.pop();
-    if (typeof one !== "object" || one === null || one instanceof Uint8Array) continue;
-    const cid = CID.asCID(one);
-    if (cid !== null) links.push({ cid, name: "", size: undefined });
-    else left.push(...Object.values(one).reverse());
-  }
-  return links;
-}

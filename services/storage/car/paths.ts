@@ -5,21 +5,28 @@ const MAX_SEGMENT = 255, MAX_DEPTH = 64;
 /** Letters of all paths of a directory together, since they are all in memory until its end. */
 const MAX_LETTERS = 16 * 2 ** 20;
 
-type Folder = Map<string, Folder | "file">;
+/** What is in a folder, by name: folders, and files by their numbers. */
+export type Folder = ReadonlyMap<string, Folder | number>;
+type OpenFolder = Map<string, OpenFolder | number>;
 
 /** The paths of a directory, each of which may come once, and never as a file and a folder. */
 export class DirectoryPaths {
-  readonly #root: Folder = new Map();
+  readonly #root: OpenFolder = new Map();
   #files = 0;
   #letters = 0;
 
   /** @param most files that it may have */
   constructor(private readonly most: number) {}
 
-  /** @throws GatewayError `INVALID_REQUEST` */
-  add(path: string): void {
+  /** All that were added. */
+  get root(): Folder {
+    return this.#root;
+  }
+
+  /** @returns how many came before @throws GatewayError `INVALID_REQUEST` */
+  add(path: string): number {
     this.#letters += path.length;
-    if (++this.#files > this.most) throw refused(`the directory has more than ${this.most} files`);
+    if (this.#files >= this.most) throw refused(`the directory has more than ${this.most} files`);
     if (this.#letters > MAX_LETTERS) throw refused(`all paths together have more than ${MAX_LETTERS} letters`);
     const segments = path.split("/");
     if (segments.length > MAX_DEPTH) throw refused(`one has more than ${MAX_DEPTH} segments`);
@@ -28,15 +35,16 @@ export class DirectoryPaths {
     let folder = this.#root;
     for (const segment of segments) {
       let next = folder.get(segment);
-      if (next === "file") throw refused(`\`${segment}\` is a file and a folder`);
+      if (typeof next === "number") throw refused(`\`${segment}\` is a file and a folder`);
       if (next === undefined) folder.set(segment, next = new Map());
       folder = next;
     }
     const there = folder.get(name);
     if (there !== undefined) {
-      throw refused(`\`${name}\` ${there === "file" ? "comes twice" : "is a file and a folder"}`);
+      throw refused(`\`${name}\` ${typeof there === "number" ? "comes twice" : "is a file and a folder"}`);
     }
-    folder.set(name, "file");
+    folder.set(name, this.#files);
+    return this.#files++;
   }
 }
 

@@ -1,11 +1,13 @@
 import type { CID } from "multiformats/cid";
 import { GatewayError } from "../../../src/contracts/errors.ts";
-import type { ByteRange, ContentKind, DagScope } from "../../../src/contracts/storage.ts";
-import { keyOf, problemOf, RAW } from "./cids.ts";
-import { type DagNode, decodeNode, type Link } from "./nodes.ts";
+import type { ByteRange, ContentKind, DagScope, EntityBytes } from "../../../src/contracts/storage.ts";
+import { DigestSet } from "./digest_set.ts";
+import type { Link, Links } from "./links.ts";
+import { type DagNode, decodeNode, placeLength } from "./nodes.ts";
+import { type Part, Parts } from "./parts.ts";
 import { partsOfShard, ShardPlaces } from "./shards.ts";
 import { type Block, carHeader, carSection } from "./stream.ts";
-import { type BlockSource, type Leaf, Walk } from "./walk.ts";
+import { type BlockSource, type Release, Walk } from "./walk.ts";
 
 /** The most blocks of one walk that visits each once. */
 const MAX_BLOCKS = 2 ** 20;
@@ -49,23 +51,24 @@ export async function resolve(
     const name = path[at++];
     if (name === undefined) return { ...block, node, passed };
     passed.push(block);
-    let link: Link | undefined;
-    if (node.kind === "directory") link = node.links.find((one) => one.name === name);
+    let found = -1;
+    if (node.kind === "directory") found = node.links.find(name);
     else if (node.kind === "shard") {
       const places = await ShardPlaces.of(name);
-      for (let depth = 0; link === undefined; depth++) {
+      for (let depth = 0;; depth++) {
         const place = places.at(depth, node.fanout);
-        link = node.links.find((one) => one.name === place + name);
-        const next = link === undefined && node.links.find((one) => one.name === place);
-        if (!next) break;
-        const shard = { cid: taken(next.cid), bytes: await source.get(next.cid, signal) };
+        found = place === undefined ? -1 : node.links.find(place + name);
+        const next = found >= 0 || place === undefined ? -1 : node.links.find(place);
+        if (next < 0) break;
+        const cid = taken(node.links, next);
+        const shard = { cid, bytes: await source.get(cid, signal) };
         passed.push(shard);
         node = nodeOf(shard);
-        if (node.kind !== "shard") throw damaged(`the block ${next.cid} is no part of a directory`);
+        if (node.kind !== "shard") throw damaged(`the block ${cid} is no part of a directory`);
       }
     }
-    if (link === undefined) throw new GatewayError("NOT_FOUND", "content not found: there is nothing at this path");
-    cid = taken(link.cid);
+    if (found < 0) throw new GatewayError("NOT_FOUND", "content not found: there is nothing at this path");
+    cid = taken(node.links, found);
   }
 }
 
@@ -73,17 +76,16 @@ export async function resolve(
  * The bytes of a file. The lengths that stand in each block are held against what is there, so what comes is as long as the root
  * said, or ends in an error.
  * @param range within the file
+ * @param release given the bytes of blocks once what follows them was asked for; each piece that comes is a part of some
  */
 export async function* readFile(
   source: BlockSource,
   root: CID,
   range: ByteRange | undefined,
   signal: AbortSignal,
+  release?: Release,
 ): AsyncGenerator<Uint8Array, void, void> {
-  using walk = new Walk<{ readonly cid: CID; readonly start: number; readonly size: number | undefined }>(
-    source,
-    signal,
-  );
+  using walk = new Walk<Part>(source, signal, release);
   walk.push([{ cid: root, start: 0, size: undefined }]);
   const from = range?.offset ?? 0, to = range === undefined ? Infinity : from + range.length;
   if (to <= from) return;
@@ -96,24 +98,24 @@ export async function* readFile(
       throw damaged(`the block ${block.cid} is not as long as its parent says`);
     } else {
       yield* pieces(node.data, from - start, to - start);
+      const parts = new Parts();
       let at = start + node.data.length;
-      const targets = node.links.flatMap(({ cid }, i) => {
+      for (let i = 0; i < node.links.length && at < to; i++) {
         const begin = at, size = node.below[i]!;
         at += size;
-        return begin < to && at > from ? [{ cid: taken(cid), start: begin, size }] : [];
-      });
-      walk.push(targets);
-      source.expect?.(
-        block.cid,
-        targets.filter(isLeaf).map(({ cid, start: begin, size }) => ({ cid, offset: begin - start, size })),
-      );
+        if (at <= from) continue;
+        assertTaken(node.links, i);
+        parts.add(node.links, i, begin, size);
+      }
+      walk.push(parts);
+      source.expect?.(block.cid, parts.leaves(start));
     }
   }
 }
 
 /** An entry of a directory with what is known of it without looking. */
 export async function* listDirectory(source: BlockSource, root: CID, signal: AbortSignal): AsyncGenerator<Link> {
-  using walk = new Walk<{ readonly cid: CID }>(source, signal);
+  using walk = new Walk<Pick<Part, "cid">>(source, signal);
   walk.push([{ cid: root }]);
   for (let step; (step = await walk.next()) !== undefined;) {
     const node = nodeOf(step.block);
@@ -121,7 +123,7 @@ export async function* listDirectory(source: BlockSource, root: CID, signal: Abo
     if (node.kind !== "shard") throw damaged(`the block ${step.block.cid} is no directory`);
     const { entries, shards } = partsOfShard(node);
     yield* entries;
-    walk.push(shards.map(({ cid }) => ({ cid: taken(cid) })));
+    walk.push(shards);
   }
 }
 
@@ -134,50 +136,59 @@ export async function* writeCar(
   signal: AbortSignal,
 ): AsyncGenerator<Uint8Array, void, void> {
   const { passed, ...end } = await resolve(source, root, path, signal);
+  const bytes = typeof scope === "object" && end.node.kind === "file" ? boundsOf(scope, end.node.size) : undefined;
   yield carHeader(root);
-  const seen = new Set<string>();
+  const seen = new DigestSet();
   for (const block of [...passed, end]) {
-    if (seen.has(keyOf(block.cid))) continue;
-    seen.add(keyOf(block.cid));
-    yield carSection(block);
+    if (seen.add(block.cid.multihash.digest, block.cid.code)) yield carSection(block);
   }
   if (scope === "block") return;
-  const fresh = (node: DagNode, cid: CID) => {
-    const wanted = new Set<CID>();
-    const links = scope === "all" || node.kind === "file"
-      ? node.links
-      : node.kind === "shard"
-      ? partsOfShard(node).shards
-      : [];
-    const targets = links.flatMap(({ cid }) => {
-      const key = keyOf(taken(cid));
-      if (seen.has(key)) return [];
+  /** Of a range alone: else each block is visited once. */
+  const sent = new DigestSet();
+  const fresh = (node: DagNode, cid: CID, start: number) => {
+    const { kind, links, below, data } = node, parts = new Parts();
+    const place = scope === "all" || kind === "file" ? undefined : kind === "shard" ? placeLength(node.fanout) : -1;
+    let at = start + data.length;
+    for (let i = 0; i < links.length; i++) {
+      if (place !== undefined && (place < 0 || links.name(i).length !== place)) continue;
+      const begin = at;
+      at += below[i] ?? 0;
+      if (bytes !== undefined && (begin >= bytes.to || at <= bytes.from)) continue;
+      assertTaken(links, i);
+      // With an end of the range in it, it is visited wherever it stands: each time other blocks below it count.
+      const isCut = bytes !== undefined && (begin < bytes.from || at > bytes.to);
+      const digest = links.digest(i), code = links.code(i);
+      if (!isCut && seen.has(digest, code)) continue;
       if (seen.size >= MAX_BLOCKS) throw damaged(`there are more than ${MAX_BLOCKS} blocks below it`);
-      seen.add(key);
-      wanted.add(cid);
-      return [{ cid }];
-    });
-    source.expect?.(cid, leavesOf(node).filter((leaf) => wanted.has(leaf.cid)));
-    return targets;
+      if (!isCut) seen.add(digest, code);
+      parts.add(links, i, begin, below[i]);
+    }
+    source.expect?.(cid, parts.leaves(start));
+    return parts;
   };
-  using walk = new Walk<{ readonly cid: CID }>(source, signal);
-  walk.push(fresh(end.node, end.cid));
+  using walk = new Walk<Part>(source, signal);
+  walk.push(fresh(end.node, end.cid, 0));
   for (let step; (step = await walk.next()) !== undefined;) {
-    yield carSection(step.block);
-    walk.push(fresh(nodeOf(step.block), step.block.cid));
+    const { target: { start, size }, block } = step;
+    const node = nodeOf(block);
+    if (bytes !== undefined && node.size !== size) {
+      throw damaged(`the block ${block.cid} is not as long as its parent says`);
+    }
+    if (bytes === undefined || sent.add(block.cid.multihash.digest, block.cid.code)) yield carSection(block);
+    walk.push(fresh(node, block.cid, start));
   }
 }
 
-const isLeaf = ({ cid }: { readonly cid: CID }) => cid.code === RAW;
-
-/** The leaves of a file's block. */
-function leavesOf({ kind, data, below, links }: DagNode): readonly Leaf[] {
-  let at = data.length;
-  return kind !== "file" ? [] : links.map(({ cid }, i) => {
-    const leaf = { cid, offset: at, size: below[i]! };
-    at += leaf.size;
-    return leaf;
-  }).filter(isLeaf);
+/** Where the bytes that are asked for begin and end in a file: `from` on, before `to`, which is 0 where there are none. */
+function boundsOf({ from, to = -1 }: EntityBytes, size: number): { readonly from: number; readonly to: number } {
+  const first = from < 0 ? size + from : from, last = to < 0 ? size + to : to;
+  if (size > 0 && (first >= size || last < 0)) {
+    const problem = `is wholly outside of the file, which has ${size} bytes here`;
+    throw new GatewayError("INVALID_REQUEST", `entity-bytes: ${problem}`, {
+      details: [{ field: "entity-bytes", problem }],
+    });
+  }
+  return { from: first, to: last < first ? 0 : last + 1 };
 }
 
 function* pieces(bytes: Uint8Array, from: number, to: number): Generator<Uint8Array> {
@@ -185,10 +196,14 @@ function* pieces(bytes: Uint8Array, from: number, to: number): Generator<Uint8Ar
   for (let at = Math.max(0, from); at < end; at += PIECE) yield bytes.subarray(at, Math.min(at + PIECE, end));
 }
 
-function taken(cid: CID): CID {
-  const problem = problemOf(cid);
+function assertTaken(links: Links, i: number): void {
+  const problem = links.problem(i);
   if (problem !== undefined) throw damaged(`a link is not taken: ${problem}`);
-  return cid;
+}
+
+function taken(links: Links, i: number): CID {
+  assertTaken(links, i);
+  return links.cid(i);
 }
 
 const damaged = (problem: string, cause?: unknown) =>

@@ -1,5 +1,7 @@
 import { murmur364 } from "@multiformats/murmur3";
-import { type DagNode, type Link, placeLength } from "./nodes.ts";
+import type { Link } from "./links.ts";
+import { type DagNode, placeLength } from "./nodes.ts";
+import { Parts } from "./parts.ts";
 
 /** Where a name stands in a directory that is spread over blocks: its place in the shard of each depth. */
 export class ShardPlaces {
@@ -20,12 +22,14 @@ export class ShardPlaces {
 }
 
 /** Links of a shard, told apart: entries of the directory under their own names, and further shards. */
-export function partsOfShard({ links, fanout }: DagNode): { readonly entries: Link[]; readonly shards: Link[] } {
-  const length = placeLength(fanout);
-  const entries: Link[] = [], shards: Link[] = [];
-  for (const link of links) {
-    if (link.name.length === length) shards.push(link);
-    else entries.push({ ...link, name: link.name.slice(length) });
+export function partsOfShard(
+  { links, fanout }: DagNode,
+): { readonly entries: readonly Link[]; readonly shards: Parts } {
+  const length = placeLength(fanout), entries: Link[] = [], shards = new Parts();
+  for (let i = 0; i < links.length; i++) {
+    const name = links.name(i);
+    if (name.length > length) entries.push({ cid: links.cid(i), name: name.slice(length) });
+    else shards.add(links, i, 0, undefined);
   }
   return { entries, shards };
 }

@@ -19,15 +19,19 @@ const MAX_FANOUT = 1024;
 /**
  * Reads the message in the data of a dag-pb block. Read here because a file's own word for its length counts: readers of other
  * implementations believe it.
+ * @param most sizes that it may have, one for each link
  * @throws Error for what is none
  */
-export function readUnixFs(bytes: Uint8Array): UnixFs {
+export function readUnixFs(bytes: Uint8Array, most: number): UnixFs {
   let type: number | undefined,
     data: Uint8Array = new Uint8Array(0),
     fileSize: number | undefined,
     hash = 0,
     fanout = 0;
   const blockSizes: number[] = [];
+  const note = (size: number) => {
+    if (blockSizes.push(size) > most) throw new Error(`more than ${most} sizes`);
+  };
   const reader = new Reader(bytes);
   while (!reader.done) {
     const key = reader.varint();
@@ -36,12 +40,12 @@ export function readUnixFs(bytes: Uint8Array): UnixFs {
       const part = reader.bytes();
       if (field === 2) data = part;
       // Repeated numbers may stand packed.
-      if (field === 4) { for (const packed = new Reader(part); !packed.done;) blockSizes.push(packed.varint()); }
+      if (field === 4) { for (const packed = new Reader(part); !packed.done;) note(packed.varint()); }
     } else if (wire === 0) {
       const value = reader.varint();
       if (field === 1) type = value;
       else if (field === 3) fileSize = value;
-      else if (field === 4) blockSizes.push(value);
+      else if (field === 4) note(value);
       else if (field === 5) hash = value;
       else if (field === 6) fanout = value;
     } else if (wire === 5) reader.skip(4);

@@ -8,7 +8,7 @@ import { objectKey } from "./keys.ts";
 const AHEAD = 4;
 
 /** Reads a part of what the engine has. */
-export type ReadEncrypted = (range: ByteRange) => AsyncIterable<Uint8Array>;
+export type ReadEncrypted = (range: ByteRange, lent?: boolean) => AsyncIterable<Uint8Array>;
 
 /** A file that was encrypted. */
 export interface DecryptedFile {
@@ -53,7 +53,7 @@ export async function openEncrypted(key: Uint8Array, size: number, read: ReadEnc
     const first = Math.floor(offset / CHUNK), last = Math.floor((offset + length - 1) / CHUNK);
     let index = first, at = first * CHUNK;
     const opened = mapAhead(
-      pieces(read(place(first, last)), CHUNK + TAG),
+      pieces(read(place(first, last), true), CHUNK + TAG),
       AHEAD,
       (chunk) => open(chunk, index++),
     );

@@ -21,7 +21,7 @@ import { KuboNode } from "./kubo.ts";
 import { KuboPins } from "./kubo_pins.ts";
 import { Nodes } from "./nodes.ts";
 import type { IpfsDriverOptions } from "./options.ts";
-import { usableOrigins } from "./origins.ts";
+import { usableDelegates, usableOrigins } from "./origins.ts";
 import type { Pins } from "./pins.ts";
 import { Uploads } from "./uploads.ts";
 
@@ -149,6 +149,13 @@ export class IpfsDriver implements ContentDriver {
   /** @inheritdoc */
   async recover(cid: string, waiter: Waiter): Promise<void> {
     await this.#pins.recover(canonical(cid), waiter);
+  }
+
+  /** Of each node that answers, those first that it tells first; none of private networks unless they are allowed. */
+  async delegates({ signal }: Waiter): Promise<readonly string[]> {
+    const patience = { signal, timeout: this.#timeout };
+    const told = await Promise.all(this.#nodes.all.map((node) => node.addresses(patience).catch(() => [])));
+    return usableDelegates(told, this.#privateOrigins);
   }
 
   /** The sum of the repositories of all nodes; not known while one of them does not answer. */

@@ -1,7 +1,7 @@
 import type { CID } from "multiformats/cid";
 import type { DirectoryEntry } from "../../../src/contracts/storage.ts";
 import { keyOf, RAW } from "../car/cids.ts";
-import type { Link } from "../car/nodes.ts";
+import type { Link } from "../car/links.ts";
 import { kindOf, listDirectory, nodeOf } from "../car/read.ts";
 import { aheadOf } from "../car/sources.ts";
 import type { NodeBlocks } from "./blocks.ts";

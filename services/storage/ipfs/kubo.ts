@@ -92,6 +92,12 @@ export class KuboNode implements Node {
     await this.#text("swarm/connect", { arg: address }, patience);
   }
 
+  /** Multiaddresses that it tells others of itself, with its peer id. */
+  async addresses(patience: Patience): Promise<readonly string[]> {
+    const { Addresses } = await this.#json("id", {}, patience) as { readonly Addresses?: readonly string[] | null };
+    return Addresses ?? [];
+  }
+
   /** Bytes that its repository takes. */
   async repositorySize(patience: Patience): Promise<number> {
     const { RepoSize } = await this.#json("repo/stat", { "size-only": "true" }, patience) as {

@@ -113,10 +113,11 @@ async function* gathered(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint
   for await (const piece of source) {
     if (piece.length >= PIECE) {
       if (length > 0) yield take();
-      yield piece;
+      // It is lent, and waits here for the node.
+      yield piece.slice();
       continue;
     }
-    held.push(piece);
+    held.push(piece.slice());
     length += piece.length;
     if (length >= PIECE) yield take();
   }

@@ -1,6 +1,6 @@
 import ipaddr from "ipaddr.js";
 
-/** The most addresses that are tried for one pin. */
+/** The most addresses that are tried for one pin, or told of the nodes: as many as the IPFS Pinning Service API has. */
 const MAX_ORIGINS = 20;
 const MAX_LENGTH = 256;
 
@@ -10,6 +10,21 @@ const MAX_LENGTH = 256;
  */
 export function usableOrigins(origins: readonly string[], isPrivateAllowed: boolean): readonly string[] {
   return origins.filter((origin) => isUsable(origin, isPrivateAllowed)).slice(0, MAX_ORIGINS);
+}
+
+/**
+ * Addresses of nodes for others to connect to, as few of each node as need be for all to be among them.
+ * @param told what each node says of itself
+ * @param isPrivateAllowed as for {@link usableOrigins}
+ */
+export function usableDelegates(
+  told: readonly (readonly string[])[],
+  isPrivateAllowed: boolean,
+): readonly string[] {
+  const lists = told.map((addresses) => addresses.filter((address) => isUsable(address, isPrivateAllowed)));
+  const longest = Math.max(0, ...lists.map(({ length }) => length));
+  const inTurn = Array.from({ length: longest }, (_, i) => lists.flatMap((list) => list.slice(i, i + 1))).flat();
+  return [...new Set(inTurn)].slice(0, MAX_ORIGINS);
 }
 
 function isUsable(origin: string, isPrivateAllowed: boolean): boolean {

@@ -92,8 +92,10 @@ export class Uploads {
       try {
         const root = await reader.root();
         yield carHeader(root);
-        for (let block; (block = await reader.next()) !== undefined;) if (check.add(block)) yield carSection(block);
-        result = { cid: root, ...check.finish(root) };
+        for (let block; (block = await reader.next()) !== undefined;) {
+          if (await check.add(block)) yield carSection(block);
+        }
+        result = { cid: root, ...await check.finish(root) };
       } finally {
         await reader.close();
       }

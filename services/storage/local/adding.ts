@@ -1,12 +1,5 @@
 import { createHash } from "node:crypto";
-import {
-  type BufferImporter,
-  type FileCandidate,
-  importer,
-  type ImporterOptions,
-  type ImportResult,
-  type InProgressImportResult,
-} from "ipfs-unixfs-importer";
+import { type BufferImporter, importer, type ImporterOptions, type InProgressImportResult } from "ipfs-unixfs-importer";
 import type { FileLayout } from "ipfs-unixfs-importer/layout";
 import { CID } from "multiformats/cid";
 import { create as createDigest } from "multiformats/hashes/digest";
@@ -16,6 +9,7 @@ import { DirectoryPaths } from "../car/paths.ts";
 import { until } from "../car/sources.ts";
 import type { Added } from "../driver.ts";
 import { nameOf } from "./block_files.ts";
+import { writeDirectory, WrittenNodes } from "./directories.ts";
 import type { Incoming } from "./incoming.ts";
 import { Buffers, chunksOf } from "./sources.ts";
 
@@ -36,7 +30,7 @@ export async function addFile(
   { chunkSize, signal }: AddOptions,
 ): Promise<Added> {
   const meter = new Meter();
-  const buffers = new Buffers(chunkSize);
+  using buffers = new Buffers(chunkSize);
   const candidate = { content: chunksOf(meter.count(until(signal, content)), buffers) };
   const root = await lastOf(importer([candidate], storeOf(incoming), optionsOf(incoming, buffers)));
   return { cid: keyOf(root.cid), size: meter.bytes };
@@ -49,26 +43,23 @@ export async function addDirectory(
   { chunkSize, signal, most }: AddOptions & { readonly most: number },
 ): Promise<{ readonly root: Added; readonly files: readonly (Added & { readonly path: string })[] }> {
   const paths = new DirectoryPaths(most);
-  const buffers = new Buffers(chunkSize);
-  const meters: Meter[] = [];
-  async function* candidates(): AsyncGenerator<FileCandidate> {
-    for await (const { path, content } of until(signal, files)) {
-      paths.add(path);
-      const meter = new Meter();
-      meters.push(meter);
-      yield { path, content: chunksOf(meter.count(until(signal, content)), buffers) };
-    }
+  using buffers = new Buffers(chunkSize);
+  const written = new WrittenNodes(incoming);
+  const names: string[] = [], sizes: number[] = [];
+  let total = 0;
+  for await (const { path, content } of until(signal, files)) {
+    paths.add(path);
+    const meter = new Meter();
+    const candidate = { content: chunksOf(meter.count(until(signal, content)), buffers) };
+    const { cid, size } = await lastOf(importer([candidate], storeOf(incoming), optionsOf(incoming, buffers)));
+    written.note(cid.code, cid.multihash.digest, Number(size));
+    names.push(path);
+    sizes.push(meter.bytes);
+    total += meter.bytes;
   }
-  const options = { ...optionsOf(incoming, buffers), wrapWithDirectory: true, fileImportConcurrency: 1 };
-  const added: (Added & { readonly path: string })[] = [];
-  let root: ImportResult | undefined;
-  for await (const result of importer(candidates(), storeOf(incoming), options)) {
-    root = result;
-    if (result.unixfs?.isDirectory() === true) continue;
-    added.push({ path: result.path ?? "", cid: keyOf(result.cid), size: meters[added.length]?.bytes ?? 0 });
-  }
-  if (root === undefined) throw new Error("the importer made nothing");
-  return { root: { cid: keyOf(root.cid), size: added.reduce((sum, { size }) => sum + size, 0) }, files: added };
+  const root = await writeDirectory(paths.root, written, signal);
+  const added = names.map((path, i) => ({ path, cid: keyOf(written.cid(i)), size: sizes[i]! }));
+  return { root: { cid: keyOf(root), size: total }, files: added };
 }
 
 /** Counts what passes. */

@@ -1,3 +1,4 @@
+import { Buffer } from "node:buffer";
 import type { CID } from "multiformats/cid";
 import { GatewayError } from "../../../src/contracts/errors.ts";
 import { isBlockOf, keyOf } from "../car/cids.ts";
@@ -26,8 +27,6 @@ export class BlockFiles {
   /** Folders with changes that the disk may not hold yet, each with the number of its last one. */
   readonly #unsynced = new Map<string, number>();
   #changes = 0;
-  /** Those found to hold other bytes than they should. */
-  readonly #damaged = new Set<BlockName>();
   #held: { bytes: number; readonly counted: Set<string>; done: Promise<void> | undefined } | undefined;
 
   constructor(disk: Disk, folder: string, private readonly onDamage: (cid: string, damage: Damage) => void) {
@@ -51,11 +50,9 @@ export class BlockFiles {
    * @returns what is wrong where it cannot be had
    */
   async read(cid: CID): Promise<Uint8Array | Damage> {
-    const name = nameOf(cid);
-    const bytes = await this.#disk.read(this.#path(name));
+    const bytes = await this.#disk.read(this.#path(nameOf(cid)));
     if (bytes === undefined) return "missing";
     if (isBlockOf(cid, bytes)) return bytes;
-    this.#damaged.add(name);
     this.onDamage(keyOf(cid), "damaged");
     return "damaged";
   }
@@ -66,14 +63,14 @@ export class BlockFiles {
   }
 
   /**
-   * Whether a block is there as it should be, as far as its length and what is known of it tell. If so, it is young again.
+   * Whether a block is there, byte for byte: whoever brings bytes again mends what the disk lost of them. If so, it is young again.
    * @param begun Unix milliseconds: one that is younger is not touched
    * @param now Unix milliseconds
    * @param unsynced told of its folder, where the disk may not hold yet that it is there
    */
   async found(
     name: BlockName,
-    size: number,
+    bytes: Uint8Array,
     { begun, now, unsynced }: {
       readonly begun: number;
       readonly now: number;
@@ -83,7 +80,7 @@ export class BlockFiles {
     return await this.#alone(name, async () => {
       const path = this.#path(name);
       const facts = await this.#disk.facts(path);
-      if (facts?.size !== size || this.#damaged.has(name)) return false;
+      if (facts?.size !== bytes.length || !await this.#holds(path, bytes)) return false;
       if (facts.modified < begun) await this.#disk.touch(path, now);
       if (this.#unsynced.has(shardOf(name))) unsynced(shardOf(name));
       return true;
@@ -97,7 +94,6 @@ export class BlockFiles {
       const before = this.#counts(shard) ? (await this.#disk.facts(this.#path(name)))?.size : undefined;
       this.#unsynced.set(shard, ++this.#changes);
       await this.#disk.rename(from, this.#path(name));
-      this.#damaged.delete(name);
       this.#count(shard, size - (before ?? 0));
     });
     return shard;
@@ -126,7 +122,6 @@ export class BlockFiles {
       const removing = this.#disk.remove(path);
       const size = await removing ? facts.size : 0;
       this.#count(shardOf(name), -size);
-      this.#damaged.delete(name);
       return size;
     });
   }
@@ -169,6 +164,11 @@ export class BlockFiles {
 
   #count(shard: string, bytes: number): void {
     if (this.#counts(shard)) this.#held!.bytes += bytes;
+  }
+
+  async #holds(path: string, bytes: Uint8Array): Promise<boolean> {
+    const there = await this.#disk.read(path);
+    return there !== undefined && Buffer.compare(there, bytes) === 0;
   }
 
   /** Does something with a file while nobody else of this process does. */

@@ -1,8 +1,9 @@
 import type { CID } from "multiformats/cid";
 import { keyOf, parseCid, RAW } from "../car/cids.ts";
+import { CidList, Links } from "../car/links.ts";
 import { type DagNode, decodeNode } from "../car/nodes.ts";
 import type { BlockFiles } from "./block_files.ts";
-import { DigestSet } from "./digest_set.ts";
+import { DigestSet } from "../car/digest_set.ts";
 import type { Underway } from "./underway.ts";
 
 /** What a collection came to. */
@@ -168,25 +169,27 @@ class Run {
   }
 
   async #mark(root: CID): Promise<void> {
-    const left: CID[] = [];
-    const meet = (cid: CID) => {
-      this.#marked.add(cid.multihash.digest);
-      if (cid.code !== RAW && this.#followed.add(cid.multihash.digest, cid.code)) left.push(cid);
-    };
-    meet(root);
-    for (let cid; (cid = left.pop()) !== undefined;) {
+    const left = new CidList();
+    this.#marked.add(root.multihash.digest);
+    if (root.code !== RAW && this.#followed.add(root.multihash.digest, root.code)) left.push(root);
+    for (let cid, isRoot = true; (cid = left.pop()) !== undefined; isRoot = false) {
       this.#signal.throwIfAborted();
-      for (const { cid: target } of await this.#linksOf(cid, cid === root)) meet(target);
+      const links = await this.#linksOf(cid, isRoot);
+      for (let i = 0; i < links.length; i++) {
+        const digest = links.digest(i), code = links.code(i);
+        this.#marked.add(digest);
+        if (code !== RAW && this.#followed.add(digest, code)) links.copyTo(left, i);
+      }
     }
   }
 
-  async #linksOf(cid: CID, isRoot: boolean): Promise<DagNode["links"]> {
+  async #linksOf(cid: CID, isRoot: boolean): Promise<Links> {
     const bytes = await this.#parts.files.read(cid);
     const node = typeof bytes === "string" ? undefined : readable(cid, bytes);
     if (node !== undefined) return node.links;
     const list = bytes === "missing" && isRoot ? this.#absent : this.#unreadable;
     if (list.length < MOST_TOLD) list.push(keyOf(cid));
-    return [];
+    return new Links(new Uint8Array(0));
   }
 }
 

@@ -38,6 +38,11 @@ export interface LocalDriverOptions {
   readonly onError?: (error: unknown) => void;
   /** Told of a block, by its CID, whose bytes are not its own. */
   readonly onDamage?: (cid: string, damage: Damage) => void;
+  /**
+   * Takes the right to be the one who works on the folder, before anything is done in it; given back with {@link LocalDriver.close}. What
+   * it throws is what callers get. Default: nobody asks.
+   */
+  readonly lock?: (folder: string) => Promise<Disposable>;
   readonly clock?: StorageClock;
   readonly disk?: Disk;
 }
@@ -56,6 +61,7 @@ export class LocalDriver implements ContentDriver {
   readonly #options: LocalDriverOptions;
   readonly #clock: StorageClock;
   #engine: Promise<LocalEngine> | undefined;
+  #lock: Disposable | undefined;
   #untimed: (() => void) | undefined;
   #collecting: Promise<unknown> | undefined;
   #closed = false;
@@ -91,8 +97,13 @@ export class LocalDriver implements ContentDriver {
     return (await this.#opened()).look(cid, path, waiter);
   }
 
-  async *read(cid: string, range: ByteRange | undefined, waiter: Waiter): AsyncGenerator<Uint8Array, void, void> {
-    yield* (await this.#opened()).read(cid, range, waiter);
+  async *read(
+    cid: string,
+    range: ByteRange | undefined,
+    waiter: Waiter,
+    lent?: boolean,
+  ): AsyncGenerator<Uint8Array, void, void> {
+    yield* (await this.#opened()).read(cid, range, waiter, lent);
   }
 
   async *entries(cid: string, waiter: Waiter): AsyncGenerator<DirectoryEntry, void, void> {
@@ -165,6 +176,7 @@ export class LocalDriver implements ContentDriver {
     const engine = await this.#engine?.catch(() => undefined);
     await engine?.close();
     await this.#collecting;
+    this.#lock?.[Symbol.dispose]();
   }
 
   /** One that could not be opened is tried again with the next call. */
@@ -177,7 +189,8 @@ export class LocalDriver implements ContentDriver {
 
   async #open(): Promise<LocalEngine> {
     const { LocalEngine } = await import("./engine.ts");
-    const { folder, chunkSize, maxEntries, grace, roots, onDamage, disk } = this.#options;
+    const { folder, chunkSize, maxEntries, grace, roots, onDamage, lock, disk } = this.#options;
+    this.#lock ??= await lock?.(folder);
     return await LocalEngine.open({
       folder,
       roots,

@@ -19,13 +19,13 @@ import { addDirectory, addFile } from "./adding.ts";
 import { BlockFiles, type Damage, nameOf, unavailable } from "./block_files.ts";
 import type { StorageClock } from "./clock.ts";
 import { type Collected, Collector } from "./collector.ts";
-import { DigestSet } from "./digest_set.ts";
 import { type Disk, reporting } from "./disk.ts";
 import { importCar } from "./importing.ts";
 import { Incoming, Room, Syncs } from "./incoming.ts";
-import { inspect, type RootReport } from "./inspecting.ts";
+import { inspectAll, type RootReport } from "./inspecting.ts";
 import { absent, Kept } from "./kept.ts";
 import { Pins } from "./pins.ts";
+import { giveBack } from "./sources.ts";
 import { Underway } from "./underway.ts";
 
 /** What the engine needs; see `LocalDriverOptions`, where all of it is said. */
@@ -106,7 +106,7 @@ export class LocalEngine {
 
   importCar(car: AsyncIterable<Uint8Array>, { signal }: Waiter): Promise<Added & { readonly kind: ContentKind }> {
     return this.#adding(async (incoming) => {
-      const { added, names } = await importCar(car, incoming, this.#files, signal);
+      const { added, names } = await importCar(car, incoming, signal);
       await incoming.adopt(names);
       return [added, added.cid];
     });
@@ -119,10 +119,15 @@ export class LocalEngine {
     return { cid: keyOf(found), kind, size: kind === "directory" ? 0 : node.size };
   }
 
-  async *read(cid: string, range: ByteRange | undefined, { signal }: Waiter): AsyncGenerator<Uint8Array, void, void> {
+  async *read(
+    cid: string,
+    range: ByteRange | undefined,
+    { signal }: Waiter,
+    lent?: boolean,
+  ): AsyncGenerator<Uint8Array, void, void> {
     const root = parseCid(cid);
     using _reading = this.#reading(root);
-    yield* readFile(this.#source(root), root, range, signal);
+    yield* readFile(this.#source(root), root, range, signal, lent ? giveBack : undefined);
   }
 
   async *entries(cid: string, { signal }: Waiter): AsyncGenerator<DirectoryEntry, void, void> {
@@ -186,13 +191,8 @@ export class LocalEngine {
 
   /** Reads all blocks of all roots. What is found is told of their pins from then on. */
   async *inspect(signal: AbortSignal): AsyncGenerator<RootReport, void, void> {
-    const well = new DigestSet(), seen = new Set<string>();
-    for await (const cid of this.#roots()) {
-      const root = parseCid(cid), key = keyOf(root);
-      if (seen.has(key)) continue;
-      seen.add(key);
-      const report = await inspect(this.#files, root, signal, well);
-      await this.#kept.found(key, report.whole);
+    for await (const report of inspectAll(this.#files, this.#roots(), signal)) {
+      await this.#kept.found(report.cid, report.whole);
       yield report;
     }
   }

@@ -64,11 +64,6 @@ export class Incoming {
       });
   }
 
-  /** The bytes of a block that was taken, once it is written; `undefined` where it was found elsewhere. */
-  read(name: BlockName): Promise<Uint8Array | undefined> {
-    return this.#parts.disk.read(this.#path(name));
-  }
-
   /** Resolves once the disk holds all that were taken. @throws what became of one */
   async settle(): Promise<void> {
     await this.#settled();
@@ -112,7 +107,7 @@ export class Incoming {
     try {
       underway.note(this.#add);
       const unsynced = (shard: string) => void this.#shards.add(shard);
-      if (await files.found(name, bytes.length, { begun: this.#add.begun, now: clock.now(), unsynced })) return;
+      if (await files.found(name, bytes, { begun: this.#add.begun, now: clock.now(), unsynced })) return;
       await (this.#made ??= disk.makeFolder(folder));
       await this.#look(bytes.length);
       written = await disk.write(this.#path(name), bytes, clock.now());

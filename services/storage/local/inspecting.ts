@@ -1,8 +1,9 @@
 import type { CID } from "multiformats/cid";
-import { keyOf, RAW } from "../car/cids.ts";
-import { decodeNode, type Link } from "../car/nodes.ts";
+import { keyOf, parseCid, RAW } from "../car/cids.ts";
+import { CidList, type Links } from "../car/links.ts";
+import { decodeNode } from "../car/nodes.ts";
 import { type BlockFiles, type Damage, nameOf } from "./block_files.ts";
-import { DigestSet } from "./digest_set.ts";
+import { DigestSet } from "../car/digest_set.ts";
 
 /** How the content below one root is. */
 export interface RootReport {
@@ -19,6 +20,35 @@ export interface RootReport {
 }
 
 const MOST_TOLD = 100;
+
+/**
+ * Reads every block of every root, those that several have mostly once.
+ * @param roots one that this storage does not take it cannot have either: it is told as missing
+ * @throws the signal's reason; what the roots and the disk throw
+ */
+export async function* inspectAll(
+  files: BlockFiles,
+  roots: AsyncIterable<string>,
+  signal: AbortSignal,
+): AsyncGenerator<RootReport, void, void> {
+  const well = new DigestSet(), seen = new Set<string>();
+  for await (const root of roots) {
+    const cid = taken(root), key = cid === undefined ? root : keyOf(cid);
+    if (seen.has(key)) continue;
+    seen.add(key);
+    yield cid === undefined
+      ? { cid: key, blocks: 0, bytes: 0, damaged: [], missing: [key], whole: false }
+      : await inspect(files, cid, signal, well);
+  }
+}
+
+function taken(root: string): CID | undefined {
+  try {
+    return parseCid(root);
+  } catch {
+    return undefined;
+  }
+}
 
 /**
  * Reads every block of some content and holds it against its CID.
@@ -59,7 +89,8 @@ async function* blocksBelow(
   well?: DigestSet,
 ): AsyncGenerator<{ readonly cid: CID; readonly block: number | Damage }, void, void> {
   const seen = new DigestSet();
-  const left = [root];
+  const left = new CidList();
+  left.push(root);
   for (let cid; (cid = left.pop()) !== undefined;) {
     signal.throwIfAborted();
     const { digest } = cid.multihash;
@@ -74,14 +105,16 @@ async function* blocksBelow(
       continue;
     }
     well?.add(digest);
-    let links: readonly Link[];
+    let links: Links;
     try {
-      links = isLeaf ? [] : decodeNode(cid, bytes).links;
+      links = decodeNode(cid, bytes).links;
     } catch {
       yield { cid, block: "damaged" };
       continue;
     }
     yield { cid, block: bytes.length };
-    for (const { cid: target } of links) if (seen.add(target.multihash.digest, target.code)) left.push(target);
+    for (let i = 0; i < links.length; i++) {
+      if (seen.add(links.digest(i), links.code(i))) links.copyTo(left, i);
+    }
   }
 }

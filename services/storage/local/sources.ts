@@ -1,6 +1,7 @@
 /** Memory that is written to again and again, so that it need not be collected. */
-export class Buffers {
+export class Buffers implements Disposable {
   readonly #free: ArrayBuffer[] = [];
+  #over = false;
 
   /** @param size bytes of each */
   constructor(readonly size: number) {}
@@ -10,9 +11,20 @@ export class Buffers {
   }
 
   /** @param part of one that was taken, and is not read any more */
-  give({ buffer }: Uint8Array<ArrayBuffer>): void {
-    this.#free.push(buffer);
+  give(part: Uint8Array<ArrayBuffer>): void {
+    if (this.#over) return giveBack(part);
+    this.#free.push(part.buffer);
   }
+
+  [Symbol.dispose](): void {
+    this.#over = true;
+    for (const buffer of this.#free.splice(0)) giveBack(new Uint8Array(buffer));
+  }
+}
+
+/** Gives the memory of bytes back at once, instead of when it is collected: by then tens of megabytes have gathered. */
+export function giveBack({ buffer }: Uint8Array): void {
+  if (buffer instanceof ArrayBuffer) buffer.transfer(0);
 }
 
 /** Cuts content into chunks of the same length but for the last; one without any bytes where there is nothing. */

@@ -1,4 +1,4 @@
-import { type ErrorCode, GatewayError } from "../../../src/contracts/errors.ts";
+import { GatewayError } from "../../../src/contracts/errors.ts";
 
 /** There is no such upload; one of another namespace is none. @param cause where it was there, and cannot be gone on with */
 export const unknownUpload = (id: string, cause?: unknown): GatewayError =>
@@ -44,7 +44,3 @@ export const tooMuch = (length: number): GatewayError =>
       headers: { connection: "close" },
     },
   );
-
-/** Whether it is a failure of this kind. */
-export const isCode = (error: unknown, code: ErrorCode): boolean =>
-  error instanceof GatewayError && error.code === code;

@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
+import { hasCode } from "../../../src/contracts/errors.ts";
 import type { UploadPart } from "../../../src/contracts/resumable_uploads.ts";
-import { isCode, mismatch, tooMuch } from "./failures.ts";
+import { mismatch, tooMuch } from "./failures.ts";
 import type { StagedContent } from "./staged_content.ts";
 import { interruptible } from "./waiting.ts";
 
@@ -55,7 +56,7 @@ export async function receive(
     }
     if (hash && checksum && !hash.digest().equals(checksum.digest)) throw mismatch(checksum.algorithm);
   } catch (error) {
-    const none = hash !== undefined || isCode(error, "BODY_TOO_LARGE");
+    const none = hash !== undefined || hasCode(error, "BODY_TOO_LARGE");
     // What failed first is what is told.
     await content.end(!none).catch(() => {});
     throw error;

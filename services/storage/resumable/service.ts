@@ -6,6 +6,7 @@ import type {
   NewUpload,
   ResumableUpload,
   ResumableUploads,
+  StagedFigures,
   UploadPart,
 } from "../../../src/contracts/resumable_uploads.ts";
 import type { StorageRules } from "../../../src/contracts/settings.ts";
@@ -56,6 +57,8 @@ const SWEEP = 60_000;
 const SILENCE = 5_000, PATIENCE = 5_000;
 /** Finished uploads of one namespace of which is still known what became of them. */
 const FINISHED = 1_000;
+/** Files whose length is asked for at once. */
+const AT_ONCE = 8;
 /** Bytes of an id and of a salt. */
 const ID = 16, SALT = 32;
 
@@ -70,6 +73,7 @@ export class StagedUploads implements ResumableUploads {
   #opened: Promise<void> | undefined;
   #lock: DataFolderLock | undefined;
   #timer: ReturnType<typeof setInterval> | undefined;
+  #expired = 0;
 
   constructor(private readonly options: StagedUploadsOptions) {
     this.maxBytes = options.maxBytes;
@@ -148,7 +152,22 @@ export class StagedUploads implements ResumableUploads {
   /** Removes uploads whose time is over. */
   async sweep(): Promise<void> {
     await this.#ready();
-    for (const upload of [...this.#uploads.values()]) if (this.#isOver(upload)) await this.#forget(upload);
+    for (const upload of [...this.#uploads.values()]) if (this.#isOver(upload)) await this.#expire(upload);
+  }
+
+  /** What is staged here, for metrics. @throws GatewayError `UNAVAILABLE` where the folder is not to be had */
+  async figures(): Promise<StagedFigures> {
+    await this.#ready();
+    const unfinished = [...this.#uploads.values()].filter(({ record }) => record.object === undefined);
+    const left = unfinished.values();
+    let bytes = 0;
+    await Promise.all(Array.from({ length: AT_ONCE }, async () => {
+      for (const { record } of left) {
+        const more = await this.options.disk.size(this.#records.bytesOf(record.id));
+        bytes += more;
+      }
+    }));
+    return { unfinished: unfinished.length, bytes, expired: this.#expired };
   }
 
   /** Removes what is staged here for a namespace; other gateways hear of its end for themselves. */
@@ -184,7 +203,7 @@ export class StagedUploads implements ResumableUploads {
     const upload = this.#uploads.get(id);
     if (upload === undefined || upload.record.namespace !== namespace) throw unknownUpload(id);
     if (!this.#isOver(upload)) return upload;
-    await this.#forget(upload);
+    await this.#expire(upload);
     throw unknownUpload(id);
   }
 
@@ -206,6 +225,12 @@ export class StagedUploads implements ResumableUploads {
       record.namespace === namespace && record.object !== undefined
     );
     for (const upload of finished.slice(0, -FINISHED)) await this.#forget(upload);
+  }
+
+  async #expire(upload: StagedUpload): Promise<void> {
+    // What was stored is only not told any more.
+    if (upload.record.object === undefined && this.#uploads.has(upload.record.id)) this.#expired++;
+    await this.#forget(upload);
   }
 
   async #forget(upload: StagedUpload): Promise<void> {

@@ -1,10 +1,10 @@
-import { type ErrorCode, GatewayError } from "../../../src/contracts/errors.ts";
+import { type ErrorCode, hasCode } from "../../../src/contracts/errors.ts";
 import type { Principal } from "../../../src/contracts/identity.ts";
 import type { RequestContext } from "../../../src/contracts/request.ts";
 import type { ResumableUpload, UploadPart } from "../../../src/contracts/resumable_uploads.ts";
 import type { Storage } from "../../../src/contracts/storage.ts";
 import { invalid } from "../failures.ts";
-import { busy, isCode, offsetConflict, storedLater, tooMuch, unknownUpload } from "./failures.ts";
+import { busy, offsetConflict, storedLater, tooMuch, unknownUpload } from "./failures.ts";
 import { Damaged } from "./frames.ts";
 import { assertEmpty, type Coming, receive } from "./receiving.ts";
 import type { Records, UploadRecord } from "./records.ts";
@@ -39,7 +39,7 @@ export interface StagedUploadParts {
 }
 
 /** What passes by itself, so that storing is worth another try. */
-const PASSING = new Set<ErrorCode>(["UNAVAILABLE", "NO_CAPACITY", "TOO_MANY_UPLOADS", "OUTCOME_UNKNOWN"]);
+const PASSING: readonly ErrorCode[] = ["UNAVAILABLE", "NO_CAPACITY", "TOO_MANY_UPLOADS", "OUTCOME_UNKNOWN"];
 
 /** One upload: what came of it, who sends it, and its end. */
 export class StagedUpload {
@@ -91,7 +91,7 @@ export class StagedUpload {
     }
     if (this.#record.object === undefined && (await this.#found()).offset === this.#record.length) {
       await abortable(this.#store(principal, context), context.signal).catch((error) => {
-        throw isCode(error, "TOO_MANY_UPLOADS") ? storedLater(this.#record.length!, error) : error;
+        throw hasCode(error, "TOO_MANY_UPLOADS") ? storedLater(this.#record.length!, error) : error;
       });
     }
     return await this.#view();
@@ -210,8 +210,7 @@ export class StagedUpload {
     try {
       await abortable(Promise.race([this.#store(principal, context), enough.promise]), context.signal);
     } catch (error) {
-      const passing = error instanceof GatewayError && PASSING.has(error.code);
-      throw passing ? storedLater(whole, error) : error;
+      throw hasCode(error, ...PASSING) ? storedLater(whole, error) : error;
     } finally {
       clearTimeout(timer);
     }

@@ -1,6 +1,6 @@
 import { invalidResponse } from "../errors.ts";
 import type { CallOptions, ClientRequest, WholeAnswer } from "../http.ts";
-import { durationToWire } from "./durations.ts";
+import { durationToWire } from "../durations.ts";
 import { type CachePutOptions, callOptions, checkCondition, checkVersion, writeOptions } from "./options.ts";
 
 /** Bytes as they were stored. */

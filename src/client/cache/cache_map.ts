@@ -1,6 +1,6 @@
 import type { CallOptions } from "../http.ts";
 import type { CacheBytes, GetBytesOptions, PutBytesOptions } from "./bytes.ts";
-import type { Duration } from "./durations.ts";
+import type { Duration } from "../durations.ts";
 import type { HeldLock } from "./held_lock.ts";
 import type { CacheLease, CacheLockOptions, WithLockOptions } from "./locks.ts";
 import type {

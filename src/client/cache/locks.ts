@@ -1,6 +1,6 @@
 import { invalidResponse, isObject } from "../errors.ts";
 import type { CallOptions } from "../http.ts";
-import type { Duration } from "./durations.ts";
+import type { Duration } from "../durations.ts";
 import { dateOf } from "./values.ts";
 
 /** A lock that is held. */

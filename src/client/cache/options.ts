@@ -1,5 +1,5 @@
 import type { CallOptions, ClientRequest } from "../http.ts";
-import type { Duration } from "./durations.ts";
+import type { Duration } from "../durations.ts";
 
 /** What goes with a write that can be sent again. */
 export interface RepeatOptions extends CallOptions {

@@ -10,7 +10,7 @@ import {
   putRequest,
 } from "./bytes.ts";
 import type { CacheLifetime, CacheMap, CachePutResult } from "./cache_map.ts";
-import { type Duration, durationToWire, toMilliseconds } from "./durations.ts";
+import { type Duration, durationToWire, toMilliseconds } from "../durations.ts";
 import { type HeldLock, whileLocked } from "./held_lock.ts";
 import {
   type CacheLease,

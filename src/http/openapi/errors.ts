@@ -99,14 +99,38 @@ export const errorSchema = {
   },
 } as const satisfies JsonSchema;
 
-/** The codes of one status, as the error body has them. */
-export const errorSchemaOf = (codes: readonly ErrorCode[]): JsonSchema => ({
-  allOf: [{ $ref: "#/components/schemas/Error" }, { properties: { code: { enum: codes } } }],
+/** The same where a route has `errorObject`. */
+export const pinningErrorSchema = {
+  ...errorSchema,
+  description: "What went wrong, as the IPFS Pinning Service API tells it (`error`), with the members of every error.",
+  properties: {
+    ...errorSchema.properties,
+    error: {
+      type: "object",
+      required: ["reason"],
+      properties: {
+        reason: { type: "string", enum: CODES, description: "The same as `code`." },
+        details: { type: "string", description: "One sentence." },
+      },
+    },
+  },
+} as const satisfies JsonSchema;
+
+/** The codes of one status, as the error body has them. @param errorObject as the route has it */
+export const errorSchemaOf = (codes: readonly ErrorCode[], errorObject = false): JsonSchema => ({
+  allOf: [
+    { $ref: `#/components/schemas/${errorObject ? "PinningError" : "Error"}` },
+    { properties: { code: { enum: codes } } },
+  ],
 });
 
-/** An answer with this code, as the request path makes it. */
-export const errorExampleOf = (code: ErrorCode): unknown =>
-  JSON.parse(String(toErrorReply(new GatewayError(code, ERROR_MEANING[code]), "5f2a9c017be34d68-00001a", false).body));
+const REQUEST_ID = "5f2a9c017be34d68-00001a";
+
+/** An answer with this code, as the request path makes it. @param errorObject as the route has it */
+export const errorExampleOf = (code: ErrorCode, errorObject = false): unknown =>
+  JSON.parse(
+    String(toErrorReply(new GatewayError(code, ERROR_MEANING[code]), REQUEST_ID, false, errorObject).body),
+  );
 
 /** The table of all codes, in Markdown. */
 export const errorTable = (): string =>

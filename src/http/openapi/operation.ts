@@ -136,7 +136,7 @@ function successOf(route: Route, id: string, { schemas }: Shared): JsonSchema {
   const bodies = Object.entries({ [produces]: output, ...alsoProduces }).map(([type, schema]) => [type, {
     schema: jsonSchemaOf(schema, "output", `${id}Answer`, schemas),
   }]);
-  const hasBody = status !== 204 && status !== 302;
+  const hasBody = status !== 204 && status !== 302 && !route.bodiless;
   const success = ["ETag", ...headers];
   return {
     [status]: {
@@ -163,7 +163,8 @@ function failuresOf(route: Route, { responses }: Shared): JsonSchema {
   const byStatus = Map.groupBy(errorCodesOf(route), (code) => ERROR_STATUS[code]);
   return Object.fromEntries(
     [...byStatus].map(([status, codes]) => {
-      const name = [status, ...codes, ...(isLimited(route) ? [] : ["unlimited"])].join("-");
+      const own = [...(isLimited(route) ? [] : ["unlimited"]), ...(route.errorObject ? ["pinning"] : [])];
+      const name = [status, ...codes, ...own].join("-");
       responses[name] ??= failureOf(route, status, codes);
       return [status, { $ref: `#/components/responses/${name}` }];
     }),
@@ -180,11 +181,12 @@ const HEADERS_OF_STATUS: Readonly<Record<number, readonly string[]>> = {
 
 /** The response for some codes of one status. */
 export function failureOf(
-  route: Pick<Route, "limit" | "access">,
+  route: Pick<Route, "limit" | "access" | "errorObject">,
   status: number,
   codes: readonly ErrorCode[],
 ): JsonSchema {
-  const media = { schema: errorSchemaOf(codes), example: errorExampleOf(codes[0]!) };
+  const { errorObject } = route;
+  const media = { schema: errorSchemaOf(codes, errorObject), example: errorExampleOf(codes[0]!, errorObject) };
   return {
     description: meaningOf(codes),
     headers: headersOf(route, HEADERS_OF_STATUS[status] ?? []),

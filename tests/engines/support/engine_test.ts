@@ -1,3 +1,4 @@
+import type { EngineGroup } from "./engine_process.ts";
 import { type IpfsClusterStart, IpfsTestCluster } from "./ipfs_cluster.ts";
 import { type KuboStart, KuboTestCluster } from "./kubo.ts";
 import { type OlricStart, OlricTestCluster } from "./olric.ts";
@@ -16,8 +17,6 @@ export interface Engines {
   ipfsCluster(options: IpfsClusterStart): Promise<IpfsTestCluster>;
 }
 
-type Cluster = RqliteTestCluster | OlricTestCluster | KuboTestCluster | IpfsTestCluster;
-
 /**
  * A test that needs real engines. Where a program is missing the test counts as ignored and its name says which one;
  * with `TEST_ENGINES_REQUIRED=1` it fails instead. A failure shows the last lines that the engines wrote.
@@ -30,8 +29,8 @@ export function engineTest(name: string, needs: readonly Program[], run: (engine
     ignore: missing.length > 0 && !required,
     async fn() {
       for (const program of needs) requireProgram(program);
-      const clusters: Cluster[] = [];
-      const remember = <T extends Cluster>(cluster: T): T => {
+      const clusters: EngineGroup[] = [];
+      const remember = <T extends EngineGroup>(cluster: T): T => {
         clusters.push(cluster);
         return cluster;
       };

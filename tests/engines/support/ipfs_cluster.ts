@@ -1,8 +1,7 @@
+import { EngineGroup, type EnginePlace, EngineProcess } from "./engine_process.ts";
 import type { KuboTestCluster, KuboTestNode } from "./kubo.ts";
-import { PortReservation } from "./ports.ts";
 import { requireProgram } from "./programs.ts";
-import { TiedProcess } from "./tied_process.ts";
-import { Hopeless, until } from "./wait.ts";
+import { until } from "./wait.ts";
 
 /** How the peers of an IPFS Cluster are started. */
 export interface IpfsClusterStart {
@@ -18,44 +17,23 @@ export interface IpfsClusterStart {
   readonly deadline?: number;
 }
 
-/** One peer, which can be hurt. */
-export class IpfsClusterTestPeer {
-  #process: TiedProcess | undefined = undefined;
-
+/** One peer, which can be hurt; its Kubo stays as it is. */
+export class IpfsClusterTestPeer extends EngineProcess {
   constructor(
-    readonly id: string,
+    id: string,
     /** Of its REST API. */
     readonly url: string,
     readonly kubo: KuboTestNode,
-    private readonly command: readonly string[],
-    readonly log: string,
+    command: readonly string[],
+    log: string,
     private readonly user: IpfsClusterStart["user"],
-  ) {}
-
-  /** Starts it, for the first time or again on its old data, and does not wait until it is ready. */
-  async start(): Promise<void> {
-    this.#process = await TiedProcess.start(this.command, this.log);
-  }
-
-  /** `kill -9`; comes back when the process is gone. Its Kubo stays. */
-  async kill(): Promise<void> {
-    await this.#process?.kill();
-    this.#process = undefined;
-  }
-
-  /** `SIGSTOP`: its connections stay open and nobody answers. */
-  pause(): void {
-    this.#process?.signal("SIGSTOP");
-  }
-
-  /** `SIGCONT`. */
-  resume(): void {
-    this.#process?.signal("SIGCONT");
+  ) {
+    super("ipfs-cluster-service", id, command, log);
   }
 
   /** Whether it knows how much room so many peers have: before that it allocates nothing. @throws Hopeless when its process has ended */
   async isReady(peers: number): Promise<boolean> {
-    if (this.#process?.ended) throw new Hopeless(`ipfs-cluster-service ${this.id} ended by itself\n${this.tail()}`);
+    this.assertRuns();
     const metrics = JSON.parse(await this.ask("/monitor/metrics/freespace")) as readonly { readonly valid: boolean }[];
     return metrics.filter(({ valid }) => valid).length >= peers;
   }
@@ -72,54 +50,44 @@ export class IpfsClusterTestPeer {
     return text;
   }
 
+  /** CIDs of all that it wants kept. */
+  async allocations(): Promise<readonly string[]> {
+    const lines = (await this.ask("/allocations")).split("\n").filter((line) => line.startsWith("{"));
+    return lines.map((line) => (JSON.parse(line) as { cid: string }).cid);
+  }
+
   /** Whether the CID is one of those that it wants kept. */
   async isAllocated(cid: string): Promise<boolean> {
     return await this.ask(`/allocations/${cid}`).then(() => true, () => false);
   }
-
-  /** Its last lines of output. */
-  tail(): string {
-    return this.#process?.tail() ?? Deno.readTextFileSync(this.log).slice(-2_000);
-  }
 }
 
 /** An IPFS Cluster of its own on Kubo nodes that are there, with data in a temporary folder that goes with it. */
-export class IpfsTestCluster implements AsyncDisposable {
-  private constructor(
-    readonly peers: readonly IpfsClusterTestPeer[],
-    private readonly folder: string,
-    private readonly reserved: PortReservation,
-    private readonly deadline: number,
-  ) {}
+export class IpfsTestCluster extends EngineGroup {
+  private constructor(readonly peers: readonly IpfsClusterTestPeer[], place: EnginePlace) {
+    super(peers, place);
+  }
 
   /** Starts all peers and waits until they are ready. @throws Error with the last lines of output when they do not get there */
   static async start(options: IpfsClusterStart): Promise<IpfsTestCluster> {
     const program = requireProgram("ipfs-cluster-service");
-    const folder = await Deno.makeTempDir({ prefix: "orama-ipfs-cluster-" });
-    const { nodes } = options.kubos;
-    const reserved = PortReservation.take(nodes.length * 2);
-    const ports = nodes.map((_, i) => ({ rest: reserved.ports[2 * i]!, swarm: reserved.ports[2 * i + 1]! }));
-    const identities = await Promise.all(nodes.map((_, i) => initialise(program, `${folder}/c${i}`)));
-    const addresses = identities.map((id, i) => `/ip4/127.0.0.1/tcp/${ports[i]!.swarm}/p2p/${id}`);
-    const secret = crypto.getRandomValues(new Uint8Array(32)).toHex();
-    const peers = await Promise.all(nodes.map(async (kubo, i) => {
-      const others = addresses.filter((_, other) => other !== i);
-      const configuration = configurationOf(options, `c${i}`, secret, ports[i]!, others, kubo);
-      await Deno.writeTextFile(`${folder}/c${i}/service.json`, configuration);
-      const url = `http://127.0.0.1:${ports[i]!.rest}`;
-      const command = [program, "-c", `${folder}/c${i}`, "daemon"];
-      return new IpfsClusterTestPeer(`c${i}`, url, kubo, command, `${folder}/c${i}.log`, options.user);
-    }));
-    const cluster = new IpfsTestCluster(peers, folder, reserved, options.deadline ?? 30_000);
-    try {
-      await Promise.all(peers.map((peer) => peer.start()));
-      await cluster.ready();
-      return cluster;
-    } catch (cause) {
-      const logs = cluster.tails();
-      await cluster[Symbol.asyncDispose]();
-      throw new Error(`IPFS Cluster did not start\n${logs}`, { cause });
-    }
+    const { kubos: { nodes }, deadline } = options;
+    return await this.launch({ name: "IPFS Cluster", ports: nodes.length * 2, deadline }, async (place) => {
+      const { folder, reserved } = place;
+      const ports = nodes.map((_, i) => ({ rest: reserved.ports[2 * i]!, swarm: reserved.ports[2 * i + 1]! }));
+      const identities = await Promise.all(nodes.map((_, i) => initialise(program, `${folder}/c${i}`)));
+      const addresses = identities.map((id, i) => `/ip4/127.0.0.1/tcp/${ports[i]!.swarm}/p2p/${id}`);
+      const secret = crypto.getRandomValues(new Uint8Array(32)).toHex();
+      const peers = await Promise.all(nodes.map(async (kubo, i) => {
+        const others = addresses.filter((_, other) => other !== i);
+        const configuration = configurationOf(options, `c${i}`, secret, ports[i]!, others, kubo);
+        await Deno.writeTextFile(`${folder}/c${i}/service.json`, configuration);
+        const url = `http://127.0.0.1:${ports[i]!.rest}`;
+        const command = [program, "-c", `${folder}/c${i}`, "daemon"];
+        return new IpfsClusterTestPeer(`c${i}`, url, kubo, command, `${folder}/c${i}.log`, options.user);
+      }));
+      return new IpfsTestCluster(peers, place);
+    });
   }
 
   get urls(): string[] {
@@ -130,22 +98,13 @@ export class IpfsTestCluster implements AsyncDisposable {
   async ready(peers: readonly IpfsClusterTestPeer[] = this.peers, expected: number = peers.length): Promise<void> {
     await Promise.all(
       peers.map((peer) =>
-        until(`ipfs-cluster-service ${peer.id} knows ${expected} peers`, () => peer.isReady(expected), this.deadline)
+        until(
+          `ipfs-cluster-service ${peer.id} knows ${expected} peers`,
+          () => peer.isReady(expected),
+          this.place.deadline,
+        )
       ),
     );
-  }
-
-  /** The last lines of output of every peer, for the message of a failed test. */
-  tails(): string {
-    return this.peers.map((peer) => `--- ipfs-cluster-service ${peer.id}, last lines of output\n${peer.tail()}`)
-      .join("\n");
-  }
-
-  /** Kills all peers and removes their data. */
-  async [Symbol.asyncDispose](): Promise<void> {
-    await Promise.all(this.peers.map((peer) => peer.kill()));
-    this.reserved[Symbol.dispose]();
-    await Deno.remove(this.folder, { recursive: true });
   }
 }
 

@@ -1,7 +1,6 @@
-import { PortReservation } from "./ports.ts";
+import { EngineGroup, type EnginePlace, EngineProcess } from "./engine_process.ts";
 import { requireProgram } from "./programs.ts";
-import { TiedProcess } from "./tied_process.ts";
-import { Hopeless, until } from "./wait.ts";
+import { until } from "./wait.ts";
 
 /** How Kubo nodes are started. */
 export interface KuboStart {
@@ -17,50 +16,23 @@ export interface KuboStart {
 const EMPTY_DIRECTORY = "QmUNLLsPACCz1vLxQVkXqqLX5R1X345qqfHbsf67hvA3Nn";
 
 /** One Kubo, which can be hurt. */
-export class KuboTestNode {
-  #process: TiedProcess | undefined = undefined;
-
+export class KuboTestNode extends EngineProcess {
   constructor(
-    readonly id: string,
+    id: string,
     /** Of its RPC. */
     readonly url: string,
     /** Multiaddress by which others reach it, with its peer id. */
     readonly address: string,
     readonly repository: string,
-    private readonly command: readonly string[],
-    readonly log: string,
-  ) {}
-
-  /** Starts it, for the first time or again on its old data, and does not wait until it is ready. */
-  async start(): Promise<void> {
-    this.#process = await TiedProcess.start(this.command, this.log);
-  }
-
-  /** `kill -9`; comes back when the process is gone. */
-  async kill(): Promise<void> {
-    await this.#process?.kill();
-    this.#process = undefined;
-  }
-
-  /** `kill -9` and a new start on the old data; does not wait until it is ready. */
-  async restart(): Promise<void> {
-    await this.kill();
-    await this.start();
-  }
-
-  /** `SIGSTOP`: its connections stay open and nobody answers. */
-  pause(): void {
-    this.#process?.signal("SIGSTOP");
-  }
-
-  /** `SIGCONT`. */
-  resume(): void {
-    this.#process?.signal("SIGCONT");
+    command: readonly string[],
+    log: string,
+  ) {
+    super("ipfs", id, command, log);
   }
 
   /** Whether it serves. @throws Hopeless when its process has ended by itself */
   async isReady(): Promise<boolean> {
-    if (this.#process?.ended) throw new Hopeless(`ipfs ${this.id} ended by itself\n${this.tail()}`);
+    this.assertRuns();
     return await this.ask("id").then(() => true, () => false);
   }
 
@@ -85,58 +57,57 @@ export class KuboTestNode {
     return Object.keys(Keys).filter((cid) => cid !== EMPTY_DIRECTORY);
   }
 
+  /** CIDs of all blocks that it has itself, of version 1 and codec `raw` whatever they were added as. */
+  async blocks(): Promise<readonly string[]> {
+    const lines = (await this.ask("refs/local")).trim().split("\n");
+    return lines.filter((line) => line !== "").map((line) => (JSON.parse(line) as { Ref: string }).Ref);
+  }
+
+  /** Its collection: takes all blocks that no pin holds. */
+  async collect(): Promise<void> {
+    await this.ask("repo/gc", { quiet: "true" });
+  }
+
   /** Whether it has the block itself. */
   async has(cid: string): Promise<boolean> {
     return await this.ask("block/stat", { arg: cid, offline: "true" }).then(() => true, () => false);
   }
 
-  /** Adds a file as `ipfs add --cid-version=1 --raw-leaves` does. @returns its CID */
+  /** Adds a file as `ipfs add --cid-version=1 --raw-leaves` does. @returns its CID, or that of what it is wrapped with */
   async add(bytes: Uint8Array<ArrayBuffer>, args: Readonly<Record<string, string>> = {}): Promise<string> {
     const body = new FormData();
     body.append("file", new Blob([bytes]));
     const query = new URLSearchParams({ "cid-version": "1", "raw-leaves": "true", ...args });
     const response = await fetch(`${this.url}/api/v0/add?${query}`, { method: "POST", body });
-    return (await response.json() as { Hash: string }).Hash;
-  }
-
-  /** Its last lines of output. */
-  tail(): string {
-    return this.#process?.tail() ?? Deno.readTextFileSync(this.log).slice(-2_000);
+    const [root] = (await response.text()).trim().split("\n").slice(-1);
+    return (JSON.parse(root!) as { Hash: string }).Hash;
   }
 }
 
 /** Kubo nodes that reach each other and nothing else, with data in a temporary folder that goes with them. */
-export class KuboTestCluster implements AsyncDisposable {
+export class KuboTestCluster extends EngineGroup {
   private constructor(
     readonly nodes: readonly KuboTestNode[],
-    private readonly folder: string,
-    private readonly reserved: PortReservation,
-    private readonly options: KuboStart,
-  ) {}
+    place: EnginePlace,
+    private readonly connected: boolean,
+  ) {
+    super(nodes, place);
+  }
 
   /** Starts all nodes and waits until they are ready. @throws Error with the last lines of output when they do not get there */
-  static async start(options: KuboStart): Promise<KuboTestCluster> {
+  static async start({ nodes, config = {}, connected = true, deadline }: KuboStart): Promise<KuboTestCluster> {
     const program = requireProgram("ipfs");
-    const folder = await Deno.makeTempDir({ prefix: "orama-kubo-" });
-    const reserved = PortReservation.take(options.nodes * 2);
-    const nodes = await Promise.all(Array.from({ length: options.nodes }, async (_, i) => {
-      const api = reserved.ports[2 * i]!, swarm = reserved.ports[2 * i + 1]!;
-      const repository = `${folder}/k${i}`;
-      const peer = await initialise(program, repository, api, swarm, options.config ?? {});
-      const command = ["env", `IPFS_PATH=${repository}`, "IPFS_TELEMETRY=off", program, "daemon", "--migrate=false"];
-      const address = `/ip4/127.0.0.1/tcp/${swarm}/p2p/${peer}`;
-      return new KuboTestNode(`k${i}`, `http://127.0.0.1:${api}`, address, repository, command, `${folder}/k${i}.log`);
-    }));
-    const cluster = new KuboTestCluster(nodes, folder, reserved, options);
-    try {
-      await Promise.all(nodes.map((node) => node.start()));
-      await cluster.ready();
-      return cluster;
-    } catch (cause) {
-      const logs = cluster.tails();
-      await cluster[Symbol.asyncDispose]();
-      throw new Error(`Kubo did not start\n${logs}`, { cause });
-    }
+    return await this.launch({ name: "Kubo", ports: nodes * 2, deadline }, async (place) => {
+      const all = await Promise.all(Array.from({ length: nodes }, async (_, i) => {
+        const [api, swarm] = place.reserved.ports.slice(2 * i) as [number, number];
+        const path = `${place.folder}/k${i}`;
+        const peer = await initialise(program, path, api, swarm, config);
+        const command = ["env", `IPFS_PATH=${path}`, "IPFS_TELEMETRY=off", program, "daemon", "--migrate=false"];
+        const address = `/ip4/127.0.0.1/tcp/${swarm}/p2p/${peer}`;
+        return new KuboTestNode(`k${i}`, `http://127.0.0.1:${api}`, address, path, command, `${path}.log`);
+      }));
+      return new KuboTestCluster(all, place, connected);
+    });
   }
 
   get urls(): string[] {
@@ -145,24 +116,12 @@ export class KuboTestCluster implements AsyncDisposable {
 
   /** Waits until all nodes, or those given, are ready and connected with each other. */
   async ready(nodes: readonly KuboTestNode[] = this.nodes): Promise<void> {
-    const { deadline = 30_000, connected = true } = this.options;
+    const { deadline } = this.place;
     await Promise.all(nodes.map((node) => until(`ipfs ${node.id} is ready`, () => node.isReady(), deadline)));
-    if (!connected) return;
+    if (!this.connected) return;
     for (const node of nodes) {
       for (const other of nodes) if (other !== node) await node.ask("swarm/connect", { arg: other.address });
     }
-  }
-
-  /** The last lines of output of every node, for the message of a failed test. */
-  tails(): string {
-    return this.nodes.map((node) => `--- ipfs ${node.id}, last lines of output\n${node.tail()}`).join("\n");
-  }
-
-  /** Kills all nodes and removes their data. */
-  async [Symbol.asyncDispose](): Promise<void> {
-    await Promise.all(this.nodes.map((node) => node.kill()));
-    this.reserved[Symbol.dispose]();
-    await Deno.remove(this.folder, { recursive: true });
   }
 }
 

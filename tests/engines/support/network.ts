@@ -1,14 +1,15 @@
-import process from "node:process";
-import { type Engines, engineTest } from "./engine_test.ts";
+import type { Engines } from "./engine_test.ts";
+import { type Own, ownTest } from "./own.ts";
 import type { Program } from "./programs.ts";
-import { TiedProcess } from "./tied_process.ts";
 
-const CONFIG = new URL("../../../deno.json", import.meta.url).pathname;
-/** Set in a process that has a network of its own. */
-const OWN = "TEST_HAS_OWN_NETWORK";
-/** Whoever is not root becomes root of what is its own alone. Names of networks are files below `/run`. */
-const UNSHARE = ["unshare", ...process.getuid?.() === 0 ? [] : ["--map-root-user"], "--net", "--mount"];
-const WITH_RUN = ["sh", "-c", 'mount -t tmpfs none /run && exec "$@"', "sh"];
+/** Names of networks are files below `/run`. */
+const NETWORK: Own = {
+  what: "network",
+  variable: "TEST_HAS_OWN_NETWORK",
+  options: ["--net"],
+  prepare: "mount -t tmpfs none /run",
+  probe: "ip link add wire type bridge && ip netns add m0 && ip link add to-m0 type veth peer name eth0 netns m0",
+};
 
 /** A machine of a test: its own network, on a wire that can be cut. */
 export interface Machine {
@@ -65,54 +66,7 @@ export function networkTest(
   machines: number,
   run: (network: TestNetwork, engines: Engines) => Promise<void>,
 ): void {
-  if (Deno.env.has(OWN)) engineTest(name, needs, async (engines) => run(await TestNetwork.of(machines), engines));
-  else {
-    const missing = whatIsMissing();
-    if (missing === undefined) engineTest(name, needs, () => inOwnNetwork(file, name));
-    else Deno.test({ name: `${name} [no network of its own: ${missing}]`, ignore: true, fn() {} });
-  }
-}
-
-let missing: string | undefined | null = null;
-
-/** Why no networks can be made here, found out by making one. */
-function whatIsMissing(): string | undefined {
-  if (missing !== null) return missing;
-  const all = "ip link add wire type bridge && ip netns add m0 && ip link add to-m0 type veth peer name eth0 netns m0";
-  const [program, ...args] = [...UNSHARE, ...WITH_RUN, "sh", "-c", all];
-  try {
-    const { success, stderr } = new Deno.Command(program!, { args, stdout: "null" }).outputSync();
-    return missing = success ? undefined : new TextDecoder().decode(stderr).trim().split("\n")[0] || "it failed";
-  } catch (error) {
-    return missing = String(error);
-  }
-}
-
-async function inOwnNetwork(file: string, name: string): Promise<void> {
-  const log = await Deno.makeTempFile({ prefix: "orama-network-" });
-  const exactly = `/^${RegExp.escape(name)}$/`;
-  const test = [
-    Deno.execPath(),
-    "test",
-    "-A",
-    "--no-check",
-    "--config",
-    CONFIG,
-    "--filter",
-    exactly,
-    new URL(file).pathname,
-  ];
-  const process = await TiedProcess.start(["env", `${OWN}=1`, "NO_COLOR=1", ...UNSHARE, ...WITH_RUN, ...test], log);
-  try {
-    const { code } = await process.exit;
-    const text = Deno.readTextFileSync(log);
-    if (code !== 0 || !/\b1 passed\b/.test(text)) throw new Error(`in a network of its own:\n${text}`);
-    const told = [...text.matchAll(/^-+ output -+\n([^]*?)^-+ output end -+$/gm)].map(([, lines]) => lines).join("");
-    await Deno.stdout.write(new TextEncoder().encode(told));
-  } finally {
-    await process.kill();
-    await Deno.remove(log);
-  }
+  ownTest(NETWORK, file, name, needs, async (engines) => run(await TestNetwork.of(machines), engines));
 }
 
 async function ip(words: string): Promise<void> {

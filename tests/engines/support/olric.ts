@@ -1,7 +1,6 @@
+import { EngineGroup, type EnginePlace, EngineProcess } from "./engine_process.ts";
 import type { Machine } from "./network.ts";
-import { PortReservation } from "./ports.ts";
 import { requireProgram } from "./programs.ts";
-import { TiedProcess } from "./tied_process.ts";
 import { Hopeless, until } from "./wait.ts";
 
 /** How an Olric cluster is started. */
@@ -27,52 +26,27 @@ export interface OlricStart {
 const STARTS_AGAIN = 5;
 
 /** One olric-server, which can be hurt. It keeps nothing on disk: whenever it starts it is empty. */
-export class OlricTestNode {
-  #process: TiedProcess | undefined = undefined;
+export class OlricTestNode extends EngineProcess {
   /** How often it was started because it had ended by itself. */
   #startsAgain = 0;
   #ready = false;
 
   constructor(
-    readonly id: string,
+    id: string,
     /** `host:port`, by which it is a member. */
     readonly address: string,
-    private readonly command: readonly string[],
-    readonly log: string,
+    command: readonly string[],
+    log: string,
     private readonly password: string | undefined,
-  ) {}
+  ) {
+    super("olric-server", id, command, log);
+  }
 
   /** Starts it, for the first time or again and empty, and does not wait until it is ready. */
-  async start(): Promise<void> {
+  override async start(): Promise<void> {
     this.#startsAgain = 0;
     this.#ready = false;
-    await this.#spawn();
-  }
-
-  async #spawn(): Promise<void> {
-    this.#process = await TiedProcess.start(this.command, this.log);
-  }
-
-  /** `kill -9`; comes back when the process is gone. */
-  async kill(): Promise<void> {
-    await this.#process?.kill();
-    this.#process = undefined;
-  }
-
-  /** `kill -9` and a new start, empty; does not wait until it is ready. */
-  async restart(): Promise<void> {
-    await this.kill();
-    await this.start();
-  }
-
-  /** `SIGSTOP`: its connections stay open and nobody answers. */
-  pause(): void {
-    this.#process?.signal("SIGSTOP");
-  }
-
-  /** `SIGCONT`. */
-  resume(): void {
-    this.#process?.signal("SIGCONT");
+    await super.start();
   }
 
   /**
@@ -81,7 +55,7 @@ export class OlricTestNode {
    * @throws Hopeless when it has ended by itself too often, or after it had been ready: what it held is gone
    */
   async members(): Promise<number> {
-    if (this.#process?.ended) {
+    if (this.ended) {
       const when = this.#ready
         ? "after it had been ready"
         : this.#startsAgain < STARTS_AGAIN
@@ -89,7 +63,7 @@ export class OlricTestNode {
         : "again and again";
       if (when !== undefined) throw new Hopeless(`olric-server ${this.id} ended by itself, ${when}\n${this.tail()}`);
       this.#startsAgain++;
-      await this.#spawn();
+      await super.start();
     }
     const auth = this.password === undefined ? "" : `AUTH ${this.password}\r\n`;
     const answer = await this.#exchange(`${auth}CLUSTER.MEMBERS\r\n`, auth === "" ? 1 : 2);
@@ -104,11 +78,6 @@ export class OlricTestNode {
   /** All that it wrote, over all its starts. */
   output(): string {
     return Deno.readTextFileSync(this.log);
-  }
-
-  /** Its last lines of output. */
-  tail(): string {
-    return this.#process?.tail() ?? this.output().slice(-2_000);
   }
 
   /** What it says to commands in one line each, as far as the first `lines` lines; within a second. */
@@ -133,41 +102,31 @@ export class OlricTestNode {
 }
 
 /** A cluster of its own, with its configuration in a temporary folder that goes with it. */
-export class OlricTestCluster implements AsyncDisposable {
-  private constructor(
-    readonly nodes: readonly OlricTestNode[],
-    private readonly folder: string,
-    private readonly reserved: PortReservation,
-    private readonly deadline: number,
-  ) {}
+export class OlricTestCluster extends EngineGroup {
+  private constructor(readonly nodes: readonly OlricTestNode[], place: EnginePlace) {
+    super(nodes, place);
+  }
 
   /** Starts all members and waits until each knows all. @throws Error with the last lines of output when they do not get there */
   static async start(options: OlricStart): Promise<OlricTestCluster> {
     const program = requireProgram("olric-server");
-    const folder = await Deno.makeTempDir({ prefix: "orama-olric-" });
-    const reserved = PortReservation.take(options.members * 2);
-    const places = Array.from({ length: options.members }, (_, i): Place => ({
-      host: options.machines?.[i]?.address ?? "127.0.0.1",
-      port: reserved.ports[i]!,
-      gossipPort: reserved.ports[options.members + i]!,
-    }));
-    const nodes = await Promise.all(places.map(async (place, i) => {
-      const file = `${folder}/m${i}.yaml`;
-      await Deno.writeTextFile(file, configurationOf(options, place, places.filter((other) => other !== place)));
-      const command = [program, "-c", file];
-      const run = options.machines?.[i]?.run(command) ?? command;
-      return new OlricTestNode(`m${i}`, `${place.host}:${place.port}`, run, `${folder}/m${i}.log`, options.password);
-    }));
-    const cluster = new OlricTestCluster(nodes, folder, reserved, options.deadline ?? 30_000);
-    try {
-      await Promise.all(nodes.map((node) => node.start()));
-      await cluster.ready();
-      return cluster;
-    } catch (cause) {
-      const logs = cluster.tails();
-      await cluster[Symbol.asyncDispose]();
-      throw new Error(`Olric did not start\n${logs}`, { cause });
-    }
+    const { members, machines, password, deadline } = options;
+    return await this.launch({ name: "Olric", ports: members * 2, deadline }, async (place) => {
+      const { folder, reserved: { ports } } = place;
+      const places = Array.from({ length: members }, (_, i): Place => ({
+        host: machines?.[i]?.address ?? "127.0.0.1",
+        port: ports[i]!,
+        gossipPort: ports[members + i]!,
+      }));
+      const nodes = await Promise.all(places.map(async (own, i) => {
+        const file = `${folder}/m${i}.yaml`;
+        await Deno.writeTextFile(file, configurationOf(options, own, places.filter((other) => other !== own)));
+        const command = [program, "-c", file];
+        const run = machines?.[i]?.run(command) ?? command;
+        return new OlricTestNode(`m${i}`, `${own.host}:${own.port}`, run, `${folder}/m${i}.log`, password);
+      }));
+      return new OlricTestCluster(nodes, place);
+    });
   }
 
   get addresses(): string[] {
@@ -183,20 +142,8 @@ export class OlricTestCluster implements AsyncDisposable {
       const failures = answers.flatMap((answer) => answer.status === "rejected" ? [answer.reason as unknown] : []);
       if (failures.length > 0) throw failures.find((failure) => failure instanceof Hopeless) ?? failures[0];
       return answers.every((answer) => answer.status === "fulfilled" && answer.value === expected);
-    }, this.deadline);
+    }, this.place.deadline);
     for (const node of nodes) node.settle();
-  }
-
-  /** The last lines of output of every member, for the message of a failed test. */
-  tails(): string {
-    return this.nodes.map((node) => `--- olric-server ${node.id}, last lines of output\n${node.tail()}`).join("\n");
-  }
-
-  /** Kills all members and removes their configuration. */
-  async [Symbol.asyncDispose](): Promise<void> {
-    await Promise.all(this.nodes.map((node) => node.kill()));
-    this.reserved[Symbol.dispose]();
-    await Deno.remove(this.folder, { recursive: true });
   }
 }
 

@@ -1,8 +1,7 @@
 import { CERTIFICATES, pathOf } from "../../support/certificates/index.ts";
-import { PortReservation } from "./ports.ts";
+import { EngineGroup, type EnginePlace, EngineProcess } from "./engine_process.ts";
 import { requireProgram } from "./programs.ts";
-import { TiedProcess } from "./tied_process.ts";
-import { Hopeless, until } from "./wait.ts";
+import { until } from "./wait.ts";
 
 /** How an rqlite cluster is started. */
 export interface RqliteStart {
@@ -38,52 +37,15 @@ const FAST_ELECTIONS = ["-raft-timeout", "-raft-election-timeout", "-raft-leader
 ) => [flag, "200ms"]);
 
 /** One rqlited, which can be hurt. */
-export class RqliteTestNode {
-  #process: TiedProcess | undefined = undefined;
-
+export class RqliteTestNode extends EngineProcess {
   constructor(
-    readonly id: string,
+    id: string,
     readonly url: string,
-    private readonly command: readonly string[],
-    readonly log: string,
+    command: readonly string[],
+    log: string,
     private readonly client: Deno.HttpClient | undefined,
-  ) {}
-
-  /** Starts it, for the first time or again on its old data, and does not wait until it is ready. */
-  async start(): Promise<void> {
-    this.#process = await TiedProcess.start(this.command, this.log);
-  }
-
-  /** `kill -9`; comes back when the process is gone. */
-  async kill(): Promise<void> {
-    await this.#process?.kill();
-    this.#process = undefined;
-  }
-
-  /** `kill -9` and a new start on the old data; does not wait until it is ready. */
-  async restart(): Promise<void> {
-    await this.kill();
-    await this.start();
-  }
-
-  /** `SIGSTOP`: its connections stay open and nobody answers. */
-  pause(): void {
-    this.#process?.signal("SIGSTOP");
-  }
-
-  /** `SIGCONT`. */
-  resume(): void {
-    this.#process?.signal("SIGCONT");
-  }
-
-  /** `SIGTERM`, as from somebody else: nobody told this object that its process ends. */
-  terminate(): void {
-    this.#process?.signal("SIGTERM");
-  }
-
-  /** @throws Hopeless with its last words when its process has ended by itself */
-  assertRuns(): void {
-    if (this.#process?.ended) throw new Hopeless(`rqlited ${this.id} ended by itself\n${this.tail()}`);
+  ) {
+    super("rqlited", id, command, log);
   }
 
   /** Whether it serves and knows a leader. @throws Hopeless when its process has ended by itself */
@@ -99,61 +61,45 @@ export class RqliteTestNode {
     const signal = AbortSignal.timeout(1_000);
     return await fetch(this.url + path, { headers, signal, ...(this.client && { client: this.client }) });
   }
-
-  /** Its last lines of output. */
-  tail(): string {
-    return this.#process?.tail() ?? Deno.readTextFileSync(this.log).slice(-2_000);
-  }
 }
 
 /** A cluster of its own, with data in a temporary folder that goes with it. */
-export class RqliteTestCluster implements AsyncDisposable {
+export class RqliteTestCluster extends EngineGroup {
   private constructor(
     readonly nodes: readonly RqliteTestNode[],
-    private readonly folder: string,
-    private readonly reserved: PortReservation,
+    place: EnginePlace,
     private readonly user: RqliteStart["user"],
-    private readonly deadline: number,
     private readonly client: Deno.HttpClient | undefined,
-  ) {}
+  ) {
+    super(nodes, place);
+  }
 
   /** Starts all nodes and waits until they are ready. @throws Error with the last lines of output when they do not get there */
   static async start(options: RqliteStart): Promise<RqliteTestCluster> {
     const program = requireProgram("rqlited");
-    const folder = await Deno.makeTempDir({ prefix: "orama-rqlite-" });
-    const reserved = PortReservation.take(options.nodes * 2);
-    const { ports } = reserved;
-    const address = (port: number | undefined) => `127.0.0.1:${port}`;
-    const raft = ports.slice(options.nodes).map(address);
-    const flags = [...(options.fastElections ?? options.nodes === 1 ? FAST_ELECTIONS : []), ...(options.flags ?? [])];
-    if (options.tls) flags.push(...TLS, ...(options.tls === "mutual" ? MUTUAL : []));
-    if (options.nodes > 1) flags.push("-bootstrap-expect", String(options.nodes), "-join", raft.join(","));
-    if (options.user !== undefined) {
-      const users = [{ ...options.user, perms: ["all"] }, {
-        username: "*",
-        perms: ["ready", "join", "join-read-only"],
-      }];
-      await Deno.writeTextFile(`${folder}/users.json`, JSON.stringify(users));
-      flags.push("-auth", `${folder}/users.json`);
-      if (options.nodes > 1) flags.push("-join-as", options.user.username);
-    }
-    const client = clientOf(options.tls);
-    const scheme = options.tls ? "https" : "http";
-    const nodes = raft.map((raftAddress, i) => {
-      const own = ["-fk", "-node-id", `n${i}`, "-http-addr", address(ports[i]), "-raft-addr", raftAddress];
-      const command = [program, ...own, ...flags, `${folder}/n${i}`];
-      return new RqliteTestNode(`n${i}`, `${scheme}://${address(ports[i])}`, command, `${folder}/n${i}.log`, client);
+    const { nodes: count, user, deadline } = options;
+    return await this.launch({ name: "rqlite", ports: count * 2, deadline }, async (place) => {
+      const { folder, reserved: { ports } } = place;
+      const address = (port: number | undefined) => `127.0.0.1:${port}`;
+      const raft = ports.slice(count).map(address);
+      const flags = [...(options.fastElections ?? count === 1 ? FAST_ELECTIONS : []), ...(options.flags ?? [])];
+      if (options.tls) flags.push(...TLS, ...(options.tls === "mutual" ? MUTUAL : []));
+      if (count > 1) flags.push("-bootstrap-expect", String(count), "-join", raft.join(","));
+      if (user !== undefined) {
+        const everybody = { username: "*", perms: ["ready", "join", "join-read-only"] };
+        await Deno.writeTextFile(`${folder}/users.json`, JSON.stringify([{ ...user, perms: ["all"] }, everybody]));
+        flags.push("-auth", `${folder}/users.json`);
+        if (count > 1) flags.push("-join-as", user.username);
+      }
+      const client = clientOf(options.tls);
+      const scheme = options.tls ? "https" : "http";
+      const nodes = raft.map((raftAddress, i) => {
+        const own = ["-fk", "-node-id", `n${i}`, "-http-addr", address(ports[i]), "-raft-addr", raftAddress];
+        const command = [program, ...own, ...flags, `${folder}/n${i}`];
+        return new RqliteTestNode(`n${i}`, `${scheme}://${address(ports[i])}`, command, `${folder}/n${i}.log`, client);
+      });
+      return new RqliteTestCluster(nodes, place, user, client);
     });
-    const cluster = new RqliteTestCluster(nodes, folder, reserved, options.user, options.deadline ?? 30_000, client);
-    try {
-      await Promise.all(nodes.map((node) => node.start()));
-      await cluster.ready();
-      return cluster;
-    } catch (cause) {
-      const logs = cluster.tails();
-      await cluster[Symbol.asyncDispose]();
-      throw new Error(`rqlite did not start\n${logs}`, { cause });
-    }
   }
 
   get urls(): string[] {
@@ -162,7 +108,9 @@ export class RqliteTestCluster implements AsyncDisposable {
 
   /** Waits until all nodes, or those given, are ready. */
   async ready(nodes: readonly RqliteTestNode[] = this.nodes): Promise<void> {
-    await Promise.all(nodes.map((node) => until(`rqlited ${node.id} is ready`, () => node.isReady(), this.deadline)));
+    await Promise.all(
+      nodes.map((node) => until(`rqlited ${node.id} is ready`, () => node.isReady(), this.place.deadline)),
+    );
   }
 
   /** The leader, as the nodes that answer see it; waits for an election. */
@@ -172,21 +120,14 @@ export class RqliteTestCluster implements AsyncDisposable {
       this.nodes.forEach((node) => node.assertRuns());
       for (const node of this.nodes) leader ??= await this.#leaderAsSeenBy(node).catch(() => undefined);
       return leader !== undefined;
-    }, this.deadline);
+    }, this.place.deadline);
     return leader!;
   }
 
-  /** The last lines of output of every node, for the message of a failed test. */
-  tails(): string {
-    return this.nodes.map((node) => `--- rqlited ${node.id}, last lines of output\n${node.tail()}`).join("\n");
-  }
-
   /** Kills all nodes and removes their data. */
-  async [Symbol.asyncDispose](): Promise<void> {
-    await Promise.all(this.nodes.map((node) => node.kill()));
+  override async [Symbol.asyncDispose](): Promise<void> {
+    await super[Symbol.asyncDispose]();
     this.client?.close();
-    this.reserved[Symbol.dispose]();
-    await Deno.remove(this.folder, { recursive: true });
   }
 
   async #leaderAsSeenBy(node: RqliteTestNode): Promise<RqliteTestNode | undefined> {

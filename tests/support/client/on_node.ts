@@ -4,6 +4,8 @@ import { HOSTILE_SCENARIOS } from "./hostile_scenarios.ts";
 import { KYSELY_SCENARIOS } from "./kysely_scenarios.ts";
 import { OPTION_SCENARIOS } from "./option_scenarios.ts";
 import { SCENARIOS, type Target } from "./scenarios.ts";
+import { STORAGE_HOSTILE_SCENARIOS } from "./storage_hostile_scenarios.ts";
+import { STORAGE_SCENARIOS } from "./storage_scenarios.ts";
 
 /** Runs a set of scenarios, and tells what became of each in one line of JSON. Bundled for Node by its tests. */
 const target: Target = { url: process.env.TARGET_URL ?? "", apiKey: process.env.TARGET_KEY ?? "" };
@@ -11,7 +13,9 @@ const sets: Readonly<Record<string, Readonly<Record<string, (target: Target) => 
   database: { ...SCENARIOS, ...KYSELY_SCENARIOS },
   options: OPTION_SCENARIOS,
   cache: CACHE_SCENARIOS,
+  storage: STORAGE_SCENARIOS,
   hostile: HOSTILE_SCENARIOS,
+  storage_hostile: STORAGE_HOSTILE_SCENARIOS,
 };
 for (const [name, run] of Object.entries(sets[process.env.SCENARIOS ?? ""] ?? {})) {
   const problem = await run(target).then(() => null, (error) => String(error instanceof Error ? error.stack : error));

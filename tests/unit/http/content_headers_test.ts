@@ -14,6 +14,7 @@ Deno.test("the name of a file stands in a header in characters that a header can
     new Headers({ "content-disposition": header });
   }
   match(disposition("inline", "a.png"), /^inline; filename=/);
+  match(disposition("inline", "testтест.jpg"), /^inline; filename="?test____.jpg"?; filename\*=UTF-8''test%D1/);
 });
 
 Deno.test("no name of a file is a path, a line or a disguise", () => {
@@ -54,6 +55,8 @@ Deno.test("what a browser would run is no harmless type", () => {
       "image/png2",
       "text/plainer",
       "multipart/x-mixed-replace",
+      "video/film+xml",
+      "audio/x+xml; charset=utf-8",
       "",
     ]
   ) ok(!isHarmless(type), type);
@@ -99,6 +102,7 @@ Deno.test("what a client accepts is in the order of its liking", () => {
   const types = (accept: string | null) => mediaRangesOf(accept).map(({ type }) => type);
   deepEqual(types(null), []);
   deepEqual(types("A/B;q=0.5, c/d, e/f;q=0, g/h ; Q=0.7, i/j;q=x"), ["c/d", "g/h", "a/b"]);
+  deepEqual(types("*/*, a/*, c/d, e/f;q=0.5"), ["c/d", "a/*", "*/*", "e/f"], "what is named before what is not");
   deepEqual([...mediaRangesOf('a/b; Order="dfs"; q=0.9;order=unk; dups')[0]!.parameters], [["order", "dfs"], [
     "dups",
     "",

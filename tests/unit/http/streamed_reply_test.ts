@@ -96,6 +96,34 @@ Deno.test("a client that leaves ends the work, also while nothing comes", async 
   deepEqual(seen.map(({ outcome }) => outcome.streamed), [{ bytes: 5, end: "left" }]);
 });
 
+Deno.test("a client whose leaving ends a piece that is being made has left, and nothing has failed", async () => {
+  const client = new AbortController(), making = Promise.withResolvers<void>();
+  const { fetch, seen } = appOf([
+    route({
+      path: "/slow",
+      handle: (call) => ({
+        status: 200,
+        body: (async function* () {
+          yield await Promise.resolve(piece(5));
+          const { signal } = call.http.req.raw;
+          making.resolve();
+          await new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason)));
+        })(),
+      }),
+    }),
+  ]);
+  const request = new Request("http://gateway.example/slow", { signal: client.signal });
+  const reader = (await fetch(request)).body!.getReader();
+  await reader.read();
+  const waiting = reader.read();
+  await making.promise;
+  client.abort();
+  await rejects(waiting);
+  deepEqual(seen.map(({ outcome: { error, streamed } }) => ({ error, streamed })), [
+    { error: undefined, streamed: { bytes: 5, end: "left" } },
+  ]);
+});
+
 Deno.test("a client that stops reading is given up", async () => {
   const how: Streamed[] = [];
   let over = false;
@@ -152,4 +180,25 @@ Deno.test("what was opened is given back also when the client leaves before the 
   await stream.cancel();
   await until("it is given back", () => released === 1);
   deepEqual([began, context.signal.aborted], [false, true]);
+});
+
+Deno.test("an answer may wait longer, or less long, for who reads it than others do", async () => {
+  const endless = async function* () {
+    for (;;) yield await Promise.resolve(piece(10));
+  };
+  const { fetch, seen } = appOf([
+    route({ path: "/hasty", handle: () => ({ status: 200, body: endless(), patience: 20 }) }),
+    route({ path: "/usual", handle: () => ({ status: 200, body: endless() }) }),
+  ]);
+  const readers = [];
+  for (const path of ["usual", "hasty"]) {
+    const reader = (await fetch(new Request(`http://gateway.example/${path}`))).body!.getReader();
+    await reader.read();
+    readers.push(reader);
+  }
+  await until("the hasty one is over", () => seen.length > 0);
+  deepEqual(seen.map(({ outcome: { streamed } }) => streamed), [{ bytes: 10, end: "stalled" }]);
+  await rejects(readers[1]!.read());
+  equal((await readers[0]!.read()).value?.length, 10);
+  await readers[0]!.cancel();
 });

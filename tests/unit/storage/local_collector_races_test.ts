@@ -204,11 +204,8 @@ Deno.test("a reader who left keeps nothing", async () => {
   deepEqual(await storage.blocks(), []);
 });
 
-Deno.test("what is claimed in the moment before the first of its blocks goes is whole", async () => {
-  await using storage = await TestStorage.open();
-  const contents = [noise(3 * CHUNK), noise(3 * CHUNK, 2)];
-  const cids = await Promise.all(contents.map((content) => storage.add(content)));
-  storage.age();
+/** A collection that stands still in the moment before it takes its first block, until it is let go on. */
+async function haltedCollection(storage: TestStorage) {
   const { reached, pass, open } = gate();
   let stopped = false;
   storage.disk.before = async (step) => {
@@ -218,6 +215,15 @@ Deno.test("what is claimed in the moment before the first of its blocks goes is 
   };
   const collecting = storage.collect();
   await reached;
+  return { collecting, open };
+}
+
+Deno.test("what is claimed in the moment before the first of its blocks goes is whole", async () => {
+  await using storage = await TestStorage.open();
+  const contents = [noise(3 * CHUNK), noise(3 * CHUNK, 2)];
+  const cids = await Promise.all(contents.map((content) => storage.add(content)));
+  storage.age();
+  const { collecting, open } = await haltedCollection(storage);
   const pins = cids.map((cid) => storage.local.pin(cid));
   open();
   await Promise.all(pins);
@@ -230,15 +236,7 @@ Deno.test("who begins to read while blocks go reads on", async () => {
   const content = noise(20 * CHUNK);
   const cid = await storage.add(content);
   storage.age();
-  const { reached, pass, open } = gate();
-  let stopped = false;
-  storage.disk.before = async (step) => {
-    if (step !== "facts" || stopped) return;
-    stopped = true;
-    await pass();
-  };
-  const collecting = storage.collect();
-  await reached;
+  const { collecting, open } = await haltedCollection(storage);
   let at = 0;
   for await (const piece of storage.driver.read(cid, undefined, WAITER)) {
     if (at === 0) {

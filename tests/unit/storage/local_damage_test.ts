@@ -1,6 +1,6 @@
 import { deepEqual, equal, ok, rejects } from "node:assert/strict";
 import { until } from "../../engines/support/wait.ts";
-import { bytesOf, cidOf, CODES, noise } from "../../support/blocks.ts";
+import { bytesOf, carOf, cidOf, CODES, noise, rawBlock } from "../../support/blocks.ts";
 import { refuses, WAITER } from "../../support/test_content.ts";
 import { TestStorage } from "./support/local_storage.ts";
 
@@ -50,6 +50,27 @@ for (const [harm, hurt] of Object.entries(HARMS)) {
     await storage.assertWhole(cid, content);
     equal((await storage.driver.pinState(cid, WAITER)).status, "pinned");
     equal((await storage.driver.health(WAITER.signal)).status, "ok");
+  });
+}
+
+for (const [harm, hurt] of Object.entries(HARMS)) {
+  Deno.test(`damage that nobody has noticed (${harm}) is mended by whoever brings the same bytes, by whichever name`, async () => {
+    await using storage = await TestStorage.open();
+    const content = noise(3 * CHUNK);
+    const cid = await storage.add(content);
+    const leaf = cidOf(CODES.raw, content.subarray(CHUNK, 2 * CHUNK)).toString();
+    await hurt(await storage.fileOf(leaf));
+    const { files } = await storage.addDirectory({ "other.bin": content });
+    equal(files[0]!.cid, cid);
+    await storage.assertWhole(cid, content);
+    await hurt(await storage.fileOf(leaf));
+    await storage.importCar(
+      await carOf([cidOf(CODES.raw, content.subarray(CHUNK, 2 * CHUNK))], [
+        rawBlock(content.slice(CHUNK, 2 * CHUNK)),
+      ]),
+    );
+    await storage.assertWhole(cid, content);
+    deepEqual(await storage.leftBehind(), []);
   });
 }
 

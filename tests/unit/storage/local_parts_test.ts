@@ -1,6 +1,6 @@
 import { deepEqual, equal, ok, rejects } from "node:assert/strict";
 import { randomBytes } from "node:crypto";
-import { DigestSet } from "../../../services/storage/local/digest_set.ts";
+import { DigestSet } from "../../../services/storage/car/digest_set.ts";
 import { Room, Syncs } from "../../../services/storage/local/incoming.ts";
 import { aheadOf, until } from "../../../services/storage/car/sources.ts";
 import { Buffers, chunksOf, eachOf } from "../../../services/storage/local/sources.ts";

@@ -276,7 +276,7 @@ Deno.test("a pin that failed at the engine says so, and is tried again by recove
   deepEqual([pin.status, pin.error], ["error", "it did not come"]);
   t.engine.steps.length = 0;
   t.engine.status = "pinning";
-  equal((await gateway.service.recover("shop", HELLO, CONTEXT)).status, "pinning");
+  equal((await gateway.service.recover("shop", HELLO, CONTEXT)).pin.status, "pinning");
   ok(t.engine.steps.filter((step) => step.startsWith("pin ")).length >= 1);
   await gateway.service.change("shop", HELLO, { pin: false }, CONTEXT);
   await rejects(gateway.service.recover("shop", HELLO, CONTEXT), { code: "CONFLICT" });
@@ -329,7 +329,7 @@ for (const rules of [{}, { maxBytes: 4 }, { maxObjectBytes: 4 }]) {
     deepEqual(seen[HELLO], seen[nobody]);
     deepEqual(seen[HELLO]!.at(-1), { status: "error", peers: [], error: "no node that was asked has it" });
     ok(!t.engine.pins.has(nobody), "nobody looks for it any more");
-    equal((await gateway.service.recover("cafe", HELLO, CONTEXT)).status, "queued");
+    equal((await gateway.service.recover("cafe", HELLO, CONTEXT)).pin.status, "queued");
     await t.reconcile(gateway);
     equal((await t.objects()).find(({ namespace }) => namespace === "cafe")?.available, 0);
   });

@@ -93,6 +93,30 @@ Deno.test("bytes of an upload that failed are given back", async () => {
   await gateway.upload("shop", "x".repeat(100));
 });
 
+Deno.test("an upload that is broken off holds nothing back while it ends", async () => {
+  await using t = await Storages.start("shop");
+  const gateway = t.gateway({ rules: { maxBytes: 100 } });
+  const refused = Promise.withResolvers<void>(), ended = Promise.withResolvers<void>();
+  const slowToEnd = async function* () {
+    try {
+      for (;;) yield await Promise.resolve(utf8("x".repeat(40)));
+    } finally {
+      refused.resolve();
+      await ended.promise;
+    }
+  };
+  const large = gateway.service.upload(principal(), slowToEnd(), {}, CONTEXT);
+  large.catch(() => {});
+  await refused.promise;
+  try {
+    await gateway.upload("shop", "y".repeat(100));
+  } finally {
+    ended.resolve();
+  }
+  await rejects(large, code("QUOTA_EXCEEDED"));
+  deepEqual((await t.usage()).at(-1), { namespace: "shop", bytes: 100, objects: 1 });
+});
+
 Deno.test("quotas hold across gateways that know nothing of each other", async () => {
   for (const [rules, most] of [[{ maxBytes: 1_000 }, 10], [{ maxObjects: 7 }, 7]] as const) {
     await using t = await Storages.start("shop");

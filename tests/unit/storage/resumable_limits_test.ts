@@ -95,6 +95,26 @@ Deno.test("an upload goes when nothing has come of it for its life, and what it 
   deepEqual(bench.errors, []);
 });
 
+Deno.test("what is staged is counted: unfinished uploads, their bytes on the disk, and those that expired before their end", async () => {
+  await using bench = await Bench.open();
+  const figures = () => bench.uploads.figures();
+  deepEqual(await figures(), { unfinished: 0, bytes: 0, expired: 0 });
+  const stored = await bench.create({ length: 1 });
+  await bench.append(stored, 0, "x");
+  const begun = await bench.create();
+  await bench.append(begun, 0, "hello ");
+  await bench.create({}, OTHER);
+  const size = Deno.statSync(`${bench.folder}/${begun}.bytes`).size;
+  deepEqual(await figures(), { unfinished: 2, bytes: size, expired: 0 });
+  const next = await bench.afterKill();
+  deepEqual(await next.figures(), { unfinished: 2, bytes: size, expired: 0 }, "after a restart too");
+  bench.clock.advance(LIFE);
+  await Promise.all([bench.uploads.sweep(), rejects(bench.look(begun), code("NOT_FOUND"))]);
+  deepEqual(await figures(), { unfinished: 0, bytes: 0, expired: 2 }, "each once, and not the one that is stored");
+  await bench.uploads.remove(SHOP, await bench.create());
+  deepEqual(await figures(), { unfinished: 0, bytes: 0, expired: 2 });
+});
+
 Deno.test("an upload that is being sent does not go meanwhile", async () => {
   await using bench = await Bench.open();
   const id = await bench.create();

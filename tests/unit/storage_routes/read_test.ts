@@ -23,7 +23,7 @@ Deno.test("a file comes whole, with headers by which it can be kept and runs now
       ["content-length", "5"],
       ["accept-ranges", "bytes"],
       ["cache-control", "private, max-age=29030400, immutable, no-transform"],
-      ["content-disposition", "inline; filename=\"?.txt\"; filename*=UTF-8''%C3%A9.txt"],
+      ["content-disposition", "inline; filename=_.txt; filename*=UTF-8''%C3%A9.txt"],
       ["x-content-type-options", "nosniff"],
       ["content-security-policy", "default-src 'none'; sandbox"],
       ["vary", "Accept, Authorization, X-API-Key"],
@@ -240,7 +240,7 @@ Deno.test("another form of content is given to who asks, with a tag of its own",
   equal(raw.header("content-length"), String(`block of ${file}`.length));
   const car = await seen(`${root}/f?format=car&dag-scope=entity`);
   deepEqual([car.text, car.header("content-type")], [
-    `car of ${file}, entity`,
+    `car of ${file}, "entity"`,
     "application/vnd.ipld.car; version=1; order=dfs; dups=n",
   ]);
   match(car.header("etag")!, new RegExp(`^W/"entity\\.${file}\\.car\\.[\\w-]{22}"$`));
@@ -263,7 +263,18 @@ Deno.test("another form of content is given to who asks, with a tag of its own",
   tags.add((await seen(`${root}/f?format=car`)).header("etag"));
   equal(tags.size, ways.length + 1);
   for (const tag of tags) ok(tag !== null);
-  equal((await seen(`${file}?format=car&entity-bytes=0:10`)).text, `car of ${file}, entity`);
+  for (
+    const [range, scope] of [
+      ["0:10", { from: 0, to: 10 }],
+      ["-5:*", { from: -5 }],
+      ["3:-3", { from: 3, to: -3 }],
+      ["0:10&dag-scope=all", { from: 0, to: 10 }],
+      ["0:10&dag-scope=block", "block"],
+    ] as const
+  ) {
+    const { text } = await seen(`${file}?format=car&entity-bytes=${range}`);
+    equal(text, `car of ${file}, ${JSON.stringify(scope)}`);
+  }
   for (
     const [accept, type, location] of [
       ["application/vnd.ipld.raw", "application/vnd.ipld.raw", `/ipfs/${file}?format=raw`],

@@ -92,6 +92,7 @@ export class Storages implements AsyncDisposable {
       unpinnedLife: DAY,
       maxLinkLife: 7 * DAY,
       remotePins: false,
+      watchPins: false,
       onError: (_what, error) => this.errors.push(error),
       ...options,
     });

@@ -100,17 +100,9 @@ export class Shelf {
       encrypted: false,
       read: (range?: ByteRange) => this.#read(item as Uint8Array, range),
       entries: () => this.#entries(item as Readonly<Record<string, string>>),
+      block: () => Promise.resolve(new TextEncoder().encode(`block of ${cid}`)),
+      car: (scope) => this.#read(new TextEncoder().encode(`car of ${cid}, ${JSON.stringify(scope)}`)),
     });
-  }
-
-  async block(reader: Reader, cid: string, path: readonly string[]): Promise<Uint8Array> {
-    const content = await this.open(reader, cid, path);
-    return new TextEncoder().encode(`block of ${content.cid}`);
-  }
-
-  async car(reader: Reader, cid: string, path: readonly string[], scope: string): Promise<AsyncIterable<Uint8Array>> {
-    const content = await this.open(reader, cid, path);
-    return this.#read(new TextEncoder().encode(`car of ${content.cid}, ${scope}`));
   }
 
   async *#read(bytes: Uint8Array, range: ByteRange = { offset: 0, length: bytes.length }): AsyncGenerator<Uint8Array> {

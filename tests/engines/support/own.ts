@@ -1,0 +1,77 @@
+import process from "node:process";
+import { type Engines, engineTest } from "./engine_test.ts";
+import type { Program } from "./programs.ts";
+import { TiedProcess } from "./tied_process.ts";
+
+const CONFIG = new URL("../../../deno.json", import.meta.url).pathname;
+
+/** What a test wants to have for itself, and the system gives to a process that asks for it. */
+export interface Own {
+  /** What that is, such as `network`. */
+  readonly what: string;
+  /** Set in the process that has it. */
+  readonly variable: string;
+  /** Of `unshare`, beside a file system of its own. */
+  readonly options: readonly string[];
+  /** Shell command that runs before the test. */
+  readonly prepare: string;
+  /** Shell command that succeeds, after the other, where the test can run. Default: none. */
+  readonly probe?: string;
+}
+
+/** Why a thing cannot be had here, by its variable; `undefined`: it can. */
+const found = new Map<string, string | undefined>();
+
+/**
+ * A test in a process that has something for itself, which goes with it. That takes Linux and the right to make namespaces;
+ * without these the test counts as ignored, and its name says what was missing.
+ * @param file of the test, `import.meta.url`: the process runs it anew
+ */
+export function ownTest(
+  own: Own,
+  file: string,
+  name: string,
+  needs: readonly Program[],
+  run: (engines: Engines) => Promise<void>,
+): void {
+  if (Deno.env.has(own.variable)) return engineTest(name, needs, run);
+  if (!found.has(own.variable)) found.set(own.variable, whatIsMissing(own));
+  const missing = found.get(own.variable);
+  if (missing === undefined) engineTest(name, needs, () => inProcess(own, file, name));
+  else Deno.test({ name: `${name} [no ${own.what} of its own: ${missing}]`, ignore: true, fn() {} });
+}
+
+/** The command line that runs another one with what it wants. Whoever is not root becomes root of what is its own alone. */
+function commandOf({ options, prepare }: Own, command: readonly string[]): string[] {
+  const mapped = process.getuid?.() === 0 ? [] : ["--map-root-user"];
+  return ["unshare", ...mapped, "--mount", ...options, "sh", "-c", `${prepare} && exec "$@"`, "sh", ...command];
+}
+
+/** Found out by having it. */
+function whatIsMissing(own: Own): string | undefined {
+  const [program, ...args] = commandOf(own, ["sh", "-c", own.probe ?? "true"]);
+  try {
+    const { success, stderr } = new Deno.Command(program!, { args, stdout: "null" }).outputSync();
+    return success ? undefined : new TextDecoder().decode(stderr).trim().split("\n")[0] || "it failed";
+  } catch (error) {
+    return String(error);
+  }
+}
+
+async function inProcess(own: Own, file: string, name: string): Promise<void> {
+  const log = await Deno.makeTempFile({ prefix: `orama-own-${own.what}-` });
+  const exactly = `/^${RegExp.escape(name)}$/`;
+  const path = new URL(file).pathname;
+  const test = [Deno.execPath(), "test", "-A", "--no-check", "--config", CONFIG, "--filter", exactly, path];
+  const process = await TiedProcess.start(["env", `${own.variable}=1`, "NO_COLOR=1", ...commandOf(own, test)], log);
+  try {
+    const { code } = await process.exit;
+    const text = Deno.readTextFileSync(log);
+    if (code !== 0 || !/\b1 passed\b/.test(text)) throw new Error(`with a ${own.what} of its own:\n${text}`);
+    const told = [...text.matchAll(/^-+ output -+\n([^]*?)^-+ output end -+$/gm)].map(([, lines]) => lines).join("");
+    await Deno.stdout.write(new TextEncoder().encode(told));
+  } finally {
+    await process.kill();
+    await Deno.remove(log);
+  }
+}
