@@ -203,9 +203,12 @@ export interface StoragePinTable {
   /** Who tells it now, until {@link leased_until}. */
   holder: string | null;
   leased_until: number;
-  /** Until when it is not looked for on the network: it was private, and nodes may still have it. */
+  /** Until when it is known whose it was or that nodes have it, so that it is not looked for on the network but for that one. */
   withheld_until: number | null;
-  /** The namespace whose it was, which may have it again: its name and when it was made, with a space between. */
+  /**
+   * The namespace whose it was, which may have it again: its name and when it was made, with a space between; `*`: it was public, or
+   * was looked for, so all may have it; null: nodes have it, nobody knows whose it is.
+   */
   withheld_for: string | null;
 }
 

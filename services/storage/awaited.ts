@@ -3,7 +3,7 @@ import type { StorageRules } from "../../src/contracts/settings.ts";
 import type { ContentKind } from "../../src/contracts/storage.ts";
 import { ConstraintViolation, type ControlDatabase } from "../control_plane/control_database.ts";
 import type { StorageObjectTable, StoragePinTable } from "../control_plane/schema.ts";
-import type { PinRows } from "./pin_rows.ts";
+import { FOR_ALL, type PinRows } from "./pin_rows.ts";
 
 /** What was found of awaited content. */
 export interface Measured {
@@ -63,7 +63,7 @@ export class AwaitedClaims {
     return sql`(EXISTS (SELECT 1 FROM storage_objects p
         WHERE p.cid = ${cid} AND p.available = 1 AND p.visibility = 'private')
       OR EXISTS (SELECT 1 FROM storage_pins w WHERE w.cid = ${cid} AND w.withheld_until > ${this.parts.now()}
-        AND w.withheld_for IS NOT (SELECT n.name || ' ' || n.created_at FROM namespaces n WHERE n.name = ${namespace})))`;
+        AND w.withheld_for IS NOT ${FOR_ALL} AND w.withheld_for IS NOT (SELECT n.name || ' ' || n.created_at FROM namespaces n WHERE n.name = ${namespace})))`;
   }
 
   /**

@@ -11,14 +11,14 @@ import {
 import type { StorageObjectTable } from "../control_plane/schema.ts";
 import type { Cid } from "./cids.ts";
 import { notFound, overQuota } from "./failures.ts";
-import type { PinRows } from "./pin_rows.ts";
+import { FOR_ALL, type PinRows } from "./pin_rows.ts";
 
 /** What claims need of the rest. */
 export interface ClaimsParts {
   readonly control: ControlDatabase;
   readonly pins: PinRows;
   readonly now: () => number;
-  /** Milliseconds for which what was private is not looked for on the engine's network; 0 where it never is. */
+  /** Milliseconds for which it is noted whose content was that nobody has any more; 0 where nothing is looked for on a network. */
   readonly withheld: number;
 }
 
@@ -211,14 +211,15 @@ export class Claims {
     ];
   }
 
-  /** A note that what nobody but this namespace has, and it privately, is not to be found by others when it is gone. */
+  /** A note of whose it was what nobody else has: what was private is not to be found by others, what was public is by all. */
   #withholding(which: RawBuilder<unknown>, until: number): ControlQuery {
     return sql`INSERT INTO storage_pins (cid, wanted, name, replication_min, replication_max, version, applied, tries, due_at,
         leased_until, withheld_until, withheld_for)
       SELECT o.cid, 0, '', -1, -1, 1, 1, 0, 0, 0, ${until},
-        (SELECT n.name || ' ' || n.created_at FROM namespaces n WHERE n.name = o.namespace)
+        CASE WHEN o.visibility = 'public' THEN ${FOR_ALL}
+          ELSE (SELECT n.name || ' ' || n.created_at FROM namespaces n WHERE n.name = o.namespace) END
       FROM (SELECT * FROM storage_objects WHERE ${which}) AS o
-      WHERE o.available = 1 AND o.visibility = 'private' AND NOT EXISTS (
+      WHERE o.available = 1 AND NOT EXISTS (
         SELECT 1 FROM storage_objects x WHERE x.cid = o.cid AND x.namespace <> o.namespace AND x.available = 1)
       ON CONFLICT (cid) DO UPDATE SET withheld_until = excluded.withheld_until, withheld_for = excluded.withheld_for`
       .compile(this.parts.control.db);

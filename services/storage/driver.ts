@@ -74,6 +74,11 @@ export interface ContentDriver {
   /** What is there. @param path segments, none at all for the root */
   look(cid: string, path: readonly string[], reach: Reach, waiter: Waiter): Promise<ContentInfo>;
   /**
+   * Whether a node of this engine has the block itself, whoever it is from and whether it is pinned or not. Asks all of them, and nobody
+   * else. @throws GatewayError `UNAVAILABLE` where none says that it has it, and one says nothing
+   */
+  has(cid: string, waiter: Waiter): Promise<boolean>;
+  /**
    * The bytes of a file or block. Each block is held against its CID before any of it is handed out.
    * @param lent whether each piece is used up before the next is asked for. Default false
    */

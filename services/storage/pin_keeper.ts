@@ -5,7 +5,7 @@ import type { HeldPin, PinRows } from "./pin_rows.ts";
 /** What telling the engine needs. */
 export interface PinKeeperParts {
   readonly pins: PinRows;
-  readonly driver: Pick<ContentDriver, "pin" | "unpin" | "recover">;
+  readonly driver: Pick<ContentDriver, "has" | "pin" | "unpin" | "recover">;
   readonly random: (n: number) => Uint8Array;
   /** Told what could not be done yet; it is tried again. */
   readonly onError: (cid: string, error: unknown) => void;
@@ -51,6 +51,14 @@ export class PinKeeper {
     }
   }
 
+  /**
+   * As {@link bring} for a claim. Nobody waits for what it waits for: how long that takes would tell whether others have the content.
+   */
+  async follow({ cid, available }: { readonly cid: string; readonly available: number }): Promise<void> {
+    if (available === 1) await this.bring(cid);
+    else void this.finish(cid);
+  }
+
   /** Breaks off what is under way. It is done by whoever looks next. */
   async close(): Promise<void> {
     this.#closing.abort(new DOMException("the gateway is stopping", "AbortError"));
@@ -60,7 +68,9 @@ export class PinKeeper {
   /** As {@link bring}, however long it takes. */
   async finish(cid: string): Promise<void> {
     // Who is at it may have looked for the last time just before the caller's change.
-    await this.#running.get(cid);
+    const running = this.#running.get(cid);
+    if (running !== undefined) await running;
+    if (this.#closing.signal.aborted) return;
     await (this.#running.get(cid) ?? this.#start(cid));
   }
 
@@ -79,7 +89,12 @@ export class PinKeeper {
   }
 
   #start(cid: string): Promise<void> {
-    return this.#run(cid, this.#bring(cid).catch((error) => this.parts.onError(cid, error)));
+    return this.#run(
+      cid,
+      this.#bring(cid).catch((error) => {
+        if (!this.#closing.signal.aborted) this.parts.onError(cid, error);
+      }),
+    );
   }
 
   /** @param work never rejects */
@@ -117,16 +132,37 @@ export class PinKeeper {
       const holder = random(12).toHex();
       const pin = await pins.take(cid, holder, AbortSignal.timeout(CONTROL));
       if (pin === undefined) return;
+      let left = true;
       try {
+        if (pin.unasked === 1 && !await this.#mayLookFor(pin, holder)) continue;
         await this.#tell(pin);
+        if (pin.wanted === 0 && pin.open === 1) left = await this.#isLeft(cid);
       } catch (error) {
         await pins.failed(pin, holder, problemOf(error), AbortSignal.timeout(CONTROL));
         throw error;
       }
-      if (await pins.told(pin, holder, AbortSignal.timeout(CONTROL))) continue;
+      if (await pins.told(pin, holder, left, AbortSignal.timeout(CONTROL))) continue;
       // This gateway was asleep for longer than its lease: another one may have told the engine something else, before or after.
       await pins.anew(cid, AbortSignal.timeout(CONTROL));
     }
+  }
+
+  /**
+   * What nodes have that nobody claims is a part of what somebody claims, and withheld from who only knows its CID. It is asked before
+   * they look for it, and noted: what they have then is what they found.
+   * @throws GatewayError `UNAVAILABLE` where a node does not answer: it may have it
+   */
+  async #mayLookFor(pin: HeldPin, holder: string): Promise<boolean> {
+    const { pins, driver } = this.parts;
+    const isThere = await driver.has(pin.cid, this.#waiter());
+    if (!isThere) return await pins.open(pin, holder, AbortSignal.timeout(CONTROL));
+    await pins.withhold(pin, holder, AbortSignal.timeout(CONTROL));
+    return false;
+  }
+
+  /** Whether nodes may have something of what is looked for no more. Where they do not, they are asked the next time. */
+  async #isLeft(cid: string): Promise<boolean> {
+    return await this.parts.driver.has(cid, this.#waiter()).catch(() => true);
   }
 
   async #tell(pin: HeldPin): Promise<void> {

@@ -14,11 +14,22 @@ const SETTLING = 60_000;
 /** Milliseconds between two tries to recover, at first and at most. */
 const RECOVER = { first: 5 * 60_000, most: 4 * 60 * 60_000 };
 
+/** `withheld_for` of what is withheld from nobody, though nodes may have it: it was public, or is what was looked for. */
+export const FOR_ALL = "*";
+/** Milliseconds for which it is known that nodes have content because it was looked for, and for which they are not asked again. */
+const SOUGHT = 30 * 24 * 60 * 60_000, SEEN = 60 * 60_000;
+
 /** What the engine is to be told, for whoever has the lease. */
-export type HeldPin = Pick<
-  StoragePinTable,
-  "cid" | "wanted" | "name" | "replication_min" | "replication_max" | "origins" | "version" | "tries"
->;
+export interface HeldPin extends
+  Pick<
+    StoragePinTable,
+    "cid" | "wanted" | "name" | "replication_min" | "replication_max" | "origins" | "version" | "tries"
+  > {
+  /** 1 where it is only looked for, and nobody may say yet why nodes have it. */
+  readonly unasked: number;
+  /** 1 where a note says that it is withheld from nobody. */
+  readonly open: number;
+}
 
 /** A pin that is wanted, for whoever looks how it fares. */
 export interface WatchedPin {
@@ -63,7 +74,7 @@ export class PinRows {
             WHEN EXISTS (SELECT 1 FROM storage_objects o
               WHERE o.cid = c.value AND o.available = 1 AND o.visibility = 'private') THEN 0
             WHEN EXISTS (SELECT 1 FROM storage_pins p WHERE p.cid = c.value AND p.withheld_until > ${now}
-              AND NOT EXISTS (SELECT 1 FROM storage_objects o JOIN namespaces n ON n.name = o.namespace
+              AND p.withheld_for IS NOT ${FOR_ALL} AND NOT EXISTS (SELECT 1 FROM storage_objects o JOIN namespaces n ON n.name = o.namespace
                 WHERE o.cid = c.value AND o.pinned = 1 AND o.problem IS NULL
                   AND n.name || ' ' || n.created_at = p.withheld_for)) THEN 0
             ELSE 1
@@ -103,16 +114,41 @@ export class PinRows {
     const { rows } = await this.control.run<HeldPin>(
       sql`UPDATE storage_pins SET holder = ${holder}, leased_until = ${now + LEASE}
         WHERE cid = ${cid} AND applied < version AND leased_until <= ${now}
-        RETURNING cid, wanted, name, replication_min, replication_max, origins, version, tries`.compile(
-        this.control.db,
-      ),
+        RETURNING cid, wanted, name, replication_min, replication_max, origins, version, tries,
+          (wanted = 1 AND coalesce(withheld_until, 0) <= ${now}
+            AND NOT EXISTS (SELECT 1 FROM storage_objects o WHERE o.cid = ${cid} AND o.available = 1)) AS unasked,
+          (coalesce(withheld_until, 0) > ${now} AND withheld_for IS ${FOR_ALL}) AS open`.compile(this.control.db),
       signal,
     );
     return rows[0];
   }
 
-  /** The engine was told. @returns whether the lease held until then; else nobody knows what the engine has heard last */
-  async told({ cid, version }: HeldPin, holder: string, signal: AbortSignal): Promise<boolean> {
+  /** Nodes have what was only looked for: it is not, for a while. Who has the lease loses it, and what is wanted is made anew. */
+  async withhold({ cid }: HeldPin, holder: string, signal: AbortSignal): Promise<void> {
+    const { db } = this.control;
+    const note = { withheld_until: this.now() + SEEN, withheld_for: null, holder: null, leased_until: 0 };
+    await this.control.atomically([
+      db.updateTable("storage_pins").set(note).where("cid", "=", cid).where("holder", "=", holder),
+      this.renewal([cid]),
+    ], signal);
+  }
+
+  /** No node had what is looked for: what they have from now on is what they found. @returns whether the lease held until then */
+  async open({ cid }: HeldPin, holder: string, signal: AbortSignal): Promise<boolean> {
+    const note = { withheld_until: this.now() + SOUGHT, withheld_for: FOR_ALL };
+    const { changes } = await this.control.run(
+      this.control.db.updateTable("storage_pins").set(note).where("cid", "=", cid).where("holder", "=", holder),
+      signal,
+    );
+    return changes === 1;
+  }
+
+  /**
+   * The engine was told.
+   * @param left whether nodes have something of it, where that was looked at
+   * @returns whether the lease held until then; else nobody knows what the engine has heard last
+   */
+  async told({ cid, version }: HeldPin, holder: string, left: boolean, signal: AbortSignal): Promise<boolean> {
     const { db } = this.control;
     const [done] = await this.control.atomically([
       db.updateTable("storage_pins")
@@ -123,6 +159,7 @@ export class PinRows {
           tries: 0,
           problem: null,
           due_at: this.now() + SETTLING,
+          ...(!left && { withheld_until: sql`CASE WHEN withheld_for IS NOT ${FOR_ALL} THEN withheld_until END` }),
         })
         .where("cid", "=", cid).where("holder", "=", holder),
       sql`DELETE FROM storage_pins WHERE cid = ${cid} AND wanted = 0 AND applied = version AND holder IS NULL

@@ -76,7 +76,7 @@ export class Pinning {
       const rest = { expiresAt: undefined, visibility: undefined, replication, replicationGiven: given, by: subject };
       ({ row } = await claims.put(place, { ...claim, ...rest, cid, name, origins }, rules, signal));
     }
-    await keeper.bring(cid.canonical);
+    await keeper.follow(row);
     return objectOf(row);
   }
 
@@ -134,7 +134,7 @@ export class Pinning {
     if (row.pinned === 0) throw new GatewayError("CONFLICT", "this object is not pinned; pin it first");
     if (row.available === 0) await claims.change(namespace, row.cid, { pin: true }, waiter.signal);
     else await pins.again(row.cid, waiter.signal);
-    await keeper.bring(row.cid);
+    await keeper.follow(row);
     if (row.available === 1) await keeper.recover(row.cid, "now");
     return await this.status(namespace, written, waiter);
   }

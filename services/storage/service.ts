@@ -69,7 +69,7 @@ export interface StorageServiceOptions {
   readonly onError: (what: string, error: unknown) => void;
 }
 
-/** Milliseconds for which what was private is not looked for on the network after its last claim has gone: nodes may still have it. */
+/** Milliseconds for which it is noted whose content was whose last claim has gone, for what is looked for: nodes may still have it. */
 const WITHHELD = 30 * 24 * 60 * 60_000;
 /** Rows that go at once where a namespace is deleted. */
 const PAGE = 200;
@@ -163,7 +163,7 @@ export class StorageService implements Storage {
     const cid = readCid(written)?.canonical;
     const [row] = cid === undefined ? [] : await this.#claims.remove(namespace, [cid], signal);
     if (row === undefined) throw notFound(written);
-    await this.#keeper.bring(row.cid);
+    await this.#keeper.follow(row);
     return objectOf(row);
   }
 
@@ -186,7 +186,7 @@ export class StorageService implements Storage {
     };
     const row = cid && await this.#claims.change(namespace, cid, change, signal);
     if (!row) throw notFound(written);
-    await this.#keeper.bring(row.cid);
+    await this.#keeper.follow(row);
     return objectOf(row);
   }
 

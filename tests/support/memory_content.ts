@@ -16,7 +16,7 @@ import type { Added, ContentDriver, ContentInfo, PinOptions, Reach, Waiter } fro
 type Node = { readonly bytes: Uint8Array } | { readonly entries: ReadonlyMap<string, string> };
 
 /** What an engine does for the service, by the name of the method. */
-export type Step = "add" | "addDirectory" | "importCar" | "look" | "pin" | "unpin" | "pinState";
+export type Step = "has" | "add" | "addDirectory" | "importCar" | "look" | "pin" | "unpin" | "pinState";
 
 /** The CID of bytes as a single block, as every engine gives it. */
 export const cidOf = (bytes: Uint8Array): string => cidWith(0x55, bytes);
@@ -28,6 +28,8 @@ export const cidOf = (bytes: Uint8Array): string => cidWith(0x55, bytes);
 export class MemoryContent implements ContentDriver {
   readonly name = "memory";
   readonly nodes = new Map<string, Node>();
+  /** What others on its network have: a pin brings it. */
+  readonly far = new Map<string, Node>();
   readonly pins = new Map<string, PinOptions>();
   /** Each step as it happened, such as `pin <cid>`. */
   readonly steps: string[] = [];
@@ -75,6 +77,11 @@ export class MemoryContent implements ContentDriver {
     });
   }
 
+  async has(cid: string, { signal }: Waiter): Promise<boolean> {
+    signal.throwIfAborted();
+    return await this.#step("has", cid, () => this.nodes.has(cid));
+  }
+
   async *read(cid: string, range: ByteRange | undefined, { signal }: Waiter): AsyncGenerator<Uint8Array> {
     const node = this.#node(cid);
     if (!("bytes" in node)) throw new GatewayError("INVALID_REQUEST", "a directory is not read");
@@ -109,7 +116,11 @@ export class MemoryContent implements ContentDriver {
 
   async pin(cid: string, options: PinOptions, { signal }: Waiter): Promise<void> {
     signal.throwIfAborted();
-    await this.#step("pin", cid, () => void this.pins.set(cid, options));
+    await this.#step("pin", cid, () => {
+      this.pins.set(cid, options);
+      const found = this.far.get(cid);
+      if (found !== undefined) this.nodes.set(cid, found);
+    });
   }
 
   async unpin(cid: string, { signal }: Waiter): Promise<void> {

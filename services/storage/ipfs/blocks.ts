@@ -62,6 +62,11 @@ export class NodeBlocks implements BlockSource {
     this.#runs.expect(file, leaves);
   }
 
+  /** Takes the bytes of a leaf back that nobody reads any more. */
+  release(bytes: Uint8Array): void {
+    this.#runs.release(bytes);
+  }
+
   /** The size of a block, of which nothing is read. */
   async size(cid: CID, signal: AbortSignal): Promise<number> {
     return await this.#ask(cid, signal, (node, offline, timeout) => node.blockSize(cid, offline, { signal, timeout }));

@@ -15,7 +15,7 @@ import { NodeBlocks } from "./blocks.ts";
 import { Cluster } from "./cluster.ts";
 import { ClusterPins } from "./cluster_pins.ts";
 import { entriesOf } from "./entries.ts";
-import { notFound, tooWide } from "./failures.ts";
+import { fateOf, notFound, tooWide, unavailable } from "./failures.ts";
 import { HttpClient } from "./http.ts";
 import { KuboNode } from "./kubo.ts";
 import { KuboPins } from "./kubo_pins.ts";
@@ -27,6 +27,8 @@ import { Uploads } from "./uploads.ts";
 
 /** The longest time for a connection to somebody who may have content, in milliseconds. */
 const CONNECT_TIMEOUT = 5_000;
+/** The longest time that a node has to say whether it has a block itself, in milliseconds. It takes one. */
+const LOCAL_TIMEOUT = 2_000;
 
 /** Content in Kubo nodes, kept by an IPFS Cluster, or without one by the nodes themselves. See `DESIGN.md`. */
 export class IpfsDriver implements ContentDriver {
@@ -91,8 +93,25 @@ export class IpfsDriver implements ContentDriver {
   }
 
   /** @inheritdoc */
-  async *read(cid: string, range: ByteRange | undefined, waiter: Waiter): AsyncGenerator<Uint8Array, void, void> {
-    yield* readFile(this.#blocks(true), canonical(cid), range, waiter.signal);
+  async has(cid: string, { signal }: Waiter): Promise<boolean> {
+    const block = canonical(cid), patience = { signal, timeout: Math.min(this.#timeout, LOCAL_TIMEOUT) };
+    const told = await Promise.allSettled(this.#nodes.all.map((node) => node.blockSize(block, true, patience)));
+    signal.throwIfAborted();
+    if (told.some(({ status }) => status === "fulfilled")) return true;
+    const silent = told.find((one) => one.status === "rejected" && fateOf(one.reason) !== "absent");
+    if (silent !== undefined) throw unavailable((silent as PromiseRejectedResult).reason);
+    return false;
+  }
+
+  /** @inheritdoc */
+  async *read(
+    cid: string,
+    range: ByteRange | undefined,
+    waiter: Waiter,
+    lent?: boolean,
+  ): AsyncGenerator<Uint8Array, void, void> {
+    const blocks = this.#blocks(true);
+    yield* readFile(blocks, canonical(cid), range, waiter.signal, lent ? (bytes) => blocks.release(bytes) : undefined);
   }
 
   /** @inheritdoc */

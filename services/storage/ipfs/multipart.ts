@@ -1,3 +1,5 @@
+import { giveBack } from "../memory.ts";
+
 /** A file that is sent. */
 export interface Part {
   /** Path, `/` between segments. */
@@ -57,17 +59,29 @@ export function multipart(
     }
   };
   const pieces = body();
+  // So that the source is read while the node is written to.
+  const ahead = new ReadableStream<Uint8Array>({
+    async pull(controller) {
+      const { value, done } = await pieces.next();
+      if (done) controller.close();
+      else controller.enqueue(value);
+    },
+    cancel: () => void pieces.return(undefined).catch(() => {}),
+  }, { highWaterMark: AHEAD, size: ({ length }) => length }).getReader();
+  let given: Uint8Array | undefined;
   return {
     contentType: `multipart/form-data; boundary=${boundary}`,
-    // So that the source is read while the node is written to.
     body: new ReadableStream<Uint8Array>({
       async pull(controller) {
-        const { value, done } = await pieces.next();
+        // Whoever asks for the next has taken it over.
+        if (given) giveBack(given);
+        const { value, done } = await ahead.read();
+        given = value;
         if (done) controller.close();
         else controller.enqueue(value);
       },
-      cancel: () => void pieces.return(undefined).catch(() => {}),
-    }, { highWaterMark: AHEAD, size: ({ length }) => length }),
+      cancel: (reason) => ahead.cancel(reason),
+    }, { highWaterMark: 0 }),
     get complete() {
       return state.complete;
     },

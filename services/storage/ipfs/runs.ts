@@ -1,6 +1,7 @@
 import type { CID } from "multiformats/cid";
 import { isBlockOf, keyOf } from "../car/cids.ts";
 import type { Leaf } from "../car/walk.ts";
+import { giveBack } from "../memory.ts";
 
 /** The most bytes, and leaves, that are had in one piece. */
 const MAX_BYTES = 4 * 2 ** 20, MAX_LEAVES = 64;
@@ -24,6 +25,8 @@ interface Run {
  */
 export class LeafRuns {
   readonly #runs = new Map<string, Run>();
+  /** Leaves that have not been left, by the memory that they stand in. */
+  readonly #lent = new WeakMap<ArrayBufferLike, number>();
 
   /** @param leaves in the order of the file; those that touch are had together */
   expect(file: CID, leaves: readonly Leaf[]): void {
@@ -51,6 +54,15 @@ export class LeafRuns {
     const leaf = run.leaves.find((one) => keyOf(one.cid) === key)!;
     const begin = leaf.offset - run.offset;
     const bytes = (await run.bytes)?.subarray(begin, begin + leaf.size);
-    return bytes !== undefined && isBlockOf(cid, bytes) ? bytes : undefined;
+    if (bytes === undefined || !isBlockOf(cid, bytes)) return undefined;
+    this.#lent.set(bytes.buffer, this.#lent.get(bytes.buffer) ?? run.leaves.length);
+    return bytes;
+  }
+
+  /** Takes the bytes of a leaf back; those that were had together go together. */
+  release(bytes: Uint8Array): void {
+    const left = (this.#lent.get(bytes.buffer) ?? 1) - 1;
+    if (left === 0) giveBack(bytes);
+    else this.#lent.set(bytes.buffer, left);
   }
 }

@@ -1,3 +1,4 @@
+import { hasCode } from "../../../src/contracts/errors.ts";
 import type { ServiceHealth } from "../../../src/contracts/health.ts";
 import type {
   ByteRange,
@@ -95,6 +96,17 @@ export class LocalDriver implements ContentDriver {
 
   async look(cid: string, path: readonly string[], _reach: Reach, waiter: Waiter): Promise<ContentInfo> {
     return (await this.#opened()).look(cid, path, waiter);
+  }
+
+  /** Also for a block that cannot be read: it is there. */
+  async has(cid: string, waiter: Waiter): Promise<boolean> {
+    try {
+      await this.look(cid, [], "local", waiter);
+      return true;
+    } catch (error) {
+      waiter.signal.throwIfAborted();
+      return !hasCode(error, "NOT_FOUND");
+    }
   }
 
   async *read(

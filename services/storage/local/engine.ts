@@ -10,6 +10,7 @@ import type {
   PinState,
 } from "../../../src/contracts/storage.ts";
 import { isNearlyFull } from "../../disk/space.ts";
+import { giveBack } from "../memory.ts";
 import { keyOf, parseCid, RAW } from "../car/cids.ts";
 import { kindOf, listDirectory, nodeOf, readFile, resolve, writeCar } from "../car/read.ts";
 import type { BlockSource } from "../car/walk.ts";
@@ -25,7 +26,6 @@ import { Incoming, Room, Syncs } from "./incoming.ts";
 import { inspectAll, type RootReport } from "./inspecting.ts";
 import { absent, Kept } from "./kept.ts";
 import { Pins } from "./pins.ts";
-import { giveBack } from "./sources.ts";
 import { Underway } from "./underway.ts";
 
 /** What the engine needs; see `LocalDriverOptions`, where all of it is said. */

@@ -1,3 +1,5 @@
+import { giveBack } from "../memory.ts";
+
 /** Memory that is written to again and again, so that it need not be collected. */
 export class Buffers implements Disposable {
   readonly #free: ArrayBuffer[] = [];
@@ -20,11 +22,6 @@ export class Buffers implements Disposable {
     this.#over = true;
     for (const buffer of this.#free.splice(0)) giveBack(new Uint8Array(buffer));
   }
-}
-
-/** Gives the memory of bytes back at once, instead of when it is collected: by then tens of megabytes have gathered. */
-export function giveBack({ buffer }: Uint8Array): void {
-  if (buffer instanceof ArrayBuffer) buffer.transfer(0);
 }
 
 /** Cuts content into chunks of the same length but for the last; one without any bytes where there is nothing. */

@@ -12,7 +12,7 @@ import type { RequestContext } from "../../../src/contracts/request.ts";
 import type { StorageRules } from "../../../src/contracts/settings.ts";
 import type { PinState, Replication } from "../../../src/contracts/storage.ts";
 import { ConstraintViolation, type ControlDatabase } from "../../control_plane/control_database.ts";
-import type { StoragePinRequestTable } from "../../control_plane/schema.ts";
+import type { StorageObjectTable, StoragePinRequestTable } from "../../control_plane/schema.ts";
 import type { Claims, Place, Surroundings } from "../claims.ts";
 import type { ContentDriver, Waiter } from "../driver.ts";
 import { persistently } from "../ingest.ts";
@@ -55,6 +55,12 @@ interface Making {
   readonly around: Surroundings;
 }
 
+/** A request that was made, and the claim behind it. */
+interface Made {
+  readonly made: StoragePinRequestTable;
+  readonly claim: StorageObjectTable;
+}
+
 /** Requests to keep content; see `DESIGN.md`. */
 export class StoragePinRequests implements PinRequests {
   readonly #rows: RequestRows;
@@ -93,14 +99,14 @@ export class StoragePinRequests implements PinRequests {
   /** @inheritdoc */
   async remove(namespace: string, id: string, { signal }: RequestContext): Promise<void> {
     const { control, claims, keeper } = this.parts;
-    const { cid } = await this.#own(namespace, id, signal);
+    const { cid, available } = await this.#own(namespace, id, signal);
     await persistently(() =>
       control.atomically(
         [this.#rows.deletion(namespace, id), ...claims.unrequested(namespace, cid)],
         AbortSignal.timeout(RECORDING),
       )
     );
-    await keeper.bring(cid);
+    await keeper.follow({ cid, available });
   }
 
   async #make(
@@ -126,9 +132,10 @@ export class StoragePinRequests implements PinRequests {
         ...(left === undefined ? [] : [this.#rows.delay(left, now() + HOLD)]),
       ],
     };
-    const made = await this.#recorded({ place, wish, request, rules, around }, waiter);
-    await keeper.bring(cid.canonical);
-    if (left !== undefined) await this.#letGo(left, cid.canonical);
+    const { made, claim } = await this.#recorded({ place, wish, request, rules, around }, waiter);
+    await keeper.follow(claim);
+    // Nor does what is let go tell how it goes with what is looked for: others do it, later.
+    if (left !== undefined && claim.available === 1) await this.#letGo(left, cid.canonical);
     try {
       return await this.#asked(await this.#own(namespace, made.id, waiter.signal), waiter);
     } catch {
@@ -138,7 +145,7 @@ export class StoragePinRequests implements PinRequests {
   }
 
   /** Makes request and claim, in one transaction: upon a claim that is there, else with a new one. */
-  async #recorded(making: Making, waiter: Waiter): Promise<StoragePinRequestTable> {
+  async #recorded(making: Making, waiter: Waiter): Promise<Made> {
     const { claims, pinning, replication } = this.parts;
     const { place, wish: { cid, objectName: name, usable }, request, rules, around } = making;
     try {
@@ -159,17 +166,17 @@ export class StoragePinRequests implements PinRequests {
         requested: true,
       } as const;
       waiter.signal.throwIfAborted();
-      const { after: [made] } = await persistently(() =>
+      const { row, after: [made] } = await persistently(() =>
         claims.put(place, claim, rules, AbortSignal.timeout(RECORDING), around)
       );
-      return made!.rows[0] as unknown as StoragePinRequestTable;
+      return { made: made!.rows[0] as unknown as StoragePinRequestTable, claim: row };
     } catch (error) {
       throw refusal(error, rules);
     }
   }
 
   /** @returns `undefined` where the claim has gone meanwhile */
-  async #uponClaim({ place, wish, around: { before, after } }: Making): Promise<StoragePinRequestTable | undefined> {
+  async #uponClaim({ place, wish, around: { before, after } }: Making): Promise<Made | undefined> {
     const { control, pins } = this.parts;
     const { canonical } = wish.cid;
     try {
@@ -181,7 +188,11 @@ export class StoragePinRequests implements PinRequests {
           pins.renewal([canonical], wish.usable),
         ], AbortSignal.timeout(RECORDING))
       );
-      return results[before.length + 1]!.rows[0] as unknown as StoragePinRequestTable;
+      const [claim, made] = results.slice(before.length).map(({ rows: [row] }) => row);
+      return {
+        made: made as unknown as StoragePinRequestTable,
+        claim: claim as unknown as StorageObjectTable,
+      };
     } catch (error) {
       if (error instanceof ConstraintViolation && error.subject === "storage_pin_requests.namespace") return undefined;
       throw error;
