@@ -74,9 +74,10 @@ onEveryDriver({
   "content is had again from the network by who had it, and by nobody else": withStorages(async (t) => {
     const gateway = t.gateway({ remotePins: true });
     const shop = new Requester(gateway, "shop"), cafe = new Requester(gateway, "cafe");
-    t.engine.nodes.set(HELLO, { bytes: utf8("hello") });
+    t.engine.far.set(HELLO, { bytes: utf8("hello") });
     const first = await shop.add(HELLO);
     equal(first.status, "queued");
+    await t.told();
     await t.reconcile(gateway);
     equal((await shop.get(first.id)).status, "pinned");
     await shop.remove(first.id);

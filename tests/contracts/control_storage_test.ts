@@ -1,10 +1,10 @@
-import { deepEqual, equal, rejects } from "node:assert/strict";
+import { deepEqual, equal, ok, rejects } from "node:assert/strict";
 import { migrate } from "../../services/control_plane/migrate.ts";
 import { cidOf } from "../support/memory_content.ts";
-import { code } from "../unit/auth/support/node.ts";
+import { code, principal } from "../unit/auth/support/node.ts";
 import { DAY } from "../unit/control_plane/support/clock.ts";
 import { CONTEXT } from "../unit/control_plane/support/context.ts";
-import { Storages, utf8 } from "../unit/storage/support/storage.ts";
+import { filesOf, Storages, utf8 } from "../unit/storage/support/storage.ts";
 import { onEveryDriver, type Open } from "./control_drivers.ts";
 
 const HELLO = cidOf(utf8("hello"));
@@ -77,9 +77,10 @@ onEveryDriver({
     const gateway = t.gateway({ remotePins: true });
     await gateway.upload("shop", "hello");
     const other = cidOf(utf8("from afar"));
-    t.engine.nodes.set(other, { bytes: utf8("from afar") });
+    t.engine.far.set(other, { bytes: utf8("from afar") });
     await gateway.pin("cafe", HELLO);
     await gateway.pin("cafe", other);
+    await t.told();
     await t.reconcile(gateway);
     deepEqual(
       (await t.objects()).filter(({ namespace }) => namespace === "cafe").map(({ available }) => available).sort(),
@@ -90,6 +91,28 @@ onEveryDriver({
     );
     deepEqual((await t.usage())[0], { namespace: "cafe", bytes: 9, objects: 2 });
   }),
+
+  "a part of what others have privately is not found either, and what was public or was found is, again": withStorages(
+    async (t) => {
+      const gateway = t.gateway({ remotePins: true });
+      const files = filesOf({ "a.txt": "hello", "b.txt": "other" });
+      await gateway.service.uploadDirectory(principal({ namespace: "shop" }), files, {}, CONTEXT);
+      const other = cidOf(utf8("from afar")), open = cidOf(utf8("for all"));
+      t.engine.far.set(other, { bytes: utf8("from afar") });
+      await gateway.upload("shop", "for all", { visibility: "public" });
+      await gateway.unpin("shop", open);
+      for (let i = 0; i < 2; i++) {
+        for (const cid of [HELLO, other, open]) await gateway.pin("cafe", cid);
+        await t.told();
+        await t.reconcile(gateway);
+        const given = (await t.objects()).filter(({ namespace, available }) => namespace === "cafe" && available === 1);
+        deepEqual(given.map(({ cid }) => cid), [other, open].sort());
+        ok(!t.engine.pins.has(HELLO));
+        for (const cid of [HELLO, other, open]) await gateway.unpin("cafe", cid);
+      }
+      deepEqual(t.errors, []);
+    },
+  ),
 
   "what fails at the engine is recovered once for all gateways, and an unpin meanwhile comes after it": withStorages(
     async (t) => {

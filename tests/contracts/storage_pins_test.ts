@@ -40,6 +40,20 @@ onEveryContentDriver({
     await until("it is pinned", async () => await statusOf(subject, cid) === "pinned", 30_000);
   },
 
+  "a block that is there is there, pinned or not, also as a part and by another codec of the same bytes": async (
+    subject,
+  ) => {
+    const { driver } = subject, content = noise(2 * CHUNK + 1, 99);
+    const leaf = cidOf(CODES.raw, content.subarray(0, CHUNK));
+    equal(await driver.has(leaf.toString(), WAITER), false);
+    const { root, files: [file] } = await subject.addDirectory({ "a/b.bin": content });
+    for (const cid of [root.cid, file!.cid, leaf.toString()]) equal(await driver.has(cid, WAITER), true, cid);
+    const { CID } = await import("multiformats/cid");
+    equal(await driver.has(CID.createV1(CODES.raw, CID.parse(root.cid).multihash).toString(), WAITER), true);
+    equal(await driver.has(cidOf(CODES.raw, noise(64, 4_712)).toString(), WAITER), false);
+    await refuses(driver.has("x", WAITER), "INVALID_REQUEST");
+  },
+
   "nothing is known of the pin of what nobody asked for": async (subject) => {
     const nowhere = cidOf(CODES.raw, noise(64, 4_711)).toString();
     deepEqual((await subject.driver.pinState(nowhere, WAITER)).status, "unpinned");

@@ -105,7 +105,9 @@ export class LocalDriver implements ContentDriver {
       return true;
     } catch (error) {
       waiter.signal.throwIfAborted();
-      return !hasCode(error, "NOT_FOUND");
+      if (hasCode(error, "NOT_FOUND")) return false;
+      if (hasCode(error, "UNAVAILABLE")) return true;
+      throw error;
     }
   }
 

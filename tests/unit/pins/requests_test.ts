@@ -75,6 +75,7 @@ Deno.test("content from the network: queued in every answer, then pinned; what n
   const made = await shop.add(HELLO, { name: "x", origins });
   deepEqual([made.status, made.details, made.size], ["queued", "the content is looked for on the network", undefined]);
   deepEqual(made.origins, [origins[2], origins[1], origins[0]]);
+  await t.told();
   deepEqual(t.engine.pins.get(HELLO)?.origins, [origins[2], origins[1]], "the engine is told whom it can connect to");
   t.engine.status = "pinning";
   await t.reconcile(gateway);
@@ -127,8 +128,9 @@ Deno.test("who had content may have it again at once; for others it is content t
   for (const who of ["shop", "cafe", "another shop"] as const) {
     await using t = await Storages.start("shop", "cafe");
     const gateway = t.gateway({ remotePins: true }), shop = new Requester(gateway, "shop");
-    t.engine.nodes.set(HELLO, { bytes: utf8("hello") });
+    t.engine.far.set(HELLO, { bytes: utf8("hello") });
     const { id } = await shop.add(HELLO);
+    await t.told();
     await t.reconcile(gateway);
     equal((await shop.get(id)).status, "pinned");
     await shop.remove(id);
@@ -173,10 +175,22 @@ Deno.test("how it goes is asked of the engine for one request, and for none of a
   deepEqual(t.engine.steps, []);
   t.engine.status = "pinned";
   t.engine.pins.clear();
-  equal((await shop.get(id)).status, "queued", "what the engine forgot is told again");
-  deepEqual(await shop.shown(), ["x queued"]);
+  t.engine.steps.length = 0;
+  equal((await shop.get(id)).status, "queued", "the engine has forgotten it");
+  deepEqual(t.engine.steps, [`pinState ${HELLO}`, `pin ${HELLO}`], "and is told again, at once");
+  ok(t.engine.pins.has(HELLO));
+  deepEqual(await shop.shown(), ["x pinned"]);
+  equal((await shop.get(id)).status, "pinned");
+  t.engine.pins.clear();
+  t.engine.before = (step) => {
+    if (step === "pin") throw new GatewayError("UNAVAILABLE", "the engine is down");
+  };
+  equal((await shop.get(id)).status, "queued");
+  deepEqual(await shop.shown(), ["x queued"], "until it could be told");
+  t.engine.before = () => {};
   await t.reconcile();
   deepEqual(await shop.shown(), ["x pinned"]);
+  ok(t.engine.pins.has(HELLO));
 });
 
 Deno.test("an engine that is down fails no request; it is queued with the reason until the engine is told", async () => {

@@ -141,11 +141,38 @@ Deno.test("what Kubo says is understood", () => {
   equal(fateOf(new Error("block was not found locally")), "failed");
 });
 
+Deno.test("all nodes are asked whether one of them has a block; one that says nothing may have it", async () => {
+  const absent = () => kuboError("block was not found locally (offline): ipld: could not find x");
+  const present = () => Response.json({ Key: CID, Size: 1 });
+  const failing = () => kuboError(SECRET);
+  const silent = () => new Promise<Response>(() => {});
+  const unknown = "UNAVAILABLE";
+  const cases: readonly (readonly [readonly (() => Response | Promise<Response>)[], boolean | typeof unknown])[] = [
+    [[absent, absent, absent], false],
+    [[absent, absent, present], true],
+    [[silent, present, failing], true],
+    [[absent, silent, absent], unknown],
+    [[failing, absent, absent], unknown],
+  ];
+  for (const [answers, expected] of cases) {
+    await using stack = new AsyncDisposableStack();
+    const engines = answers.map((answer) => stack.use(new FakeEngine(answer)));
+    const driver = new IpfsDriver({ kubo: engines.map(({ url }) => url), timeout: 200 });
+    if (expected === unknown) await refuses(driver.has(CID, WAITER), unknown);
+    else equal(await driver.has(CID, WAITER), expected);
+    for (const { heard: [one] } of engines) {
+      deepEqual([one!.path, one!.args.get("arg"), one!.args.get("offline")], ["/api/v0/block/stat", CID, "true"]);
+    }
+    await driver.close();
+  }
+});
+
 Deno.test("forged CIDs and paths reach no engine", async () => {
   await onFake(() => kuboError("block was not found locally"), async (driver, { heard }) => {
     for (const cid of [`${CID}&offline=false`, `${CID}/../x`, `${CID}?x=1`, "/ipns/example.org", "..", "%2e%2e"]) {
       await refuses(driver.look(cid, [], "local", WAITER), "INVALID_REQUEST");
       await refuses(driver.block(cid, WAITER), "INVALID_REQUEST");
+      await refuses(driver.has(cid, WAITER), "INVALID_REQUEST");
       await refuses(driver.pin(cid, { name: "", replication: { min: 1, max: 1 } }, WAITER), "INVALID_REQUEST");
     }
     equal(heard.length, 0);

@@ -289,6 +289,7 @@ Deno.test("content from the network: queued, then there, counted and one's own",
     origins: [`/ip4/203.0.113.9/tcp/4001/p2p/${"Q".repeat(46)}`],
   });
   deepEqual([size, kind], [undefined, "file"]);
+  await t.told();
   match(String(t.engine.pins.get(HELLO)?.origins), /203\.0\.113\.9/);
   t.engine.status = "pinning";
   await t.reconcile(gateway);
@@ -355,6 +356,12 @@ Deno.test("what was private is not found soon after its last claim has gone: nod
   await t.reconcile(gateway);
   deepEqual(await t.pins(), [], "the note goes, in time");
   await gateway.pin("cafe", HELLO);
+  await t.told();
+  ok(!t.engine.pins.has(HELLO), "nodes still have it");
+  t.engine.nodes.clear();
+  t.clock.advance(2 * HOUR);
+  await gateway.pin("cafe", HELLO);
+  await t.told();
   ok(t.engine.pins.has(HELLO));
 });
 
@@ -377,8 +384,9 @@ Deno.test("content from the network that is more than the namespace may have is 
   await using t = await Storages.start("shop");
   for (const rules of [{ maxBytes: 4 }, { maxObjectBytes: 4 }]) {
     const gateway = t.gateway({ remotePins: true, rules });
+    t.engine.far.set(HELLO, { bytes: utf8("hello") });
     await gateway.pin("shop", HELLO);
-    t.engine.nodes.set(HELLO, { bytes: utf8("hello") });
+    await t.told();
     await t.reconcile(gateway);
     const { pin } = await gateway.service.status("shop", HELLO, CONTEXT);
     deepEqual([pin.status, pin.error], ["error", "the namespace may not have so many bytes"]);

@@ -443,6 +443,7 @@ Deno.test("a CID of version 0 is written as it was given, and is the same conten
   const cid = "bafybeie5nqv6kd3qnfjupgvz34woh3oksc3iau6abmyajn7qvtf47mlsz4";
   equal((await t.objects())[0]?.cid, cid);
   equal((await gateway.service.object("shop", cid, CONTEXT)).cid, old);
+  await t.told();
   ok(t.engine.pins.has(cid));
 });
 

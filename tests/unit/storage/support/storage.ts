@@ -1,3 +1,4 @@
+import { setImmediate } from "node:timers/promises";
 import type { ControlDatabase } from "../../../../services/control_plane/control_database.ts";
 import type { StorageRules } from "../../../../src/contracts/settings.ts";
 import type { DirectoryFile, UploadOptions } from "../../../../src/contracts/storage.ts";
@@ -104,6 +105,17 @@ export class Storages implements AsyncDisposable {
   async reconcile(gateway = this.gateway()): Promise<void> {
     this.clock.advance(HOUR / 4);
     await gateway.service.reconcile();
+  }
+
+  /** Waits until the engine was told all that is wanted: of what is looked for it is told in the background. */
+  async told(): Promise<void> {
+    const end = performance.now() + 10_000;
+    for (;;) {
+      const late = (await this.pins()).filter(({ applied, version }) => applied !== version);
+      if (late.length === 0) return;
+      if (performance.now() > end) throw new Error(`the engine was not told of ${late.map(({ cid }) => cid)}`);
+      await setImmediate();
+    }
   }
 
   async pins(): Promise<readonly Record<string, unknown>[]> {
