@@ -70,7 +70,10 @@ export async function underLoad(
   }
   await tell(`${name}: ${load.summary}`);
   deepEqual(load.strange, []);
-  deepEqual(anomalies, NOTHING_WRONG);
+  // What was not acknowledged may happen at any time: a member carries out what it has already, behind a command that waits for a
+  // replica in vain, and nothing takes it back (docs/cache.md, "What was not confirmed").
+  if (anomalies.lateWrites > 0) await tell(`${name}: ${anomalies.lateWrites} reads of writes that happened late`);
+  deepEqual({ ...anomalies, lateWrites: 0 }, NOTHING_WRONG);
 }
 
 /** Callers of several gateways that never stop, and what they were told. Every entry has one writer, who counts upwards. */
