@@ -46,7 +46,7 @@ export interface IngestParts {
 export type PlacedEntry = DirectoryEntry & { readonly path: string };
 
 /** Milliseconds for recording what was stored; not the client's to cut short, who could not tell what became of it. */
-const RECORDING = 10_000;
+export const RECORDING = 10_000;
 /** How often that is done where nobody can tell whether it was. */
 const TRIES = 3;
 

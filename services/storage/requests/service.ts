@@ -15,7 +15,7 @@ import { ConstraintViolation, type ControlDatabase } from "../../control_plane/c
 import type { StorageObjectTable, StoragePinRequestTable } from "../../control_plane/schema.ts";
 import type { Claims, Place, Surroundings } from "../claims.ts";
 import type { ContentDriver, Waiter } from "../driver.ts";
-import { persistently } from "../ingest.ts";
+import { persistently, RECORDING } from "../ingest.ts";
 import type { PinKeeper } from "../pin_keeper.ts";
 import type { PinRows } from "../pin_rows.ts";
 import type { Pinning } from "../pinning.ts";
@@ -41,8 +41,6 @@ export interface RequestParts {
   ) => StorageRules | Promise<StorageRules>;
 }
 
-/** Milliseconds for recording; not the client's to cut short, who could not tell what became of it. */
-const RECORDING = 10_000;
 /** Milliseconds for which nobody else tells the engine to let go what was replaced. */
 const HOLD = 60_000;
 

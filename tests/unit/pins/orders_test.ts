@@ -3,7 +3,7 @@ import { GatewayError, hasCode } from "../../../src/contracts/errors.ts";
 import { cidOf } from "../../support/memory_content.ts";
 import { CONTEXT } from "../control_plane/support/context.ts";
 import { everySchedule } from "../control_plane/support/schedules.ts";
-import { type Gateway, Storages, utf8 } from "../storage/support/storage.ts";
+import { endsAfter, type Gateway, Storages, utf8 } from "../storage/support/storage.ts";
 import { isConsistent, isSettled, Requester } from "./support/requests.ts";
 
 const HELLO = cidOf(utf8("hello")), WORLD = cidOf(utf8("world"));
@@ -74,26 +74,6 @@ for (const [one, other] of PAIRS) {
     });
     ok(orders > 3, String(orders));
   });
-}
-
-/** A gateway that ends after so many of its steps: nothing that it calls happens any more, or what happened is not heard. */
-function endsAfter(gateway: Gateway, t: Storages, steps: number, lost: boolean): () => boolean {
-  let left = steps, ended = false;
-  const end = () => {
-    ended = true;
-    throw new Error("the gateway has ended");
-  };
-  const before = () => {
-    if (ended || !lost && left-- === 0) end();
-  };
-  const after = () => {
-    if (ended || lost && left-- === 0) end();
-  };
-  gateway.control.before = before;
-  gateway.control.after = after;
-  t.engine.before = before;
-  t.engine.after = after;
-  return () => ended;
 }
 
 for (const lost of [false, true]) {

@@ -6,7 +6,7 @@ import { everySchedule } from "../control_plane/support/schedules.ts";
 import { HOUR, MINUTE } from "../control_plane/support/clock.ts";
 import { CONTEXT } from "../control_plane/support/context.ts";
 import { cidOf, type Step } from "../../support/memory_content.ts";
-import { type Gateway, Storages, utf8 } from "./support/storage.ts";
+import { endsAfter, type Gateway, Storages, utf8 } from "./support/storage.ts";
 
 const HELLO = cidOf(utf8("hello"));
 const down = () => new GatewayError("UNAVAILABLE", "the engine is down");
@@ -97,29 +97,6 @@ Deno.test("an upload and the last unpin at once end with the pin, in every order
   equal(ends, orders);
   ok(orders > 10, String(orders));
 });
-
-/** A gateway that ends after so many of its steps: nothing that it calls happens any more, or what happened is not heard. */
-function endsAfter(gateway: Gateway, t: Storages, steps: number, lost: boolean): () => boolean {
-  let left = steps, ended = false;
-  const end = () => {
-    ended = true;
-    throw new Error("the gateway has ended");
-  };
-  const before = () => {
-    if (ended) end();
-    if (lost) return;
-    if (left-- === 0) end();
-  };
-  const after = () => {
-    if (ended) end();
-    if (lost && left-- === 0) end();
-  };
-  gateway.control.before = before;
-  gateway.control.after = after;
-  t.engine.before = before;
-  t.engine.after = after;
-  return () => ended;
-}
 
 for (const lost of [false, true]) {
   for (const what of ["upload", "unpin", "change"] as const) {

@@ -163,3 +163,23 @@ export class Gateway {
     return await textOf((await this.service.open(reader, cid, path, CONTEXT)).read());
   }
 }
+
+/** A gateway that ends after so many of its steps: nothing that it calls happens any more, or what happened is not heard. @returns whether it has */
+export function endsAfter(gateway: Gateway, t: Storages, steps: number, lost: boolean): () => boolean {
+  let left = steps, ended = false;
+  const end = () => {
+    ended = true;
+    throw new Error("the gateway has ended");
+  };
+  const before = () => {
+    if (ended || !lost && left-- === 0) end();
+  };
+  const after = () => {
+    if (ended || lost && left-- === 0) end();
+  };
+  gateway.control.before = before;
+  gateway.control.after = after;
+  t.engine.before = before;
+  t.engine.after = after;
+  return () => ended;
+}
