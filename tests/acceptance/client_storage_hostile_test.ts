@@ -198,7 +198,7 @@ test("a key that is revoked while it uploads stores nothing; one that may only r
   const reading = await keyWith(["storage:read"]);
   const reader = storageAt(suite.gateway.url, reading.string("api_key"));
   const refused = [reader.upload("x"), reader.uploadResumable("x"), reader.pin("bafy"), reader.link("bafy")];
-  for (const work of refused) equal(await codeOf(work), "INSUFFICIENT_SCOPE");
+  deepEqual(await Promise.all(refused.map(codeOf)), Array(4).fill("INSUFFICIENT_SCOPE"));
   const writing = await keyWith(["storage:read", "storage:write"]);
   const writer = storageAt(suite.gateway.url, writing.string("api_key"));
   const revoked = Promise.withResolvers<void>();

@@ -6,7 +6,7 @@ const MIB = 2 ** 20;
 const SLACK = 64 * MIB;
 
 async function probe(maxBytes: number, kind: string): Promise<Probed> {
-  const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+  const { success, code, signal, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
     args: [
       "run",
       "-A",
@@ -18,7 +18,7 @@ async function probe(maxBytes: number, kind: string): Promise<Probed> {
       "7",
     ],
   }).output();
-  ok(success, new TextDecoder().decode(stderr));
+  ok(success, `exit ${code}, signal ${signal}: ${new TextDecoder().decode(stderr)}`);
   return JSON.parse(new TextDecoder().decode(stdout));
 }
 

@@ -132,7 +132,7 @@ Deno.test("the pool counts the wait for a connection, and knows that what waited
   await withPool(async (send) => {
     const first = Array.from({ length: 128 }, () => send(silent.url, { timeout: 500 }));
     const waiting = [send(silent.url, { timeout: 100 }), send(silent.url, { timeout: 100 })];
-    for (const one of waiting) await rejects(one, noAnswer("timeout", false));
+    await Promise.all(waiting.map((one) => rejects(one, noAnswer("timeout", false))));
     for (const one of await Promise.allSettled(first)) {
       ok(one.status === "rejected" && noAnswer("timeout", true)(one.reason));
     }
