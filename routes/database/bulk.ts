@@ -41,7 +41,7 @@ export const bulk = defineRoute({
       "Lines `{progress: {rows}}`, and at the end `{done: {rows, rows_affected}}` or `{error: {code, error, request_id}}`.",
     ),
   },
-  errors: WRITE_ERRORS,
+  errors: [...WRITE_ERRORS, "NO_CAPACITY"],
   async handle(call, { bulkLoads }) {
     const { context, until } = streamContext(call);
     const load = await bulkSource(call.upload, call.query);

@@ -4,8 +4,8 @@ import { defineRoute } from "../../src/http/route.ts";
 import { READ_ERRORS } from "./errors.ts";
 import { LINES, NDJSON, rowLines, rowsReply, wantsLines } from "./ndjson.ts";
 import { LEVEL_HEADERS, READ_LEVEL_HEADER, readOptions, readOptionsOf } from "./options.ts";
-import { criteria, parts, table, toSpec, underPrefix } from "./parts.ts";
-import { integers, rowList, rowListText } from "./result_json.ts";
+import { criteria, NO_LINES, type Parts, parts, refusePaging, table, toSpec, underPrefix } from "./parts.ts";
+import { integers, rowListText, rowPage, rowPageText } from "./result_json.ts";
 
 /** The body of `find` and `find-one`. */
 export const findBody = z.object({
@@ -17,13 +17,23 @@ export const findBody = z.object({
   ...readOptions,
 });
 
-/**
- * The one `SELECT` that the body asks for, and what stands before the names of its parts in the body.
- */
-export function findSpec(body: z.infer<typeof findBody>): { spec: SelectSpec; prefix: "" | "options." } {
+/** What a body asks for. */
+export interface Find {
+  readonly spec: SelectSpec;
+  /** Where its page begins; absent where none is asked for. */
+  readonly after: string | undefined;
+  /** What stands before the names of its parts in the body. */
+  readonly prefix: "" | "options.";
+}
+
+/** The one `SELECT` that the body asks for. */
+export function findSpec(body: z.infer<typeof findBody>): Find {
   const { table, criteria, options } = body;
   const isSet = Object.values(options ?? {}).some((value) => value !== undefined);
-  return { spec: { table, criteria, ...toSpec(isSet ? options ?? {} : body) }, prefix: isSet ? "options." : "" };
+  const parts: Parts = isSet ? options ?? {} : body;
+  // Left aside like the other members beside `options`, it would end a walk at its first page, and nobody would know.
+  if (parts.after === undefined) refusePaging(body.after, "it belongs into options, where the other parts are");
+  return { spec: { table, criteria, ...toSpec(parts) }, after: parts.after, prefix: isSet ? "options." : "" };
 }
 
 export const find = defineRoute({
@@ -35,21 +45,26 @@ export const find = defineRoute({
   access: { kind: "namespace", scope: "sql:read" },
   bodyHint: "{table, criteria, options?}",
   body: findBody,
-  output: rowList,
+  output: rowPage,
   alsoProduces: { [NDJSON]: rowLines },
   headers: [READ_LEVEL_HEADER],
   errors: READ_ERRORS,
   async handle(call, { database }) {
-    const { spec, prefix } = findSpec(call.body);
+    const { spec, after, prefix } = findSpec(call.body);
     const { namespace } = call.principal;
     const { integers } = call.body;
     const options = readOptionsOf(call.body);
     if (wantsLines(call)) {
+      refusePaging(after, NO_LINES, prefix);
       return await rowsReply(
         call,
         integers,
         (context) => underPrefix(prefix, database.streamSelect(namespace, spec, context, options)),
       );
+    }
+    if (after !== undefined) {
+      const page = await underPrefix(prefix, database.page(namespace, spec, after, call, options));
+      return { status: 200, body: rowPageText(page, integers), headers: LEVEL_HEADERS[page.level] };
     }
     const result = await underPrefix(prefix, database.select(namespace, spec, call, options));
     return { status: 200, body: rowListText(result, integers), headers: LEVEL_HEADERS[result.level] };

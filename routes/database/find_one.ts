@@ -3,7 +3,7 @@ import { defineRoute } from "../../src/http/route.ts";
 import { READ_ERRORS } from "./errors.ts";
 import { findBody, findSpec } from "./find.ts";
 import { LEVEL_HEADERS, READ_LEVEL_HEADER, readOptionsOf } from "./options.ts";
-import { atMostOne, underPrefix } from "./parts.ts";
+import { atMostOne, ONE_ROW, refusePaging, underPrefix } from "./parts.ts";
 import { row, rowTexts } from "./result_json.ts";
 
 export const findOne = defineRoute({
@@ -19,7 +19,8 @@ export const findOne = defineRoute({
   headers: [READ_LEVEL_HEADER],
   errors: ["NOT_FOUND", ...READ_ERRORS],
   async handle(call, { database }) {
-    const { spec, prefix } = findSpec(call.body);
+    const { spec, after, prefix } = findSpec(call.body);
+    refusePaging(after, ONE_ROW, prefix);
     const one = { ...spec, limit: atMostOne(spec.limit) };
     const result = await underPrefix(
       prefix,

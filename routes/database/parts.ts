@@ -32,6 +32,10 @@ export const parts = {
   order_by: some(name, 100).describe("`name`, `name DESC`, `name ASC NULLS LAST`, `RANDOM()`."),
   limit: count,
   offset: count,
+  after: z.string().nullish().transform((after) => after ?? undefined).describe(
+    'Asks for a page of `limit` rows: `""` for the first one, then `next` of the answer before. Needs `limit` and ' +
+      "`order_by`, which may be the same for several rows.",
+  ),
 };
 
 /** The parts as the database service knows them. */
@@ -42,6 +46,7 @@ export interface Parts {
   readonly order_by?: string[] | undefined;
   readonly limit?: number | undefined;
   readonly offset?: number | undefined;
+  readonly after?: string | undefined;
 }
 
 /** From the words of the wire to those of the contract. */
@@ -51,6 +56,18 @@ export const toSpec = (
 
 /** At most the one row that is asked for. */
 export const atMostOne = (limit: number | undefined): number => Math.min(limit ?? 1, 1);
+
+/** Refuses `after` where the answer has no place for what comes next. @throws GatewayError `INVALID_REQUEST` */
+export function refusePaging(after: string | undefined, problem: string, prefix = ""): void {
+  if (after === undefined) return;
+  const field = `${prefix}after`;
+  throw new GatewayError("INVALID_REQUEST", `${field}: ${problem}`, { details: [{ field, problem }] });
+}
+
+/** One row is no page. */
+export const ONE_ROW = "one row has no next page: leave it out";
+/** Lines are no page. */
+export const NO_LINES = "pages are JSON: ask for application/json, or leave it out to get all rows line by line";
 
 /** Lets an error name its part as the client wrote it: the service does not know in which object of the body it stood. */
 export async function underPrefix<T>(prefix: string, result: Promise<T>): Promise<T> {

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import type { ExecResult, ResultSet, SqlOutput } from "../../src/contracts/database.ts";
+import type { ExecResult, PageResult, ResultSet, SqlOutput } from "../../src/contracts/database.ts";
 
 /** Which JSON an INTEGER becomes. */
 export const integers = z.enum(["number", "string"]).default("number").describe(
@@ -15,6 +15,13 @@ export const row = z.record(z.string(), z.json()).describe(
 );
 /** What a list of rows looks like. */
 export const rowList = z.object({ items: z.array(row), count: z.int() });
+
+/** The same where a page may have been asked for. */
+export const rowPage = rowList.extend({
+  next: z.string().nullable().optional().describe(
+    "With `after`: what the next request has as `after`; null where this page was not full.",
+  ),
+});
 
 /** The rows as texts of JSON objects. Written by hand: `JSON.stringify` rounds no integer here, and no column name is special. */
 export function rowTexts({ columns, types, rows }: ResultSet, integers: Integers): string[] {
@@ -36,6 +43,10 @@ export function rowListText(result: ResultSet, integers: Integers): string {
   const texts = rowTexts(result, integers);
   return `{"items":[${texts.join(",")}],"count":${texts.length}}`;
 }
+
+/** `{"items":[…],"count":n,"next":…}`. */
+export const rowPageText = (page: PageResult, integers: Integers): string =>
+  `${rowListText(page, integers).slice(0, -1)},"next":${JSON.stringify(page.next)}}`;
 
 const figure = z.union([z.int(), z.string()]);
 /** What an `exec` gives, by the names of the wire. */

@@ -6,8 +6,8 @@ import { args } from "./arguments.ts";
 import { READ_ERRORS } from "./errors.ts";
 import { LINES, NDJSON, rowLines, rowsReply, wantsLines } from "./ndjson.ts";
 import { LEVEL_HEADERS, READ_LEVEL_HEADER, readOptions, readOptionsOf } from "./options.ts";
-import { atMostOne, parts, table, toSpec } from "./parts.ts";
-import { type Integers, integers, row, rowList, rowListText, rowTexts } from "./result_json.ts";
+import { atMostOne, NO_LINES, ONE_ROW, parts, refusePaging, table, toSpec } from "./parts.ts";
+import { type Integers, integers, row, rowListText, rowPage, rowPageText, rowTexts } from "./result_json.ts";
 
 const body = z.object({
   table,
@@ -36,18 +36,24 @@ export const select = defineRoute({
   access: { kind: "namespace", scope: "sql:read" },
   bodyHint: "{table, select?, where?, joins?, order_by?, group_by?, limit?, offset?, one?}",
   body,
-  output: z.union([rowList, row]),
+  output: z.union([rowPage, row]),
   alsoProduces: { [NDJSON]: rowLines },
   headers: [READ_LEVEL_HEADER],
   errors: ["NOT_FOUND", ...READ_ERRORS],
   async handle(call, { database }) {
-    const { table, alias, where, one, integers } = call.body;
+    const { table, alias, where, one, integers, after } = call.body;
     const spec: SelectSpec = { table, alias, where, ...toSpec(call.body) };
     const limited = one ? { ...spec, limit: atMostOne(spec.limit) } : spec;
     const { namespace } = call.principal;
     const options = readOptionsOf(call.body);
+    if (one) refusePaging(after, ONE_ROW);
     if (!one && wantsLines(call)) {
+      refusePaging(after, NO_LINES);
       return await rowsReply(call, integers, (context) => database.streamSelect(namespace, spec, context, options));
+    }
+    if (after !== undefined) {
+      const page = await database.page(namespace, spec, after, call, options);
+      return { status: 200, body: rowPageText(page, integers), headers: LEVEL_HEADERS[page.level] };
     }
     const result = await database.select(namespace, limited, call, options);
     const body = one ? oneText(result, integers) : rowListText(result, integers);

@@ -2,6 +2,7 @@ import type {
   ClientStatement,
   Database,
   ExecResult,
+  PageResult,
   ReadOptions,
   ReadResult,
   RowStream,
@@ -29,6 +30,7 @@ import { Turns } from "./files/turns.ts";
 import { fingerprintOf, IdempotentWrites, type OnceReply } from "./idempotency.ts";
 import { Migrations } from "./migrations/service.ts";
 import { own } from "./own.ts";
+import { Pages } from "./pages/service.ts";
 import { Preconditions } from "./preconditions.ts";
 import {
   atStep,
@@ -72,6 +74,7 @@ export class SqlDatabase implements Database {
   readonly #idempotent: IdempotentWrites;
   readonly #preconditions: Preconditions;
   readonly #migrations: Migrations;
+  readonly #pages: Pages;
   readonly #turns: Turns;
 
   constructor(driver: SqlDriver, options: SqlDatabaseOptions = {}) {
@@ -81,6 +84,7 @@ export class SqlDatabase implements Database {
     this.#runner = new Runner(driver, options);
     this.#idempotent = new IdempotentWrites(this.#runner, now);
     this.#preconditions = new Preconditions(random);
+    this.#pages = new Pages(this.#runner);
     const record = options.record ?? (() => Promise.resolve());
     this.#migrations = new Migrations({ runner: this.#runner, statements: this.#statements, now, random, record });
   }
@@ -128,6 +132,17 @@ export class SqlDatabase implements Database {
     options?: ReadOptions,
   ): Promise<ReadResult> {
     return await this.query(namespace, buildSelect(spec), request, options);
+  }
+
+  async page(
+    namespace: string,
+    spec: SelectSpec,
+    after: string,
+    request: RequestContext,
+    options: ReadOptions = {},
+  ): Promise<PageResult> {
+    const query = (statement: ClientStatement) => this.query(namespace, statement, request, options);
+    return await this.#pages.read(spec, after, { namespace, request, options }, query);
   }
 
   async stream(

@@ -1,44 +1,88 @@
 import type { ClientStatement, JoinSpec, SelectSpec, SqlArgument, WhereSpec } from "../../src/contracts/database.ts";
 import { type FieldProblem, GatewayError } from "../../src/contracts/errors.ts";
-import { checkExpression, PartProblem, PartReader } from "./select_parts.ts";
+import {
+  checkExpression,
+  type ColumnItem,
+  columnText,
+  type OrderItem,
+  orderText,
+  PartProblem,
+  PartReader,
+  quoteName,
+  type TableItem,
+} from "./select_parts.ts";
 
 const JOIN_KINDS = ["INNER", "LEFT", "RIGHT", "FULL", "CROSS"];
+
+/** What the gateway itself adds to a `SELECT`. All of it is SQL of its own. */
+export interface SelectAdditions {
+  /** Columns behind those that were asked for. */
+  readonly columns: readonly string[];
+  /** Holds beside all other conditions; the values are those of its placeholders. */
+  readonly condition?: ClientStatement | undefined;
+  /** Terms of `ORDER BY` in place of the given ones. */
+  readonly orders: readonly string[];
+}
 
 /**
  * Makes one `SELECT` of its parts. Names are read by a small grammar and quoted (`select_parts.ts`); expressions of `where` and
  * `on` go in as they are, in parentheses.
  * @throws GatewayError `INVALID_REQUEST` whose sentence begins with the part that is wrong (`order_by.0`), also in `details`
  */
-export function buildSelect(spec: SelectSpec): ClientStatement {
+export function buildSelect(spec: SelectSpec, added?: SelectAdditions): ClientStatement {
   const { criteria = [], where = [], joins = [] } = spec;
-  const { distinct, columns } = readColumns(spec.select ?? []);
+  const { distinct, columns } = readColumns(spec.select);
   const args: SqlArgument[] = [];
-  const table = part("table", () => new PartReader(spec.table).table());
+  const table = tableText(readTable(spec.table, "table"));
   const alias = spec.alias === undefined || spec.alias === ""
     ? ""
     : ` AS ${part("alias", () => new PartReader(spec.alias!).alias())}`;
-  let sql = `SELECT ${distinct ? "DISTINCT " : ""}${columns.join(", ") || "*"} FROM ${table}${alias}`;
+  const wanted = [columns.map(columnText).join(", ") || "*", ...added?.columns ?? []].join(", ");
+  let sql = `SELECT ${distinct ? "DISTINCT " : ""}${wanted} FROM ${table}${alias}`;
   sql += joins.map((join, at) => ` ${buildJoin(join, `joins.${at}`)}`).join("");
   const conditions = [...criteria.map((one) => buildCriterion(one, args)), ...buildWhere(where, args)];
+  if (added?.condition) {
+    conditions.push(added.condition.sql);
+    args.push(...added.condition.args);
+  }
   if (conditions.length > 0) sql += ` WHERE ${conditions.join(" AND ")}`;
   const groups = readEach(spec.groupBy, "group_by", (reader) => reader.groups());
   if (groups.length > 0) sql += ` GROUP BY ${groups.join(", ")}`;
-  const orders = readEach(spec.orderBy, "order_by", (reader) => reader.orders());
+  const orders = added?.orders ?? readOrders(spec.orderBy).map(orderText);
   if (orders.length > 0) sql += ` ORDER BY ${orders.join(", ")}`;
   return { sql: sql + buildLimit(spec), args };
 }
 
-function readColumns(select: readonly string[]): { distinct: boolean; columns: string[] } {
+/** The result columns as they were read, and the calls in them. @throws GatewayError as {@link buildSelect} */
+export function readColumns(
+  select: readonly string[] = [],
+): { distinct: boolean; columns: ColumnItem[]; calls: string[][] } {
   let distinct = false;
+  const calls: string[][] = [];
   const columns = select.flatMap((text, at) =>
     part(`select.${at}`, () => {
       const reader = new PartReader(text);
       if (at === 0) distinct = reader.distinct();
-      return reader.columns();
+      const items = reader.columns();
+      calls.push([...reader.calls]);
+      return items;
     })
   );
-  return { distinct, columns };
+  return { distinct, columns, calls };
 }
+
+/** The terms of `ORDER BY` as they were read. @throws GatewayError as {@link buildSelect} */
+export const readOrders = (orderBy: readonly string[] | undefined): (OrderItem & { readonly field: string })[] =>
+  (orderBy ?? []).flatMap((text, at) => {
+    const field = `order_by.${at}`;
+    return part(field, () => new PartReader(text).orders()).map((item) => ({ ...item, field }));
+  });
+
+/** A table as it was read. @throws GatewayError as {@link buildSelect} */
+export const readTable = (text: string, field: string): TableItem => part(field, () => new PartReader(text).table());
+
+const tableText = ({ name, alias }: TableItem): string =>
+  quoteName(name) + (alias === undefined ? "" : ` AS ${quoteName(alias)}`);
 
 const readEach = (
   texts: readonly string[] | undefined,
@@ -54,7 +98,7 @@ function buildJoin({ kind = "", table, on }: JoinSpec, field: string): string {
   if (words.length > 1 || !JOIN_KINDS.includes(first)) {
     throw wrong(`${field}.kind`, `it must be one of ${JOIN_KINDS.join(", ")}`);
   }
-  const join = `${first} JOIN ${part(`${field}.table`, () => new PartReader(table).table())}`;
+  const join = `${first} JOIN ${tableText(readTable(table, `${field}.table`))}`;
   if (on.trim() === "" && first === "CROSS") return join;
   const placeholders = part(`${field}.on`, () => checkExpression(on));
   if (placeholders > 0) throw wrong(`${field}.on`, "it has a placeholder; conditions with values belong into where");
@@ -95,7 +139,8 @@ function count(value: number, field: string): number {
   return value;
 }
 
-function part<T>(field: string, read: () => T): T {
+/** Runs what reads a part. @throws GatewayError that names it */
+export function part<T>(field: string, read: () => T): T {
   try {
     return read();
   } catch (error) {
@@ -103,7 +148,8 @@ function part<T>(field: string, read: () => T): T {
   }
 }
 
-function wrong(field: string, problem: string): GatewayError {
+/** `INVALID_REQUEST` about a part. */
+export function wrong(field: string, problem: string): GatewayError {
   const details: FieldProblem[] = [{ field, problem }];
   return new GatewayError("INVALID_REQUEST", `${field}: ${problem}`, { details });
 }

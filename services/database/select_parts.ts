@@ -18,6 +18,40 @@ const CLAUSES = new Set(
  */
 export const quoteName = (name: string): string => `\`${name.replaceAll("`", "``")}\``;
 
+/** A result column, read. */
+export interface ColumnItem {
+  readonly item: string;
+  /** As it was given, or as a call is spelled; a plain column has none. */
+  readonly alias: string | undefined;
+}
+
+/** One term of `ORDER BY`, read. */
+export interface OrderItem {
+  readonly item: string;
+  /** Where the item is one name alone: it may be that of a result column. */
+  readonly name: string | undefined;
+  /** It is no value of a row's: `*`, a number, a text. */
+  readonly constant: boolean;
+  readonly collation: string | undefined;
+  readonly direction: "ASC" | "DESC" | undefined;
+  readonly nulls: "FIRST" | "LAST" | undefined;
+}
+
+/** A table in `FROM`, read. */
+export interface TableItem {
+  readonly name: string;
+  readonly alias: string | undefined;
+}
+
+/** Writes a result column anew. */
+export const columnText = ({ item, alias }: ColumnItem): string =>
+  alias === undefined ? item : `${item} AS ${quoteName(alias)}`;
+
+/** Writes a term of `ORDER BY` anew. */
+export const orderText = ({ item, collation, direction, nulls }: Omit<OrderItem, "name" | "constant">): string =>
+  item + (collation === undefined ? "" : ` COLLATE ${quoteName(collation)}`) + (direction ? ` ${direction}` : "") +
+  (nulls ? ` NULLS ${nulls}` : "");
+
 /**
  * Reads the parts of a `SELECT` that are names: a small grammar whose result is written anew, so that nothing of the text
  * reaches SQL unread. Names may be bare or quoted in any of SQLite's ways.
@@ -31,6 +65,7 @@ export class PartReader {
   readonly #tokens: readonly Token[];
   #at = 0;
   #depth = 0;
+  readonly #calls: string[] = [];
 
   /** @throws PartProblem for comments, semicolons, and text that SQLite could not even split */
   constructor(text: string) {
@@ -40,14 +75,14 @@ export class PartReader {
   }
 
   /** `column {"," column}`. */
-  columns(): string[] {
+  columns(): ColumnItem[] {
     return this.#list(() => {
       const start = this.#tokens[this.#at]?.start ?? 0;
       const isPlain = !isOperator(this.#tokens[this.#at + 1], "(");
       const item = this.#item();
-      if (this.#takeWord("AS") || this.#startsName()) return `${item} AS ${quoteName(this.#anyName())}`;
+      if (this.#takeWord("AS") || this.#startsName()) return { item, alias: this.#anyName() };
       // SQLite would name the column by our quoted text, and clients look for theirs.
-      return isPlain ? item : `${item} AS ${quoteName(this.#text.slice(start, this.#tokens[this.#at - 1]!.end))}`;
+      return { item, alias: isPlain ? undefined : this.#text.slice(start, this.#tokens[this.#at - 1]!.end) };
     });
   }
 
@@ -57,27 +92,25 @@ export class PartReader {
   }
 
   /** `order {"," order}`. */
-  orders(): string[] {
+  orders(): OrderItem[] {
     return this.#list(() => {
-      let text = this.#item();
-      if (this.#takeWord("COLLATE")) text += ` COLLATE ${quoteName(this.#name())}`;
+      const first = this.#at, token = this.#tokens[first];
+      const item = this.#item();
+      const isName = token !== undefined && this.#startsName(first) && !isWord(token, "NULL");
+      const name = !isName || this.#at > first + 1 ? undefined : this.#nameOf(token);
+      const collation = this.#takeWord("COLLATE") && this.#name();
       const direction = this.#takeWord("ASC") ?? this.#takeWord("DESC");
-      if (direction) text += ` ${direction}`;
-      if (this.#takeWord("NULLS")) {
-        const place = this.#takeWord("FIRST") ?? this.#takeWord("LAST");
-        if (!place) throw this.#unexpected();
-        text += ` NULLS ${place}`;
-      }
-      return text;
+      const nulls = this.#takeWord("NULLS") && (this.#takeWord("FIRST") ?? this.#takeWord("LAST") ?? this.#fail());
+      return { item, name, constant: !isName || item.endsWith("*"), collation, direction, nulls };
     });
   }
 
   /** `name ["AS" name | name]`: a table and its alias. A name that stands first, alone or behind a dot may be any word. */
-  table(): string {
-    const name = quoteName(this.#anyName());
-    const text = this.#takeWord("AS") || this.#startsName() ? `${name} AS ${quoteName(this.#anyName())}` : name;
+  table(): TableItem {
+    const name = this.#anyName();
+    const alias = this.#takeWord("AS") || this.#startsName() ? this.#anyName() : undefined;
     this.#end();
-    return text;
+    return { name, alias };
   }
 
   /** `name`. */
@@ -94,16 +127,21 @@ export class PartReader {
     return text;
   }
 
+  /** The calls that were read: names in upper case and how many arguments, `COUNT/1`. */
+  get calls(): readonly string[] {
+    return this.#calls;
+  }
+
   /** Takes `DISTINCT` where the text begins with it. */
   distinct(): boolean {
     return this.#takeWord("DISTINCT") !== undefined;
   }
 
-  #list(read: () => string): string[] {
-    const texts = [read()];
-    while (this.#takeOperator(",")) texts.push(read());
+  #list<T>(read: () => T): T[] {
+    const items = [read()];
+    while (this.#takeOperator(",")) items.push(read());
     this.#end();
-    return texts;
+    return items;
   }
 
   #item(): string {
@@ -137,6 +175,7 @@ export class PartReader {
       if (!this.#takeOperator(")")) throw this.#unexpected();
     }
     this.#depth--;
+    this.#calls.push(`${name.value}/${args.length}`);
     return `${this.#spelling(name)}(${distinct}${args.join(", ")})`;
   }
 
@@ -153,11 +192,15 @@ export class PartReader {
     const token = this.#tokens[this.#at];
     if (token === undefined || !isName(token) || token.value === "") throw this.#unexpected();
     this.#at++;
+    return this.#nameOf(token);
+  }
+
+  #nameOf(token: Token): string {
     return token.kind === "word" ? this.#spelling(token) : token.value;
   }
 
-  #startsName(): boolean {
-    const token = this.#tokens[this.#at];
+  #startsName(at = this.#at): boolean {
+    const token = this.#tokens[at];
     if (token?.kind === "quoted") return token.value !== "";
     return token?.kind === "word" && !CLAUSES.has(token.value);
   }
@@ -167,7 +210,7 @@ export class PartReader {
     return text;
   }
 
-  #takeWord(word: string): string | undefined {
+  #takeWord<Word extends string>(word: Word): Word | undefined {
     if (!isWord(this.#tokens[this.#at], word)) return undefined;
     this.#at++;
     return word;
@@ -185,6 +228,10 @@ export class PartReader {
 
   #spelling({ start, end }: Token): string {
     return this.#text.slice(start, end);
+  }
+
+  #fail(): never {
+    throw this.#unexpected();
   }
 
   #unexpected(): PartProblem {

@@ -19,11 +19,16 @@ export async function spaceAt(path: string): Promise<DiskSpace> {
 }
 
 /**
- * Whether a disk has no room for what clients send: databases, which share it, fare worse without space than they do.
+ * Bytes of a disk that what clients send may still take; below 0 where it has taken more already. Databases, which share the
+ * disk, fare worse without space than clients do.
+ */
+export const roomOf = ({ free, total }: DiskSpace): number => free - Math.min(RESERVE, total / PART);
+
+/**
+ * Whether a disk has no room for what clients send: see {@link roomOf}.
  * @param more bytes that are about to come
  */
-export const isNearlyFull = ({ free, total }: DiskSpace, more = 0): boolean =>
-  free - more < Math.min(RESERVE, total / PART);
+export const isNearlyFull = (space: DiskSpace, more = 0): boolean => roomOf(space) < more;
 
 /** Whether a failure of the system says that the disk is full. */
 export const saysFull = (cause: unknown): boolean => cause instanceof Error && "code" in cause && FULL.has(cause.code);

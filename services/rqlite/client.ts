@@ -38,6 +38,8 @@ export type { RqliteChange, RqliteFailure, RqliteResult, RqliteRows } from "./wi
 const LOAD_TIMEOUT = 30_000;
 /** What a request has beyond the time of its statements, in milliseconds: rqlite notices late on a busy machine. */
 const GRACE = 1_500;
+/** The least that rqlite is given, in milliseconds: an interrupt that comes before a statement runs is lost. */
+const LEAST_DB_TIMEOUT = 100;
 /**
  * Tells the schema's version, and makes a connection notice that it has changed: rqlite asks for the columns of a result before
  * SQLite looks whether it has to compile the statement again.
@@ -220,7 +222,7 @@ export class RqliteCluster {
     return new Lane({
       access,
       send: (body, dbTimeout, atomic) => {
-        const bounds = this.#bounds(atomic ? `${path}transaction` : path, reading, level, { dbTimeout });
+        const bounds = this.#bounds(atomic ? `${path}&transaction` : path, reading, level, { dbTimeout });
         return this.#transport.send({ ...bounds, body: `[${body}]`, waiter: undefined });
       },
       before: reading ? (wildcard) => this.#schemaNotice(wildcard, level) : undefined,
@@ -260,12 +262,10 @@ export class RqliteCluster {
     level: ReadLevel,
     options: CallOptions,
   ): Call {
-    const { signal, waiter = signal && { signal }, maxBytes, dbTimeout } = options;
-    const holds = reading ? undefined : dbTimeout;
+    const { signal, waiter = signal && { signal }, maxBytes } = options;
     return {
       ...this.#bounds(path, reading, level, options),
       body: encodeStatements(statements),
-      holds,
       maxBytes,
       waiter,
     };
@@ -275,18 +275,21 @@ export class RqliteCluster {
     path: string,
     reading: boolean,
     level: ReadLevel | undefined,
-    { timeout: wished, dbTimeout }: Pick<CallOptions, "timeout" | "dbTimeout">,
+    { timeout: wished, dbTimeout: asked }: Pick<CallOptions, "timeout" | "dbTimeout">,
   ) {
+    const dbTimeout = asked === undefined ? undefined : Math.ceil(Math.max(asked, LEAST_DB_TIMEOUT));
     const least = dbTimeout === undefined ? 0 : dbTimeout + GRACE;
     const timeout = Math.ceil(Math.max(wished ?? this.#transport.timeout, least));
-    const interrupted = dbTimeout === undefined ? "" : `&db_timeout=${Math.ceil(dbTimeout)}ms`;
+    const interrupted = dbTimeout === undefined ? "" : `&db_timeout=${dbTimeout}ms`;
+    const throughLog = !reading || level === "strong";
     return {
       path: `${path}&blob_array&timeout=${timeout}ms${interrupted}`,
       contentType: "application/json",
       reading,
-      throughLog: !reading || level === "strong",
+      throughLog,
       anyNode: reading && level === "none",
       timeout,
+      holds: throughLog ? dbTimeout : undefined,
     };
   }
 }

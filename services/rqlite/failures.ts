@@ -5,7 +5,7 @@ import type { ErrorCode } from "../../src/contracts/errors.ts";
  * - `not_applied`: certainly nothing happened; another node, or the same a little later, may do it.
  * - `unknown`: a write may have been applied, and may still be.
  * - `refused`: rqlite will not take this request, however often it is sent.
- * - `failed`: SQLite refused the transaction as a whole.
+ * - `failed`: SQLite refused the transaction as a whole, or its time was over.
  */
 export type Verdict =
   | { readonly fate: "not_applied"; readonly leaderless: boolean }
@@ -31,12 +31,17 @@ const RULES: readonly (readonly [RegExp, Verdict])[] = [
   [/store not open|store not ready|load in progress/, { fate: "not_applied", leaderless: false }],
 ];
 
+/** Go's `database/sql` at the end of a transaction. */
+const OUT_OF_TIME = /context deadline exceeded|transaction has already been committed or rolled back/;
+
 /**
  * Judges the error of a whole request: the text of a status other than 200, or the `error` beside `results`.
  * @param reading a request that changes nothing
  */
 export function judgeError(status: number, text: string, reading: boolean): Verdict {
   for (const [pattern, verdict] of RULES) if (pattern.test(text)) return verdict;
+  // The time of a transaction was over before its end, which is then told in place of all results.
+  if (status === 200 && reading && OUT_OF_TIME.test(text)) return { fate: "failed", error: "query timeout" };
   // Constraints that were deferred are checked at the end of a transaction, which therefore has no result of its own.
   if (status === 200 && /^[A-Z ]+ constraint failed/.test(text)) return { fate: "failed", error: text };
   if (/unsupported value: [+-]?(Inf|NaN)/.test(text)) {

@@ -7,8 +7,8 @@ import { encodeArgs, type RqliteAnswer, type RqliteResult } from "./wire.ts";
 /** The most that goes together. */
 const MAX_STATEMENTS = 512;
 const MAX_LENGTH = 1_000_000;
-/** How many groups of writes go as single statements after one of them was undone because something in it failed. */
-const APART = 32;
+/** How many writes go alone after a group of them failed twice: where writes fail, more of them tend to. */
+const APART = 256;
 /** Milliseconds between two looks at who has gone away. */
 const TICK = 50;
 
@@ -30,7 +30,7 @@ export interface LaneOptions {
    * Sends statements in one request.
    * @param body what stands between the brackets
    * @param timeout the longest of theirs
-   * @param atomic whether one transaction holds them all; else each stands alone
+   * @param atomic whether one transaction holds them all; else it is a single one, behind what is asked before it
    */
   readonly send: (body: string, timeout: number, atomic: boolean) => Promise<RqliteAnswer>;
   readonly access: "read" | "write";
@@ -61,18 +61,17 @@ interface Entry {
  * and what comes while something is goes together when that is back. Each gets its own result, and the failure of one touches no
  * other. Statements go in the order in which they came; a caller that awaits each answer therefore has its own order.
  *
- * rqlite runs what stands in one request one after the other, and cannot interrupt the second one that takes long: only
- * statements that certainly are short may come here.
- *
- * Writes that go together share a transaction, which is half the work for rqlite. Where one of them fails, nothing of it
- * remained, and they are sent again as single statements.
+ * Only statements that were proven short may come here. The proof may be out of date when they are sent, because somebody has
+ * defined a view or a trigger anew, and a second statement that runs out of its time is interrupted in a transaction alone. So
+ * those that go together are always one, reads too. Of a group that came to nothing each is asked alone, by whoever asked for it
+ * here; but of writes, of which the failing one is known, the others are tried together once more.
  */
 export class Lane {
   readonly #options: LaneOptions;
   #waiting: Entry[] = [];
   #flying: readonly Entry[] = [];
   #armed = false;
-  /** Groups of writes that still go as single statements: where statements fail, more of them tend to. */
+  /** Writes that still go alone. */
   #apart = 0;
   #ticking: ReturnType<typeof setInterval> | undefined;
 
@@ -81,10 +80,14 @@ export class Lane {
   }
 
   /**
-   * @returns `undefined` for one that has to be asked alone: something in its group cannot be answered, and nobody knows what
+   * @returns `undefined` for one that has to be asked alone: nothing of it has happened
    * @throws GatewayError `UNAVAILABLE`, `OUTCOME_UNKNOWN`, `SQL_INVALID` for a value that SQLite cannot hold
    */
   run(statement: GroupedStatement): Promise<RqliteResult | undefined> {
+    if (this.#apart > 0) {
+      this.#apart--;
+      return Promise.resolve(undefined);
+    }
     return new Promise((resolve, reject) => {
       const body = `[${statement.text}${encodeArgs(statement.args)}]`;
       this.#waiting.push({ body, statement, resolve, reject, sent: false, left: false });
@@ -109,64 +112,73 @@ export class Lane {
   }
 
   async #flush(): Promise<void> {
-    const { entries, body, timeout, wildcard } = this.#take();
+    const entries = this.#take();
     if (entries.length === 0) return;
-    const before = this.#options.before?.(wildcard);
+    const { access, onGroup } = this.#options;
     this.#flying = entries;
     this.#ticking ??= setInterval(() => this.#tick(), TICK);
-    this.#options.onGroup(this.#options.access, entries.length);
+    onGroup(access, entries.length);
     try {
-      const { results, error } = await this.#send(before ? `${before.body},${body}` : body, timeout, entries.length);
-      const own = before ? 1 : 0;
-      if (error !== undefined || results.length !== entries.length + own) throw this.#lost(results);
-      before?.seen(results[0]!);
-      for (let i = 0; i < entries.length; i++) entries[i]!.resolve(results[i + own]);
+      await (access === "read" ? this.#read(entries) : this.#write(entries));
     } catch (error) {
-      const code = error instanceof GatewayError ? error.code : undefined;
-      const alone = code !== undefined && OF_ONE_STATEMENT.has(code);
+      if (error instanceof GatewayError && OF_ONE_STATEMENT.has(error.code)) return alone(entries);
       // None of them is to blame for a request that was given up.
-      const shared = code === "STATEMENT_TIMEOUT" ? unavailable(error) : error;
-      for (const entry of entries) {
-        if (alone) entry.resolve(undefined);
-        else entry.reject(shared);
-      }
+      const late = error instanceof GatewayError && error.code === "STATEMENT_TIMEOUT";
+      for (const entry of entries) entry.reject(late ? unavailable(error) : error);
     } finally {
       this.#flying = [];
       this.#arm();
     }
   }
 
-  async #send(body: string, timeout: number, count: number): Promise<RqliteAnswer> {
-    const { access, send } = this.#options;
-    if (access === "write" && count > 1) {
-      if (this.#apart === 0) {
-        const answer = await send(body, timeout, true);
-        if (!isUndone(answer)) return answer;
-        this.#apart = APART;
-      } else this.#apart--;
-    }
-    return await send(body, timeout, false);
+  async #read(entries: readonly Entry[]): Promise<void> {
+    const before = this.#options.before?.(entries.some(({ statement }) => statement.wildcard));
+    const answer = await this.#send(entries, before);
+    if (entries.length > 1 && isLate(answer)) return alone(entries);
+    const { results, error } = answer;
+    const own = before ? 1 : 0;
+    if (error !== undefined || results.length !== entries.length + own) throw unavailable(results);
+    before?.seen(results[0]!);
+    settle(entries, results, own);
   }
 
-  #take(): { entries: Entry[]; body: string; timeout: number; wildcard: boolean } {
+  async #write(entries: readonly Entry[]): Promise<void> {
+    const answer = await this.#send(entries);
+    if (entries.length === 1 || !isUndone(answer)) return written(entries, answer);
+    // Whatever a deferred constraint stumbled over stands anywhere in it.
+    const failed = answer.error === undefined && !isLate(answer) ? answer.results.length - 1 : undefined;
+    if (failed === undefined) return alone(entries);
+    alone([entries[failed]!]);
+    const others = entries.filter(({ left }, at) => at !== failed && !left);
+    if (others.length === 0) return;
+    const again = await this.#send(others);
+    if (others.length === 1 || !isUndone(again)) return written(others, again);
+    this.#apart = APART;
+    alone(others);
+  }
+
+  #send(entries: readonly Entry[], before?: Before): Promise<RqliteAnswer> {
+    let body = before?.body ?? "", timeout = 0;
+    for (const entry of entries) {
+      body += body === "" ? entry.body : `,${entry.body}`;
+      if (entry.statement.timeout > timeout) timeout = entry.statement.timeout;
+    }
+    return this.#options.send(body, timeout, entries.length > 1);
+  }
+
+  #take(): Entry[] {
     const entries: Entry[] = [];
-    let body = "", timeout = 0, wildcard = false, at = 0;
+    let length = 0, at = 0;
     for (; at < this.#waiting.length && entries.length < MAX_STATEMENTS; at++) {
       const entry = this.#waiting[at]!;
       if (entry.left) continue;
-      if (body.length + entry.body.length > MAX_LENGTH && body !== "") break;
-      body += body === "" ? entry.body : `,${entry.body}`;
-      if (entry.statement.timeout > timeout) timeout = entry.statement.timeout;
-      wildcard ||= entry.statement.wildcard;
+      if (length > 0 && length + entry.body.length > MAX_LENGTH) break;
+      length += entry.body.length;
       entry.sent = true;
       entries.push(entry);
     }
     this.#waiting = at === this.#waiting.length ? [] : this.#waiting.slice(at);
-    return { entries, body, timeout, wildcard };
-  }
-
-  #lost(results: readonly RqliteResult[]): GatewayError {
-    return this.#options.access === "write" ? outcomeUnknown(results) : unavailable(results);
+    return entries;
   }
 
   /** Whoever has gone away is answered; what was sent of his stays on its way, with the others'. */
@@ -184,6 +196,27 @@ export class Lane {
 
 /** rqlite answers all statements of a request or none: an infinite number in one, and all are without an answer. */
 const OF_ONE_STATEMENT: ReadonlySet<ErrorCode> = new Set(["SQL_INVALID", "SQL_NOT_ALLOWED", "RESULT_TOO_LARGE"]);
+
+/** Leaves them to whoever asked. */
+function alone(entries: readonly Entry[]): void {
+  for (const entry of entries) entry.resolve(undefined);
+}
+
+function settle(entries: readonly Entry[], results: readonly RqliteResult[], own: number): void {
+  for (let i = 0; i < entries.length; i++) entries[i]!.resolve(results[i + own]);
+}
+
+/** @throws GatewayError `OUTCOME_UNKNOWN` when not each of them has its result */
+function written(entries: readonly Entry[], { results, error }: RqliteAnswer): void {
+  if (error !== undefined || results.length !== entries.length) throw outcomeUnknown(results);
+  settle(entries, results, 0);
+}
+
+/** Whether it ran out of its time, which ends a transaction. */
+function isLate({ results, error }: RqliteAnswer): boolean {
+  const last = results.at(-1);
+  return /^(query|execute) timeout$/.test(error ?? (last?.kind === "error" ? last.error : ""));
+}
 
 /**
  * Whether a transaction was undone: it ends with its first failure.

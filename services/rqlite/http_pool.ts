@@ -14,6 +14,8 @@ export interface PoolRequest {
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: string | Uint8Array;
   readonly timeout: number;
+  /** Asked when that is over: how many milliseconds more it has, if any. */
+  readonly more?: (() => number) | undefined;
   /** Asked again and again while there is no answer; when it fails, the request is given up before its time-out. */
   readonly alive?: { readonly every: number; readonly ask: () => Promise<unknown> } | undefined;
   readonly maxBytes: number;
@@ -52,7 +54,7 @@ interface Job {
   readonly request: PoolRequest;
   readonly resolve: (answer: PoolAnswer) => void;
   readonly reject: (error: NoAnswer) => void;
-  readonly deadline: number;
+  deadline: number;
   askAt: number;
   connection: HttpConnection | undefined;
   settled: boolean;
@@ -212,9 +214,15 @@ export class HttpPool {
     for (const job of this.#jobs) {
       const signal = job.request.waiter?.signal;
       if (signal?.aborted === true) this.#giveUp(job, "aborted", signal.reason);
-      else if (now >= job.deadline) this.#giveUp(job, job.request.alive === undefined ? "timeout" : "slow");
+      else if (now >= job.deadline) this.#late(job, now);
       else if (now >= job.askAt) this.#ask(job);
     }
+  }
+
+  #late(job: Job, now: number): void {
+    const more = job.request.more?.() ?? 0;
+    if (more > 0) job.deadline = now + more;
+    else this.#giveUp(job, job.request.alive === undefined ? "timeout" : "slow");
   }
 
   #stopTicking(): void {

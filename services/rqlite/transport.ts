@@ -15,8 +15,12 @@ const READY = `/readyz?sync&timeout=${QUESTION_TIMEOUT}ms`;
 const ALIVE = "/readyz?noleader";
 const FIRST_PAUSE = 50;
 const LONGEST_PAUSE = 300;
+/** What the log may take beyond the time of the slowest that is in it before it counts as standing still. */
+const LOG_GRACE = 1_500;
+/** How long something may wait for others at the most, in milliseconds. */
+const LONGEST_WAIT = 300_000;
 /** Something that has to come back through the log, behind every write before it. */
-const THROUGH_THE_LOG = { path: "/db/query?level=strong", body: '[["SELECT 1"]]' };
+const THROUGH_THE_LOG = { method: "POST", path: "/db/query?level=strong", body: '[["SELECT 1"]]' } as const;
 
 /** One request to rqlite, and what may be done about its failure. */
 export interface Call {
@@ -33,7 +37,7 @@ export interface Call {
   readonly anyNode: boolean;
   /** Milliseconds. */
   readonly timeout: number;
-  /** Milliseconds of {@link timeout} in which others have to wait for it, where it writes and may be slow. */
+  /** Milliseconds of {@link timeout} in which others have to wait for it, where it goes through the log and may be slow. */
   readonly holds?: number | undefined;
   /** The largest answer, in bytes, where it is smaller than that of the cluster. */
   readonly maxBytes?: number | undefined;
@@ -59,8 +63,10 @@ export class Transport {
   readonly #authorization: Readonly<Record<string, string>>;
   /** Whether nothing may be sent without TLS. */
   readonly #tlsOnly: boolean;
-  /** When each slow write that is on its way will have ended at the latest. */
-  readonly #held = new Set<{ readonly until: number }>();
+  /** For how long each of those that are on their way may keep the others. */
+  readonly #held = new Set<{ readonly holds: number }>();
+  /** When something last came back through the log. */
+  #cameBackAt = -Infinity;
 
   constructor(options: RqliteClusterOptions) {
     this.#pool = new HttpPool(options.tls);
@@ -130,27 +136,24 @@ export class Transport {
     call: Call,
     ask: (url: string, request: PoolRequest) => Promise<Attempt<Answer>>,
   ): Promise<Attempt<Answer>> {
-    const held = call.holds === undefined ? undefined : { until: this.#now() + call.holds };
-    // One connection writes, so a write may have to wait for as long as those before it may take.
-    const timeout = call.throughLog ? call.timeout + this.#waitForOthers() : call.timeout;
+    const since = this.#now();
+    const held = call.holds === undefined ? undefined : { holds: call.holds };
     if (held) this.#held.add(held);
     try {
-      return await ask(url, {
+      const attempt = await ask(url, {
         method: call.method ?? "POST",
         url,
         path: call.path,
         headers: { "content-type": call.contentType, ...this.#authorization },
         body: call.body,
-        timeout,
-        alive: timeout > this.#timeout
-          ? {
-            every: this.#timeout,
-            ask: () => this.#ask(url, ALIVE, undefined, Math.max(this.#timeout, QUESTION_TIMEOUT)),
-          }
-          : undefined,
+        timeout: call.timeout,
+        more: call.throughLog ? () => this.#more(since) : undefined,
+        alive: call.timeout > this.#timeout ? { every: this.#timeout, ask: () => this.#lives(url, call) } : undefined,
         maxBytes: Math.min(call.maxBytes ?? Infinity, this.#maxAnswerBytes),
         waiter: call.waiter,
       });
+      if (call.throughLog && "answer" in attempt) this.#cameBackAt = this.#now();
+      return attempt;
     } catch (cause) {
       if (!(cause instanceof NoAnswer)) throw cause;
       return { verdict: this.#silence(url, call, cause), cause };
@@ -170,15 +173,23 @@ export class Transport {
       throw new GatewayError("STATEMENT_TIMEOUT", "the statement ran longer than it may, and was given up", { cause });
     }
     if (cause.reason === "slow" || (cause.reason === "timeout" && call.throughLog)) this.stuck.suspect();
-    if (cause.reason === "timeout" || cause.reason === "connection") this.#members.silent(url);
+    const hangs = call.throughLog && this.stuck.stuck;
+    if ((cause.reason === "timeout" && !hangs) || cause.reason === "connection") this.#members.silent(url);
     return judgeSilence(cause.sent);
   }
 
-  #waitForOthers(): number {
-    let last = 0;
+  /** Milliseconds to wait on for others: nothing hangs while something comes back as often as the slowest of them may take. */
+  #more(since: number): number {
     const now = this.#now();
-    for (const { until } of this.#held) last = Math.max(last, until - now);
-    return last;
+    if (this.stuck.stuck || now - since > LONGEST_WAIT) return 0;
+    const slowest = Math.max(0, ...[...this.#held].map(({ holds }) => holds));
+    return Math.max(since, this.#cameBackAt) + slowest + LOG_GRACE - now;
+  }
+
+  /** @throws when the node does not say that it lives, or writes do not come back: then nobody waits on */
+  async #lives(url: string, { throughLog }: Call): Promise<void> {
+    await this.#ask(url, ALIVE, undefined, Math.max(this.#timeout, QUESTION_TIMEOUT));
+    if (throughLog && this.stuck.stuck) throw new Error("writes do not come back");
   }
 
   async #answer(url: string, call: Call, request: PoolRequest): Promise<Attempt<RqliteAnswer>> {
@@ -208,10 +219,9 @@ export class Transport {
   /** Whether a trivial request through the log is answered in time; `undefined` when nobody could be asked. */
   async #comesBack(timeout: number): Promise<boolean | undefined> {
     const url = this.#members.pick(false, new Set());
-    const { path, body } = THROUGH_THE_LOG;
     const headers = { "content-type": "application/json", ...this.#authorization };
     try {
-      const reply = await this.#pool.send({ method: "POST", url, path, headers, body, timeout, maxBytes: 10_000 });
+      const reply = await this.#pool.send({ ...THROUGH_THE_LOG, url, headers, timeout, maxBytes: 10_000 });
       return reply.status === 200 && reply.text.includes('"values"') ? true : undefined;
     } catch (error) {
       if (!(error instanceof NoAnswer) || error.reason !== "timeout") return undefined;

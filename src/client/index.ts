@@ -54,7 +54,7 @@ export type {
 } from "./database/repository.ts";
 export { Repository } from "./database/repository.ts";
 export type { StatementResult } from "./database/rows.ts";
-export type { Join, SelectParts } from "./database/select.ts";
+export type { Join, Page, SelectParts } from "./database/select.ts";
 export { SelectBuilder } from "./database/select.ts";
 export type { Real, Row, SqlArgument, SqlValue } from "./database/values.ts";
 export { quoteName, real } from "./database/values.ts";

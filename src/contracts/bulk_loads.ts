@@ -36,7 +36,7 @@ export interface BulkLoads {
    * Events until it is done. Ending the iteration early, or the request's signal, ends the load, of which nothing is kept then;
    * once all rows are taken in, it may be too late for that.
    * @throws GatewayError as `Database.execute`, with `details.row` (from 1) where one row is to blame, and `BODY_TOO_LARGE` for
-   *   more than the namespace, or the engine at once, may take
+   *   more than the namespace, or the engine at once, may take, `NO_CAPACITY` when the gateway's disk has no room for it
    */
   load(namespace: string, load: BulkLoad, request: RequestContext, options?: WriteOptions): AsyncIterable<BulkEvent>;
 }

@@ -94,6 +94,12 @@ export interface ReadResult extends ResultSet {
   readonly level: ReadLevel;
 }
 
+/** A page of rows. */
+export interface PageResult extends ReadResult {
+  /** Where it ended, for the next one; `null` where it was not full. */
+  readonly next: string | null;
+}
+
 /** Rows of a query as they come. */
 export interface RowStream extends Omit<ReadResult, "rows"> {
   /** Some rows at a time. Ending the iteration early stops the query. @throws GatewayError when it cannot go on */
@@ -210,6 +216,19 @@ export interface Database extends Lifecycle, NamespacedService, DatabaseMigratio
   ): Promise<ExecResult>;
   /** Runs a `SELECT` built from parts. @throws GatewayError `INVALID_REQUEST` that names the part in `details`. */
   select(namespace: string, spec: SelectSpec, request: RequestContext, options?: ReadOptions): Promise<ReadResult>;
+  /**
+   * As {@link select}, `limit` rows behind those of the page before. What tells rows apart is added to the order: a row that is
+   * there all the time comes once, whatever is inserted and deleted meanwhile.
+   * @param after `next` of the page before; empty for the first one
+   * @throws GatewayError `INVALID_REQUEST` also for rows that cannot be paged so, and for an `after` that is none
+   */
+  page(
+    namespace: string,
+    spec: SelectSpec,
+    after: string,
+    request: RequestContext,
+    options?: ReadOptions,
+  ): Promise<PageResult>;
   /** As {@link query}, with the rows as they come and no bound on their number. */
   stream(
     namespace: string,

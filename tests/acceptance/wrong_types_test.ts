@@ -28,6 +28,7 @@ const PARTS = {
   order_by: ["id DESC"],
   limit: 1,
   offset: 0,
+  after: "",
 };
 const READ = { level: "weak", freshness: "1s", timeout: "5s" };
 const SQL = { sql: "SELECT ? AS x", args: [1], integers: "number", timeout: 5_000 };

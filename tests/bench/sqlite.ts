@@ -10,6 +10,9 @@ const VALUE = "x".repeat(100);
 const POINT = { sql: "SELECT v FROM t WHERE id = ?", args: [7] };
 const RANGE = { sql: "SELECT id, v FROM t WHERE id > ? LIMIT 20", args: [7] };
 const INSERT = { sql: "INSERT INTO log (v) VALUES (?)", args: [VALUE] };
+const KILLS = 20;
+/** Milliseconds. */
+const DEADLINE = 1_000;
 const ENDLESS = "WITH RECURSIVE c (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c) SELECT count(*) FROM c";
 
 /** One namespace of a running gateway, asked over HTTP. */
@@ -76,7 +79,9 @@ async function bench(): Promise<void> {
     const tenant = new Tenant(gateway, url, api_key);
     await fill(tenant);
     await rates(tenant);
-    await neighbours(tenant, new Tenant(gateway, url, await keyOf("endless", places)));
+    const other = new Tenant(gateway, url, await keyOf("endless", places));
+    await neighbours(tenant, other);
+    await kills(other);
     await streamed(tenant);
   } finally {
     await gateway.stop();
@@ -111,7 +116,7 @@ async function neighbours(tenant: Tenant, other: Tenant): Promise<void> {
   let going = true;
   const endless = (async () => {
     while (going) {
-      await other.run("query", { sql: ENDLESS, timeout: 1_000 }).catch((error) => {
+      await other.run("query", { sql: ENDLESS, timeout: DEADLINE }).catch((error) => {
         if (!String(error).includes("STATEMENT_TIMEOUT")) throw error;
       });
     }
@@ -119,6 +124,22 @@ async function neighbours(tenant: Tenant, other: Tenant): Promise<void> {
   row("beside endless queries", await tenant.measure("query", POINT, 4, 5));
   going = false;
   await endless;
+}
+
+/** How long behind its deadline a query without end is answered, which is when its process is gone and the next one is there. */
+async function kills(tenant: Tenant): Promise<void> {
+  const late: number[] = [];
+  for (let i = 0; i < KILLS; i++) {
+    // Has the process ready: its start is no part of what is measured.
+    await tenant.run("query", { sql: "SELECT 1" });
+    const begun = performance.now();
+    const error = await tenant.run("query", { sql: ENDLESS, timeout: DEADLINE }).then(() => "none", String);
+    if (!error.includes("STATEMENT_TIMEOUT")) throw new Error(`an endless query ended with: ${error}`);
+    late.push(performance.now() - begun - DEADLINE);
+  }
+  late.sort((a, b) => a - b);
+  const [p50, max] = [late[Math.floor(late.length / 2)]!, late.at(-1)!];
+  out(`\n${KILLS} endless queries, answered behind their deadline: p50 ${p50.toFixed(0)} ms, max ${max.toFixed(0)} ms`);
 }
 
 async function streamed(tenant: Tenant): Promise<void> {

@@ -5,6 +5,7 @@ import { WatchedDriver } from "../../services/database/changes/watched_driver.ts
 import { SqlDatabase } from "../../services/database/database.ts";
 import type { SqlDriver } from "../../services/database/driver.ts";
 import { RqliteDriver } from "../../services/database/rqlite/driver.ts";
+import { Judge } from "../../services/database/rqlite/judge.ts";
 import { SqliteDriver } from "../../services/database/sqlite/driver.ts";
 import { RqliteCluster } from "../../services/rqlite/client.ts";
 import type { SqlArgument } from "../../src/contracts/database.ts";
@@ -127,7 +128,10 @@ export function feedTests(scenarios: Readonly<Record<string, (db: FeedSubject) =
     engineTest(`rqlite: ${name}`, ["rqlited"], async (engines) => {
       const { urls } = await engines.rqlite({ nodes: 1 });
       const clusters = new Map([["one", new RqliteCluster({ name: "one", urls })]]);
-      await check(new RqliteDriver({ clusters, clusterOf: () => Promise.resolve("one") }), scenario);
+      await check(
+        new RqliteDriver({ clusters, clusterOf: () => Promise.resolve("one"), judge: new Judge() }),
+        scenario,
+      );
     });
   }
 }

@@ -1,5 +1,6 @@
 import { deepEqual, equal, ok, rejects } from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
+import { namespaceFile } from "../../services/database/sqlite/namespace_file.ts";
 import type { FileFormat } from "../../src/contracts/database_files.ts";
 import { GatewayError } from "../../src/contracts/errors.ts";
 import { is, NAMESPACE, REQUEST } from "./sql_databases.ts";
@@ -330,6 +331,26 @@ onSqlite("a database that cannot be opened any more is replaced", async (whole) 
   await rejects(whole.db.rows("SELECT a FROM t"), is("UNAVAILABLE"));
   await restore(whole, "sqlite", good);
   deepEqual(await whole.db.rows("SELECT a FROM t"), [["good"]]);
+});
+
+onSqlite("a database made of text gives free space back; a file goes on as it was made", async (whole) => {
+  const path = `${whole.folder}/namespaces/${namespaceFile(NAMESPACE)}`;
+  const mode = async () => {
+    await whole.db.exec("INSERT INTO t VALUES (1)");
+    const db = new DatabaseSync(path, { readOnly: true });
+    try {
+      return db.prepare("PRAGMA auto_vacuum").get()?.["auto_vacuum"];
+    } finally {
+      db.close();
+    }
+  };
+  const [none, incremental] = [0, 2];
+  await restore(whole, "sqlite", await fileOf(whole, "CREATE TABLE t (a)"));
+  equal(await mode(), none);
+  await restore(whole, "sql", await textOf(whole));
+  equal(await mode(), incremental);
+  await restore(whole, "sqlite", await backup(whole, "sqlite"));
+  equal(await mode(), incremental);
 });
 
 withBothDrivers("a backup of either driver is restored into the other", async (sqlite, rqlite) => {

@@ -260,6 +260,21 @@ const scenarios: Record<string, (db: Subject) => Promise<void>> = {
     deepEqual(await db.rows("SELECT ?", "a\ud800b"), [["a\ufffdb"]]);
   },
 
+  "text that holds U+0000 is whole as a BLOB; as text SQLite shows what stands before it": async (db) => {
+    const text = "'a' || char(0) || 'b'";
+    equal(
+      await db.json(`SELECT CAST(char(0) AS BLOB) AS a, CAST(${text} AS BLOB) AS b, hex(${text}) AS c`),
+      '{"items":[{"a":"\\u0000","b":"a\\u0000b","c":"610062"}],"count":1}',
+    );
+    const { driver } = await db.database.health(request.signal);
+    equal(
+      await db.json(`SELECT char(0) AS a, ${text} AS b`),
+      driver === "sqlite"
+        ? '{"items":[{"a":"","b":"a"}],"count":1}'
+        : '{"items":[{"a":"\\u0000","b":"a\\u0000b"}],"count":1}',
+    );
+  },
+
   "values that SQLite cannot hold are refused": async (db) => {
     for (const value of [2n ** 63n, -(2n ** 63n) - 1n, NaN, Infinity, { real: -Infinity }]) {
       await rejects(db.query("SELECT ?", value), is("INVALID_REQUEST", "args.0"));

@@ -2,6 +2,7 @@ import { ok } from "node:assert/strict";
 import { SqlDatabase, type SqlDatabaseOptions } from "../../services/database/database.ts";
 import type { SqlDriver } from "../../services/database/driver.ts";
 import { RqliteDriver } from "../../services/database/rqlite/driver.ts";
+import { Judge } from "../../services/database/rqlite/judge.ts";
 import { SqliteDriver } from "../../services/database/sqlite/driver.ts";
 import { RqliteCluster } from "../../services/rqlite/client.ts";
 import type { SqlArgument, TransactionStep, WriteOptions } from "../../src/contracts/database.ts";
@@ -64,7 +65,7 @@ export function onBothDrivers(scenarios: Readonly<Record<string, (store: Store) 
       const drivers: SqlDriver[] = [];
       const gateway = (options?: SqlDatabaseOptions) => {
         const clusters = new Map([["one", new RqliteCluster({ name: "one", urls })]]);
-        const driver = new RqliteDriver({ clusters, clusterOf: () => Promise.resolve("one") });
+        const driver = new RqliteDriver({ clusters, clusterOf: () => Promise.resolve("one"), judge: new Judge() });
         drivers.push(driver);
         return new Subject(new SqlDatabase(driver, options), driver);
       };

@@ -6,6 +6,7 @@ import { SqlDatabaseFiles } from "../../services/database/files/service.ts";
 import { RqliteFiles } from "../../services/database/files/rqlite.ts";
 import { SqliteFiles } from "../../services/database/files/sqlite.ts";
 import { RqliteDriver } from "../../services/database/rqlite/driver.ts";
+import { Judge } from "../../services/database/rqlite/judge.ts";
 import { DEFAULT_RULES } from "../../services/database/runner.ts";
 import { SqliteDriver } from "../../services/database/sqlite/driver.ts";
 import { Turns } from "../../services/database/files/turns.ts";
@@ -78,6 +79,7 @@ async function openRqlite(urls: readonly string[]): Promise<Open> {
   const driver = new RqliteDriver({
     clusters: new Map([["one", cluster]]),
     clusterOf: () => Promise.resolve("one"),
+    judge: new Judge(),
   });
   const whole: Whole = {
     driver: "rqlite",

@@ -7,6 +7,7 @@ import { DEFAULT_RULES } from "../../services/database/runner.ts";
 import { RqliteCluster } from "../../services/rqlite/client.ts";
 import { GatewayError } from "../../src/contracts/errors.ts";
 import { TestGateway } from "../support/gateway.ts";
+import { SqlCaller } from "../support/sql.ts";
 import { databaseOn } from "../support/test_database.ts";
 import { engineTest } from "./support/engine_test.ts";
 import { until } from "./support/wait.ts";
@@ -150,5 +151,79 @@ engineTest(
     (await change()).expect(200);
     await until("status says so", async () => (await stateOf()).get("services.control_plane.status") === "ok");
     match(gateway.log(), /takes writes again/);
+  },
+);
+
+/** What meets the cluster that hangs before anything else does. */
+const FIRST: readonly (readonly [path: string, body: unknown])[] = [
+  ["transaction", { statements: ["INSERT INTO t (n) VALUES (1)", "INSERT INTO t (n) VALUES (2)"] }],
+  ["bulk", { table: "t", columns: ["n"], rows: [[1], [2]] }],
+];
+
+engineTest(
+  "a namespace whose cluster does not come back from a transaction, or from a load, is 503, and no other one is",
+  ["rqlited"],
+  async (engines) => {
+    const [control, one, two] = await Promise.all([1, 2, 3].map(() => engines.rqlite({ nodes: 1 })));
+    await using database = await databaseOn(control!, [one!, two!]);
+    await using gateway = await TestGateway.start({
+      driver: "rqlite",
+      database,
+      config: { database: { statement_timeout: "1s" }, limits: { sql: { statement_timeout: "1s" } } },
+    });
+    const { key: operator } = await gateway.makeKey("--operator");
+    const callerOf = async (namespace: string) => {
+      const { key } = await gateway.makeKey("--namespace", namespace, "--create-namespace");
+      return new SqlCaller(gateway, { key });
+    };
+    const sql = await callerOf("shop"), neighbour = await callerOf("neighbour");
+    await sql.run("CREATE TABLE t (id INTEGER PRIMARY KEY, n INT)", "INSERT INTO t (n) VALUES (0)");
+    await neighbour.run("CREATE TABLE n (n)");
+    const isOf = async ({ urls }: { readonly urls: readonly string[] }) =>
+      (await (await fetch(`${urls[0]}/db/query?q=SELECT+1+FROM+sqlite_schema+WHERE+name='t'`)).text()).includes(
+        "values",
+      );
+    const at = await isOf(one!) ? 0 : 1;
+    const url = [one!, two!][at]!.urls[0]!;
+    const metrics = async () => (await gateway.call("GET", "/metrics", { key: operator })).expect(200).text;
+    const stuck = async (cluster: number) =>
+      new RegExp(`^sql_cluster_stuck\\{cluster="tenant-${cluster}"\\} 1$`, "m").test(await metrics());
+    const status = async () => (await gateway.call("GET", "/v1/status")).expect(200);
+
+    for (const [path, body] of FIRST) {
+      const bulk = await hang(url);
+      const first = (await sql.call(path, body)).expect(409);
+      equal(first.get("code"), "OUTCOME_UNKNOWN", path);
+      await until("the cluster is known to be stuck", () => stuck(at), 20_000);
+      equal(await stuck(1 - at), false);
+      for (const [again, what] of [...FIRST, ["exec", { sql: "INSERT INTO t (n) VALUES (3)" }]] as const) {
+        const refused = (await sql.call(again, what)).expect(503);
+        equal(refused.get("code"), "UNAVAILABLE");
+        match(
+          refused.string("error"),
+          /an earlier statement in the database of this namespace does not come to an end/,
+        );
+        equal(refused.headers.get("retry-after"), "5");
+      }
+      await until("status says so", async () => {
+        const state = await status();
+        return state.get("services.database.status") === "degraded" &&
+          state.get("services.database.details.stuck") === 1 &&
+          /^1 of 2 .*in 1 a statement does not come to an end$/.test(state.string("services.database.reason"));
+      });
+      const told = gateway.log().split("\n").filter((line) =>
+        line.includes("lives and does not come back from a write")
+      );
+      ok(told.length > 0 && told.every((line) => line.includes(`tenant-${at}`)), told.join("\n"));
+      deepEqual(await sql.rows("SELECT n FROM t WHERE id = 1"), [{ n: 0 }]);
+      await neighbour.run("INSERT INTO n VALUES (1)");
+      (await neighbour.call("transaction", { statements: ["INSERT INTO n VALUES (2)"] })).expect(200);
+      (await neighbour.call("bulk", { table: "n", rows: [[3]] })).expect(200);
+
+      await bulk.ended;
+      await until("it takes writes again", async () => !await stuck(at), 60_000);
+      (await sql.call(path, body)).expect(200);
+      await until("status says so", async () => (await status()).get("services.database.status") === "ok");
+    }
   },
 );

@@ -10,6 +10,7 @@ import { withRow, wrongRow } from "./rows.ts";
 import { BulkSpool } from "./spool.ts";
 import { BulkStatements } from "./statements.ts";
 import type { SqlDriver, SqlFault } from "../driver.ts";
+import type { SpaceAt } from "../room.ts";
 import { errorOf } from "../faults.ts";
 import { IdempotentWrites, type OnceReply } from "../idempotency.ts";
 import { InFlight } from "../in_flight.ts";
@@ -25,6 +26,8 @@ export interface SqlBulkLoadsOptions extends RunnerOptions {
   readonly now: () => number;
   /** Takes what is too much for one request. Without it that is refused: the engine has to carry a load as a whole. */
   readonly large?: LargeLoads | undefined;
+  /** The space of the disk that a file is on. Default: as the system tells it. */
+  readonly spaceAt?: SpaceAt;
 }
 
 type Row = readonly SqlArgument[];
@@ -43,13 +46,15 @@ export class SqlBulkLoads implements BulkLoads {
   /** One for all loads: it knows which keys are in use. */
   readonly #idempotent: IdempotentWrites;
   readonly #large: LargeLoads | undefined;
+  readonly #spaceAt: SpaceAt | undefined;
   readonly #running = new InFlight("loads", { headers: { connection: "close" } });
 
-  constructor({ driver, now, large, rulesOf = () => DEFAULT_RULES, ...options }: SqlBulkLoadsOptions) {
+  constructor({ driver, now, large, spaceAt, rulesOf = () => DEFAULT_RULES, ...options }: SqlBulkLoadsOptions) {
     this.#runner = new Runner(driver, { ...options, rulesOf });
     this.#rulesOf = rulesOf;
     this.#idempotent = new IdempotentWrites(this.#runner, now);
     this.#large = large;
+    this.#spaceAt = spaceAt;
   }
 
   async *load(
@@ -75,7 +80,7 @@ export class SqlBulkLoads implements BulkLoads {
     const rules = await this.#rulesOf(namespace, request);
     const options = { timeout: timeout ?? rules.maxTimeout };
     const hash = key === undefined ? undefined : createHash("sha256").update(JSON.stringify(headOf(load)));
-    await using taken = new Taken(this.#large, rules);
+    await using taken = new Taken(this.#large, rules, this.#spaceAt);
     let told = 0;
     for await (const rows of load.rows) {
       await taken.add(load, rows, hash);
@@ -165,7 +170,11 @@ class Taken implements AsyncDisposable {
   #width = 0;
   #spool: BulkSpool | undefined;
 
-  constructor(private readonly large: LargeLoads | undefined, private readonly rules: SqlRules) {}
+  constructor(
+    private readonly large: LargeLoads | undefined,
+    private readonly rules: SqlRules,
+    private readonly spaceAt: SpaceAt | undefined,
+  ) {}
 
   async add(load: BulkLoad, rows: readonly Row[], hash: Hash | undefined): Promise<void> {
     for (const row of rows) {
@@ -179,7 +188,7 @@ class Taken implements AsyncDisposable {
     for (const row of rows) this.#bytes += sizeOf(row);
     if (this.#bytes <= (this.large ? ONE_REQUEST : AT_MOST)) return;
     if (!this.large) throw tooManyBytes();
-    this.#spool = await BulkSpool.create(this.large.folder);
+    this.#spool = await BulkSpool.create(this.large.folder, this.spaceAt);
     await put(this.rows.splice(0), this.#spool);
   }
 

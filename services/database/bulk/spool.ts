@@ -1,5 +1,6 @@
 import type { SqlArgument } from "../../../src/contracts/database.ts";
 import { tag } from "../../../src/hosts/tagging.ts";
+import { diskFailure, DiskRoom, type SpaceAt } from "../room.ts";
 
 const encoder = new TextEncoder();
 /** Rows of one line, and bytes of one, roughly: they are in memory at once where it is written and where it is read. */
@@ -9,14 +10,26 @@ const ROWS = 1_000, BYTES = 2 ** 20;
 export class BulkSpool implements AsyncDisposable {
   #rows: (readonly SqlArgument[])[] = [];
   #bytes = 0;
+  readonly #room: DiskRoom;
 
-  private constructor(readonly path: string, private readonly file: Deno.FsFile) {}
+  private constructor(readonly path: string, private readonly file: Deno.FsFile, spaceAt: SpaceAt | undefined) {
+    this.#room = new DiskRoom(path, spaceAt);
+  }
 
-  /** @param folder made when it is missing */
-  static async create(folder: string): Promise<BulkSpool> {
-    await Deno.mkdir(folder, { recursive: true, mode: 0o700 });
-    const path = await Deno.makeTempFile({ dir: folder, prefix: "rows-" });
-    return new BulkSpool(path, await Deno.open(path, { write: true }));
+  /**
+   * @param folder made when it is missing
+   * @param spaceAt default: as the system tells it
+   * @throws GatewayError `NO_CAPACITY` when the disk is full, `UNAVAILABLE` when it fails
+   */
+  static async create(folder: string, spaceAt?: SpaceAt): Promise<BulkSpool> {
+    try {
+      await Deno.mkdir(folder, { recursive: true, mode: 0o700 });
+      // The rights of a process are for the folder itself, not for a name of it.
+      const path = await Deno.makeTempFile({ dir: await Deno.realPath(folder), prefix: "rows-" });
+      return new BulkSpool(path, await Deno.open(path, { write: true }), spaceAt);
+    } catch (error) {
+      throw diskFailure(error);
+    }
   }
 
   /**
@@ -30,13 +43,21 @@ export class BulkSpool implements AsyncDisposable {
     return this.#rows.length >= ROWS || this.#bytes >= BYTES;
   }
 
-  /** Everything that was taken is in the file then. */
+  /**
+   * Everything that was taken is in the file then.
+   * @throws GatewayError `NO_CAPACITY` when the disk has no room for it, `UNAVAILABLE` when it fails
+   */
   async flush(): Promise<void> {
     if (this.#rows.length === 0) return;
     const bytes = encoder.encode(`${JSON.stringify(tag(this.#rows).value)}\n`);
     this.#rows = [];
     this.#bytes = 0;
-    for (let written = 0; written < bytes.length;) written += await this.file.write(bytes.subarray(written));
+    await this.#room.take(bytes.length);
+    try {
+      for (let written = 0; written < bytes.length;) written += await this.file.write(bytes.subarray(written));
+    } catch (error) {
+      throw diskFailure(error);
+    }
   }
 
   /** Closes and removes the file. */

@@ -7,6 +7,8 @@ import { withRow } from "./rows.ts";
 import type { DriverReply, GatedStatement } from "../driver.ts";
 import { errorOf } from "../faults.ts";
 import type { OnceReply } from "../idempotency.ts";
+import { assertRoom, noRoom, type SpaceAt } from "../room.ts";
+import { FULL, isDiskFull } from "../sqlite/full.ts";
 import { filesOf, namespaceFile } from "../sqlite/namespace_file.ts";
 import type { Asked, Ran } from "../runner.ts";
 import type { Turns } from "../files/turns.ts";
@@ -24,6 +26,8 @@ export interface SqliteLargeLoadsOptions extends Pick<BulkTask, "synchronous" | 
   readonly changed: (namespace: string) => void;
   /** Told what the processes write to standard error. */
   readonly onLine: (line: string) => void;
+  /** The space of the disk that a file is on. Default: as the system tells it. */
+  readonly spaceAt?: SpaceAt;
 }
 
 /** Milliseconds that the gateway may leave a loading process waiting. */
@@ -67,8 +71,13 @@ export class SqliteLargeLoads implements LargeLoads {
   }
 
   async #apply(load: LargeLoad, rows: GatedStatement, asked: Asked, { signal }: RequestContext): Promise<Ran> {
-    const path = `${this.#options.dir}/${namespaceFile(load.namespace)}`;
-    await assertExists(path, load);
+    const named = `${this.#options.dir}/${namespaceFile(load.namespace)}`;
+    await assertExists(named, load);
+    // The rights of a process are for the file itself, not for a name of it.
+    const path = await Deno.realPath(named);
+    const { size } = await Deno.stat(load.spool.path);
+    // Its rows are written twice: to the log of the database, and from there to its file.
+    await assertRoom(load.spool.path, 2 * size, this.#options.spaceAt);
     const at = asked.statements.indexOf(rows);
     const { synchronous, busyTimeout, onLine } = this.#options;
     const host = Host.start({
@@ -100,8 +109,14 @@ export class SqliteLargeLoads implements LargeLoads {
       host.kill("closed");
       await host.ended;
     }
+    if (metFullDisk(last, path, task)) throw noRoom(new Error(`${path}: ${FULL}`));
     return { reply: replyOf(last, asked, at), level: "strong" };
   }
+}
+
+function metFullDisk(last: BulkReport | undefined, path: string, { maxDatabaseBytes }: BulkTask): boolean {
+  if (last?.kind === "trouble") return last.message.startsWith(FULL);
+  return last?.kind === "fault" && last.fault.kind === "quota" && isDiskFull(path, maxDatabaseBytes);
 }
 
 function replyOf(last: BulkReport | undefined, { statements }: Asked, at: number): DriverReply {

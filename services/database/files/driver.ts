@@ -4,7 +4,7 @@ import type { RequestContext } from "../../../src/contracts/request.ts";
 export interface FilesDriver {
   /**
    * Writes the database as it is at one moment to a new file, which may be marked as being in WAL mode but is whole by itself.
-   * @throws GatewayError `UNAVAILABLE`
+   * @throws GatewayError `UNAVAILABLE`, `NO_CAPACITY` when the disk has no room for it
    */
   save(namespace: string, path: string, context: Pick<RequestContext, "signal">): Promise<void>;
   /**

@@ -22,7 +22,8 @@ const GUEST: Guest = {
   work(asked, answers) {
     for (const { id, body } of asked) {
       answers.flush();
-      answers.answer(id, reportOf(() => work(body as FileTask)));
+      const task = body as FileTask;
+      answers.answer(id, reportOf(() => work(task), task.kind === "load" && task.maxBytes > 0));
     }
   },
   stream: (body) => dump(body as DumpTask),
@@ -54,6 +55,7 @@ function work(task: FileTask): { readonly tables?: number } {
 function settle(path: string): Record<never, never> {
   try {
     return within(open(path), (db) => {
+      dropRights();
       const { busy } = db.prepare("PRAGMA wal_checkpoint(TRUNCATE)").get() as { busy: number };
       if (busy !== 0) throw new GatewayError("UNAVAILABLE", "somebody has the database open");
       return {};
@@ -144,11 +146,12 @@ function* textsOf(file: Deno.FsFile): Generator<string> {
   }
 }
 
-function reportOf(task: () => { readonly tables?: number }): FileReport {
+/** @param bounded whether the database may have only so many bytes */
+function reportOf(task: () => { readonly tables?: number }, bounded: boolean): FileReport {
   try {
     return { ok: true, ...task() };
   } catch (error) {
-    return failure(error);
+    return failure(error, bounded);
   }
 }
 
@@ -156,12 +159,13 @@ function reportOf(task: () => { readonly tables?: number }): FileReport {
 const DAMAGED = new Set([1, 11, 26]);
 const FULL = 13, NO_MEMORY = 7;
 
-function failure(error: unknown): FileReport {
+function failure(error: unknown, bounded = false): FileReport {
   if (error instanceof GatewayError) {
     return { ok: false, code: error.code, message: error.message, details: error.extra.details };
   }
   const message = error instanceof Error ? error.message : String(error);
   const code = error instanceof Error && "errcode" in error ? Number(error.errcode) & 0xff : 0;
+  if (code === FULL && !bounded) return { ok: false, code: "NO_CAPACITY", message };
   if (code === FULL) {
     return { ok: false, code: "QUOTA_EXCEEDED", message: "the database would be larger than it may be" };
   }

@@ -3,6 +3,7 @@ import type { RequestContext } from "../../../src/contracts/request.ts";
 import { Host, HostEnded } from "../../../src/hosts/host.ts";
 import { NoHost, Places } from "../../../src/hosts/places.ts";
 import type { DumpTask, FileReport, FileTask } from "./tasks.ts";
+import { diskFailure, noRoom } from "../room.ts";
 
 /** How many jobs work at once on one gateway, and how many dumps are read from: each is a process, and as much disk as a database. */
 const WORKING = 8, READING = 8;
@@ -23,7 +24,8 @@ export class FileJobs {
   readonly #places: Readonly<Record<Doing, Places>>;
   /** By namespace; resolves when its job is over. */
   readonly #running = new Map<string, Promise<void>>();
-  #ready = false;
+  /** The folder itself, once it is ready: the rights of a process are for that, not for a name of it. */
+  #real: string | undefined;
 
   /**
    * @param folder made when it is needed; what is older than a day in it goes then
@@ -40,7 +42,7 @@ export class FileJobs {
 
   /**
    * A job for a namespace. It has no place yet, so whoever waits for something in it, such as a client, keeps nobody else waiting.
-   * @throws GatewayError `TOO_MANY_STATEMENTS` when the namespace has one already
+   * @throws GatewayError `TOO_MANY_STATEMENTS` when the namespace has one already, `NO_CAPACITY` when the disk is full
    */
   async begin(namespace: string): Promise<Job> {
     const until = performance.now() + MOMENT;
@@ -59,18 +61,18 @@ export class FileJobs {
       resolve();
     };
     try {
-      if (!this.#ready) await this.#prepare();
-      return new Job(await Deno.makeTempDir({ dir: this.folder, prefix: "job-" }), this.#places, this.onLine, over);
+      const dir = this.#real ??= await this.#prepare();
+      return new Job(await Deno.makeTempDir({ dir, prefix: "job-" }), this.#places, this.onLine, over);
     } catch (error) {
       over();
-      throw error;
+      throw diskFailure(error);
     }
   }
 
-  async #prepare(): Promise<void> {
+  async #prepare(): Promise<string> {
     await Deno.mkdir(this.folder, { recursive: true, mode: 0o700 });
     for await (const { name } of Deno.readDir(this.folder)) await removeIfOld(`${this.folder}/${name}`);
-    this.#ready = true;
+    return await Deno.realPath(this.folder);
   }
 }
 
@@ -225,6 +227,7 @@ function endOf({ kind }: FileTask, cause: HostEnded): GatewayError {
 function resultOf(report: FileReport): { readonly tables?: number } {
   if (report.ok) return report;
   const { code, message, details } = report;
+  if (code === "NO_CAPACITY") throw noRoom(new Error(message));
   if (code !== "INTERNAL") throw new GatewayError(code, message, { details });
   throw new GatewayError("UNAVAILABLE", "the file could not be worked on now; nothing was changed", {
     cause: new Error(message),

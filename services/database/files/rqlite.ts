@@ -1,6 +1,8 @@
-import { GatewayError } from "../../../src/contracts/errors.ts";
+import { GatewayError, hasCode } from "../../../src/contracts/errors.ts";
 import type { RequestContext } from "../../../src/contracts/request.ts";
 import type { RqliteCluster } from "../../rqlite/client.ts";
+import { saysFull } from "../../disk/space.ts";
+import { DiskRoom, noRoom, type SpaceAt } from "../room.ts";
 import type { FilesDriver } from "./driver.ts";
 
 type Waiter = Pick<RequestContext, "signal">;
@@ -10,18 +12,28 @@ const MAX_BYTES = 256 * 2 ** 20;
 
 /** Whole databases out of and into RQLite clusters. */
 export class RqliteFiles implements FilesDriver {
-  /** @param clusterOf the cluster of a namespace. @throws GatewayError when it has none */
-  constructor(private readonly clusterOf: (namespace: string, waiter: Waiter) => Promise<RqliteCluster>) {}
+  /**
+   * @param clusterOf the cluster of a namespace. @throws GatewayError when it has none
+   * @param spaceAt default: as the system tells it
+   */
+  constructor(
+    private readonly clusterOf: (namespace: string, waiter: Waiter) => Promise<RqliteCluster>,
+    private readonly spaceAt?: SpaceAt,
+  ) {}
 
   async save(namespace: string, path: string, waiter: Waiter): Promise<void> {
     const cluster = await this.#answering(namespace, waiter);
     const pieces = await cluster.backup(waiter);
     using file = await Deno.open(path, { createNew: true, write: true, mode: 0o600 });
+    const room = new DiskRoom(path, this.spaceAt);
     try {
       for (let bytes; (bytes = await pieces.next()) !== undefined;) {
+        await room.take(bytes.length);
         for (let at = 0; at < bytes.length;) at += await file.write(bytes.subarray(at));
       }
     } catch (cause) {
+      if (hasCode(cause, "NO_CAPACITY")) throw cause;
+      if (saysFull(cause)) throw noRoom(cause);
       throw new GatewayError("UNAVAILABLE", "the database did not give all of its copy", { cause });
     } finally {
       pieces.close();

@@ -3,11 +3,12 @@ import { GatewayError, hasCode } from "../../../src/contracts/errors.ts";
 import type { Principal } from "../../../src/contracts/identity.ts";
 import type { RequestContext } from "../../../src/contracts/request.ts";
 import type { RecordAct } from "../../control_plane/audit.ts";
-import { spaceAt } from "../../disk/space.ts";
+import { roomOf, spaceAt } from "../../disk/space.ts";
 import type { FilesDriver } from "./driver.ts";
 import { FileJobs, type Job } from "./jobs.ts";
 import type { Turns } from "./turns.ts";
 import { upload, type UploadBounds } from "./upload.ts";
+import { diskFailure, noRoom, type SpaceAt } from "../room.ts";
 import { DEFAULT_RULES, type RunnerOptions } from "../runner.ts";
 
 /** Where copies are made, and what bounds them. */
@@ -26,7 +27,7 @@ export interface SqlDatabaseFilesOptions {
   /** Milliseconds that a job waits for one of the gateway's places. Default 30,000. */
   readonly patience?: number;
   /** The space of the disk that a file is on. Default: as the system tells it. */
-  readonly spaceAt?: UploadBounds["spaceAt"];
+  readonly spaceAt?: SpaceAt;
 }
 
 /** Bytes that are read at once from a file that goes out. */
@@ -35,6 +36,8 @@ const PIECE = 64 * 1024;
 const LEAST = 2 ** 30, GROWTH = 8;
 /** Bytes that text may have in any case, and by how much more than the database that it may make: small values are long as text. */
 const LEAST_TEXT = 16 * 2 ** 20, TEXT_GROWTH = 16;
+/** Bytes that a database made of text may have however little room the disk has. */
+const LEAST_ROOM = 16 * 2 ** 20;
 
 /** A restore, as it was asked for. */
 interface Asked {
@@ -50,7 +53,7 @@ export class SqlDatabaseFiles implements DatabaseFiles {
   readonly #turns: Turns;
   readonly #record: RecordAct;
   readonly #rulesOf: NonNullable<RunnerOptions["rulesOf"]>;
-  readonly #spaceAt: UploadBounds["spaceAt"];
+  readonly #spaceAt: SpaceAt;
 
   constructor(options: SqlDatabaseFilesOptions) {
     this.#driver = options.driver;
@@ -78,7 +81,7 @@ export class SqlDatabaseFiles implements DatabaseFiles {
       return { bytes: size, chunks: endingWith(job, bytesOf(file, size)) };
     } catch (error) {
       await job.end();
-      throw asGatewayError(error);
+      throw diskFailure(error);
     }
   }
 
@@ -99,12 +102,9 @@ export class SqlDatabaseFiles implements DatabaseFiles {
       // Only now: a client that sends slowly must not keep the databases of others waiting.
       await job.enter("work", { signal });
       const path = format === "sqlite" ? uploaded : job.path("loaded.sqlite");
-      const { tables = 0 } = await job.run(
-        format === "sqlite"
-          ? { kind: "check", path }
-          : { kind: "load", path: uploaded, into: path, maxBytes: most || Math.max(LEAST, GROWTH * size) },
-        { signal },
-      );
+      const { tables = 0 } = format === "sqlite"
+        ? await job.run({ kind: "check", path }, { signal })
+        : await this.#load(job, { from: uploaded, into: path, most: most || Math.max(LEAST, GROWTH * size) }, signal);
       const { size: bytes } = await Deno.stat(path);
       if (most > 0 && bytes > most) throw tooLarge(most);
       await synchronize(path);
@@ -114,7 +114,21 @@ export class SqlDatabaseFiles implements DatabaseFiles {
       });
       return { tables, bytes };
     } catch (error) {
-      throw asGatewayError(error);
+      throw diskFailure(error);
+    }
+  }
+
+  /** Makes a database of text. What it may have is also a matter of the disk: SQLite does not tell which of the two it met. */
+  async #load(
+    job: Job,
+    { from, into, most }: Readonly<Record<"from" | "into", string>> & { readonly most: number },
+    signal: AbortSignal,
+  ): Promise<{ readonly tables?: number }> {
+    const room = Math.max(LEAST_ROOM, roomOf(await this.#spaceAt(from)));
+    try {
+      return await job.run({ kind: "load", path: from, into, maxBytes: Math.min(most, room) }, { signal });
+    } catch (error) {
+      throw room < most && hasCode(error, "QUOTA_EXCEEDED") ? noRoom(error) : error;
     }
   }
 
@@ -183,7 +197,7 @@ function endingWith(job: Job, pieces: AsyncGenerator<Uint8Array<ArrayBuffer>, vo
           return piece;
         } catch (error) {
           await job.end();
-          throw asGatewayError(error);
+          throw diskFailure(error);
         }
       },
       async return() {
@@ -204,13 +218,3 @@ const tooLongText = (most: number, text: number) =>
     "QUOTA_EXCEEDED",
     `the database of this namespace may have ${most} bytes, and SQL text that makes it ${text}; nothing was changed`,
   );
-
-/** A disk that is full or broken is a matter of this gateway's surroundings. */
-function asGatewayError(error: unknown): unknown {
-  const isSystem = error instanceof Error && "code" in error && typeof error.code === "string" &&
-    /^E[A-Z]+$/.test(error.code);
-  if (!isSystem || error instanceof GatewayError) return error;
-  return new GatewayError("UNAVAILABLE", "the copy could not be written to disk; nothing was changed", {
-    cause: error,
-  });
-}

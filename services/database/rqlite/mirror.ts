@@ -1,6 +1,7 @@
 import { LRUCache } from "lru-cache";
 import { GatewayError } from "../../../src/contracts/errors.ts";
 import type { GatedStatement, SqlFault } from "../driver.ts";
+import { hugeValueOf } from "./huge_values.ts";
 import { type Judge, JudgeBusy, type Judged, NoJudge, NoJudgement } from "./judge.ts";
 import type { JudgeItem, Judgement, SchemaObjectText } from "./judge_protocol.ts";
 import type { SchemaSource } from "./mirror_source.ts";
@@ -246,8 +247,11 @@ export class Mirror implements Judged {
 
   #verdictOf(statement: GatedStatement, judgement: Judgement): Verdict {
     switch (judgement.is) {
-      case "good":
+      case "good": {
+        const fault = hugeValueOf(statement.sql);
+        if (fault) return { fault };
         return judgement.short ? { shared: this.source.shared(statement) } : UNJUDGED;
+      }
       case "refused":
         return { fault: { kind: "not_allowed", message: judgement.sentence } };
       case "mistake":

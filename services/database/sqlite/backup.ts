@@ -1,5 +1,7 @@
 import { GatewayError } from "../../../src/contracts/errors.ts";
 import { Host, HostEnded } from "../../../src/hosts/host.ts";
+import { noRoom } from "../room.ts";
+import { FULL } from "./full.ts";
 import { filesOf } from "./namespace_file.ts";
 import type { TroubleReply } from "./messages.ts";
 
@@ -19,7 +21,7 @@ const LONGEST = 60 * 60_000;
 
 /**
  * Copies a database in a process of its own, which may touch these two files alone.
- * @throws GatewayError `UNAVAILABLE`; what the signal was aborted with
+ * @throws GatewayError `NO_CAPACITY` when the disk is full, `UNAVAILABLE`; what the signal was aborted with
  */
 export async function backUp(
   order: BackupOrder,
@@ -35,7 +37,10 @@ export async function backUp(
   signal.addEventListener("abort", stop);
   try {
     const reply = await host.request(order, LONGEST) as BackupReply;
-    if (reply.kind === "trouble") throw failed(`${order.from} → ${order.to}: ${reply.message}`);
+    if (reply.kind === "trouble") {
+      const message = `${order.from} → ${order.to}: ${reply.message}`;
+      throw reply.message.startsWith(FULL) ? noRoom(new Error(message)) : failed(message);
+    }
   } catch (error) {
     signal.throwIfAborted();
     throw error instanceof HostEnded ? failed(error.message) : error;

@@ -1,7 +1,7 @@
 import { backup, DatabaseSync } from "node:sqlite";
 import { dropRights, serve, watchParent } from "../../../src/hosts/guest.ts";
 import type { BackupOrder, BackupReply } from "./backup.ts";
-import { troubleOf } from "./trouble.ts";
+import { errorFromSentence, troubleOf } from "./trouble.ts";
 
 /** Copies one database, then waits for its end. */
 export async function run(): Promise<void> {
@@ -25,7 +25,8 @@ async function copied({ from, to, busyTimeout }: BackupOrder): Promise<BackupRep
     await copying;
     return { kind: "done" };
   } catch (error) {
-    const trouble = troubleOf(error, false);
+    // What fails while pages are copied comes without a result code.
+    const trouble = troubleOf(error, false) ?? troubleOf(errorFromSentence(String((error as Error).message)), false);
     if (!trouble) throw error;
     return { kind: "trouble", message: trouble.message, mayHaveApplied: false, reopen: false };
   }

@@ -155,10 +155,16 @@ export class SqliteConnection {
     }
   }
 
-  /** Gives some free pages back to the file system. @throws DatabaseTrouble */
-  upkeep(): void {
+  /** Gives some free pages back to the file system. @returns whether more can be given back @throws DatabaseTrouble */
+  upkeep(): boolean {
+    const { db } = this.#statements;
+    const free = () => Number(db.prepare("PRAGMA freelist_count").get()!["freelist_count"]);
     try {
-      this.#statements.db.prepare(`PRAGMA incremental_vacuum(${UPKEEP_PAGES})`).all();
+      const before = free();
+      db.prepare(`PRAGMA incremental_vacuum(${UPKEEP_PAGES})`).all();
+      const after = free();
+      // In a file that was made elsewhere it may come to nothing, each time.
+      return after > 0 && after < before;
     } catch (error) {
       throw troubleOf(error, true) ?? error;
     }

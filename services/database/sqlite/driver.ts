@@ -1,4 +1,3 @@
-import { statfsSync } from "node:fs";
 import type { RowStream } from "../../../src/contracts/database.ts";
 import type { ServiceHealth, Usage } from "../../../src/contracts/health.ts";
 import type { RequestContext } from "../../../src/contracts/request.ts";
@@ -10,6 +9,7 @@ import { removeIfThere, sizeIfThere } from "../../disk/files.ts";
 import { filesOf } from "./namespace_file.ts";
 import { backUp } from "./backup.ts";
 import { mayWrite } from "./commits.ts";
+import { FULL, isDiskFull } from "./full.ts";
 import { noHost, type Opened, SqliteHosts, type SqliteHostsOptions } from "./hosts.ts";
 import { MAX_STREAMS, type RunOrder, type RunReply, type SqliteSettings } from "./messages.ts";
 import { afterTheEnd } from "./recovery.ts";
@@ -191,9 +191,9 @@ export class SqliteDriver implements SqlDriver {
       this.#observe({ kind: "group", access: "write", statements: reply.group });
       this.#hosts.wrote(namespace);
     }
-    if (faultOf(reply)?.kind === "quota" && this.#isDiskFull(request)) {
-      const message = "database or disk is full";
-      throw this.#hosts.explain(namespace, { kind: "trouble", message, mayHaveApplied: false, reopen: false });
+    const isFull = faultOf(reply)?.kind === "quota";
+    if (isFull && isDiskFull(this.#hosts.path(namespace), request.maxDatabaseBytes)) {
+      throw this.#hosts.explain(namespace, { kind: "trouble", message: FULL, mayHaveApplied: false, reopen: false });
     }
     return reply;
   }
@@ -206,12 +206,6 @@ export class SqliteDriver implements SqlDriver {
     if (told) return told;
     if (tries.hosts === MAX_HOSTS) throw noHost(error);
     return await this.#askAnyone(request, order, { hosts: tries.hosts + 1, crashes });
-  }
-
-  /** SQLite says the same of a bound and of a disk. Whichever comes first is it. */
-  #isDiskFull({ namespace, maxDatabaseBytes }: DriverRequest): boolean {
-    const { bavail, bsize } = statfsSync(this.#dir);
-    return bavail * bsize < maxDatabaseBytes - Deno.statSync(this.#hosts.path(namespace)).size;
   }
 }
 

@@ -2,7 +2,16 @@ import { type Answers, type Asked, dropRights, type Guest, serve, watchParent } 
 import type { StatementFacts } from "../gate/gate.ts";
 import { type GroupMember, SqliteConnection } from "./connection.ts";
 import { groupAt } from "./groups.ts";
-import type { OpenOrder, OpenReply, RunOrder, RunReply, SqlOrder, StreamItem, StreamOrder } from "./messages.ts";
+import type {
+  OpenOrder,
+  OpenReply,
+  RunOrder,
+  RunReply,
+  SqlOrder,
+  StreamItem,
+  StreamOrder,
+  UpkeepReply,
+} from "./messages.ts";
 import { SqliteReaders, troubleReply } from "./reader.ts";
 
 /** Serves one namespace's SQL: opens its file, gives back every right, and runs what it is asked. */
@@ -84,9 +93,8 @@ class SqlHost implements Guest {
     }
   }
 
-  #lookAfter(): RunReply {
-    this.#opened().upkeep();
-    return NOTHING;
+  #lookAfter(): UpkeepReply {
+    return { kind: "done", outcomes: [], more: this.#opened().upkeep() };
   }
 
   #opened(): SqliteConnection {

@@ -3,7 +3,7 @@ import { type Host, HostEnded } from "../../../src/hosts/host.ts";
 import { KeyedHosts, NoHost, type Seat } from "../../../src/hosts/keyed_hosts.ts";
 import type { DriverEvent } from "../driver.ts";
 import { namespaceFile } from "./namespace_file.ts";
-import type { CommitRecord, OpenOrder, OpenReply, SqliteSettings, TroubleReply } from "./messages.ts";
+import type { CommitRecord, OpenOrder, OpenReply, SqliteSettings, TroubleReply, UpkeepReply } from "./messages.ts";
 
 /** How many processes run SQL. */
 export interface SqliteHostsOptions {
@@ -176,7 +176,10 @@ export class SqliteHosts {
     for (const [namespace, { host }] of this.#hosts.seats()) {
       if (host.pending > 0 || !this.#written.delete(namespace)) continue;
       // It gives back a bounded number of pages; a failure is met again by whoever comes next.
-      host.request({ op: "upkeep" }, OPENING).catch(() => {});
+      host.request({ op: "upkeep" }, OPENING).then((reply) => {
+        const upkeep = reply as UpkeepReply;
+        if (upkeep.kind === "done" && upkeep.more) this.#written.add(namespace);
+      }, () => {});
     }
   }
 }

@@ -52,6 +52,11 @@ export interface TroubleReply {
 /** What it answers to `open`. */
 export type OpenReply = { readonly kind: "opened"; readonly commits: CommitRecord | undefined } | TroubleReply;
 
+/** What it answers to `upkeep`. `more`: there is as much to do again. */
+export type UpkeepReply =
+  | { readonly kind: "done"; readonly outcomes: readonly []; readonly more: boolean }
+  | TroubleReply;
+
 /** What it answers to `run`. `group`: so many requests were committed together, told with the first of them. */
 export type RunReply = (DriverReply & { readonly group?: number }) | TroubleReply;
 

@@ -12,8 +12,8 @@ import {
   type WriteOptions,
 } from "./options.ts";
 import { Repository, type RepositoryOptions } from "./repository.ts";
-import { execResultOf, itemsOf, shapeResult, shapeRows, type StatementResult } from "./rows.ts";
-import { partsToWire, type SelectParts, type SelectRunner, SelectStart } from "./select.ts";
+import { execResultOf, itemsOf, pageOf, shapeResult, shapeRows, type StatementResult } from "./rows.ts";
+import { type Page, partsToWire, type SelectParts, type SelectRunner, SelectStart } from "./select.ts";
 import { rowsOf } from "./stream.ts";
 import { argsToWire, criteriaToWire, quoteName, type Row, type SqlArgument } from "./values.ts";
 
@@ -102,6 +102,7 @@ class RemoteDatabase implements Database {
   readonly #runner: SelectRunner = {
     all: (body, options) => this.#read("select", body, options),
     stream: (body, options) => this.#stream("select", body, options),
+    page: (body, options) => this.#page(body, options),
   };
 
   constructor(client: Client, defaults: DatabaseDefaults) {
@@ -256,6 +257,12 @@ class RemoteDatabase implements Database {
     const options = this.#withDefaults(given);
     const rows = await this.#client.json(readRequest(operation, body, options), itemsOf);
     return shapeRows(rows, options);
+  }
+
+  async #page<T>(body: Record<string, unknown>, given: ReadOptions<T>): Promise<Page<T>> {
+    const options = this.#withDefaults(given);
+    const { rows, next } = await this.#client.json(readRequest("select", body, options), pageOf);
+    return { rows: shapeRows(rows, options), next };
   }
 
   async *#stream<T>(operation: string, body: Record<string, unknown>, given: ReadOptions<T>): AsyncGenerator<T> {

@@ -24,6 +24,16 @@ export function rowList(value: unknown, what = "items"): Row[] {
 /** `items` of an answer. @throws OramaError `INVALID_RESPONSE` */
 export const itemsOf = (body: unknown): Row[] => rowList(isObject(body) ? body.items : undefined);
 
+/** `items` of an answer, and where the next page begins. @throws OramaError `INVALID_RESPONSE`, also of a gateway without pages */
+export function pageOf(body: unknown): { rows: Row[]; next: string | null } {
+  const rows = itemsOf(body);
+  const next = isObject(body) ? body.next : undefined;
+  if (next !== null && typeof next !== "string") {
+    throw invalidResponse("it has no next: is the gateway older than pages?");
+  }
+  return { rows, next };
+}
+
 /** What an `exec` answers. @throws OramaError `INVALID_RESPONSE` */
 export function execResultOf(body: unknown): StatementResult {
   if (!isObject(body)) throw invalidResponse("it is no object");

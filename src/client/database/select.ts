@@ -33,6 +33,7 @@ export interface WhereClause {
 /** All parts of a `SELECT`. */
 export interface SelectState extends SelectParts {
   readonly table: string;
+  readonly after?: string | undefined;
   readonly alias?: string | undefined;
   readonly where: readonly WhereClause[];
 }
@@ -49,8 +50,16 @@ export const partsToWire = (
   offset,
 });
 
+/** Some rows, and where the next ones begin. */
+export interface Page<T = Row> {
+  readonly rows: T[];
+  /** For {@link SelectBuilder.after}; `null` where this page was not full. */
+  readonly next: string | null;
+}
+
 /** Runs what a builder has put together. */
 export interface SelectRunner {
+  page<T>(body: Record<string, unknown>, options: ReadOptions<T>): Promise<Page<T>>;
   all<T>(body: Record<string, unknown>, options: ReadOptions<T>): Promise<T[]>;
   stream<T>(body: Record<string, unknown>, options: ReadOptions<T>): AsyncIterable<T>;
 }
@@ -129,6 +138,33 @@ export class SelectBuilder<T = Row> {
     return this.#with({ offset: rows });
   }
 
+  /**
+   * Rows behind the page whose `next` this is; `""` is the beginning. For {@link getPage} and {@link pages}; `getMany` needs a
+   * `limit` with it, and `stream` cannot have it.
+   */
+  after(next: string): SelectBuilder<T> {
+    return this.#with({ after: next });
+  }
+
+  /**
+   * One page of `limit` rows (default 1,000), by `orderBy`, in which several rows may be alike. A row that is there all the time
+   * is on one page alone, whatever is inserted and deleted between two of them.
+   * @throws OramaError
+   */
+  getPage<U = T>(options: ReadOptions<U> = {}): Promise<Page<U>> {
+    const { after = "", limit = PAGE } = this.#state;
+    return this.#runner.page(this.#body({ ...this.#state, after, limit }), options);
+  }
+
+  /** The rows of this page, and of each one behind it, as they are asked for. Each is a request of its own. @throws OramaError */
+  async *pages<U = T>(options: ReadOptions<U> = {}): AsyncGenerator<U[], void, void> {
+    for (let next: string | null = this.#state.after ?? ""; next !== null;) {
+      const page: Page<U> = await this.after(next).getPage(options);
+      if (page.rows.length > 0) yield page.rows;
+      next = page.next;
+    }
+  }
+
   /** All rows. @throws OramaError */
   getMany<U = T>(options: ReadOptions<U> = {}): Promise<U[]> {
     return this.#runner.all(this.#body(this.#state), options);
@@ -160,10 +196,13 @@ export class SelectBuilder<T = Row> {
   }
 
   #body(state: SelectState): Record<string, unknown> {
-    const { table, alias, where } = state;
-    return { table, alias, where, ...partsToWire(state) };
+    const { table, alias, where, after } = state;
+    return { table, alias, where, ...partsToWire(state), after };
   }
 }
+
+/** Rows of a page where nobody said. */
+const PAGE = 1_000;
 
 /** The beginning of a `SELECT`: its columns are known, its table is not. */
 export class SelectStart {

@@ -114,6 +114,29 @@ export const SCENARIOS: Readonly<Record<string, (target: Target) => Promise<void
     equal((await db.select().from("people AS p").innerJoin("visits AS v", "v.person = p.id").getMany()).length, 3);
   },
 
+  async "pages give every row once, also where rows are alike, are NULL, and come and go"(target) {
+    const db = databaseOf(target);
+    await db.createTable("CREATE TABLE paged (id INTEGER PRIMARY KEY, n INTEGER, data BLOB)");
+    for (let id = 1; id <= 9; id++) {
+      const n = id % 3 === 0 ? null : 2n ** 60n + BigInt(id % 2);
+      await db.exec("INSERT INTO paged VALUES (?, ?, ?)", [id, n, Uint8Array.of(id, 255)]);
+    }
+    const paged = db.select("id").from<{ id: number }>("paged").orderBy("n DESC", "data").limit(2);
+    const ids: number[] = [];
+    for await (const page of paged.pages({ map: ({ id }) => Number(id) })) {
+      ids.push(...page);
+      await db.exec("INSERT INTO paged (n) VALUES (?)", [2n ** 61n]);
+    }
+    deepEqual(ids, [1, 5, 7, 2, 4, 8, 3, 6, 9]);
+    const first = await paged.where("id < ?", 9).limit(8).getPage({ integers: "bigint" });
+    deepEqual([first.rows[0], first.rows.length], [{ id: 1n }, 8]);
+    deepEqual(await paged.where("id < ?", 9).limit(8).after(first.next!).getPage(), { rows: [], next: null });
+    await rejects(paged.orderBy("id").after(first.next!).getPage(), (error) => {
+      ok(error instanceof OramaError && error.code === "INVALID_REQUEST" && error.message.includes("after"));
+      return true;
+    });
+  },
+
   async "a batch happens as a whole, or not at all"(target) {
     const db = databaseOf(target);
     await db.createTable("CREATE TABLE accounts (name TEXT PRIMARY KEY, cents INTEGER CHECK (cents >= 0))");

@@ -40,6 +40,32 @@ Deno.test("what a call asks for goes out by the names of the wire, and nothing e
   ]);
 });
 
+Deno.test("pages are asked for one after the other, until there is no next", async () => {
+  await using server = new ScriptedServer((_, __, count) =>
+    answer(
+      200,
+      count === 1 ? { items: [{ n: 1 }, { n: 2 }], next: "c1" } : { items: count === 2 ? [] : [{ n: 9 }], next: null },
+    )
+  );
+  const list = databaseAt(server.url).select("n").from("t").orderBy("n");
+  const pages = [];
+  for await (const page of list.limit(2).pages({ level: "none" })) pages.push(page);
+  deepEqual(pages, [[{ n: 1 }, { n: 2 }]]);
+  deepEqual(await list.after("c7").getPage(), { rows: [{ n: 9 }], next: null });
+  const common = { table: "t", select: ["n"], order_by: ["n"], where: [] };
+  deepEqual(server.requests.map((_, at) => server.sent(at)), [
+    { ...common, limit: 2, after: "", level: "none" },
+    { ...common, limit: 2, after: "c1", level: "none" },
+    { ...common, limit: 1_000, after: "c7" },
+  ]);
+});
+
+Deno.test("a gateway that knows no pages is not taken for the end of a list", async () => {
+  await using server = new ScriptedServer(() => rows({ n: 1 }));
+  const list = databaseAt(server.url).select("n").from("t").orderBy("n");
+  equal((await oramaError(list.getPage())).code, "INVALID_RESPONSE");
+});
+
 Deno.test("defaults count for every call that does not say otherwise", async () => {
   await using server = new ScriptedServer(({ path }) =>
     path.endsWith("exec")

@@ -1,6 +1,7 @@
-import { deepEqual, equal, ok } from "node:assert/strict";
+import { deepEqual, equal, ok, rejects } from "node:assert/strict";
 import { BulkSpool } from "../../../services/database/bulk/spool.ts";
 import type { SqlArgument } from "../../../src/contracts/database.ts";
+import { GatewayError } from "../../../src/contracts/errors.ts";
 import { untag } from "../../../src/hosts/tagging.ts";
 
 /** Puts rows into a spool. @returns the lines of its file */
@@ -36,4 +37,30 @@ Deno.test("what is in memory at once is bounded by bytes, not by rows alone", as
   const lines = await spooled(Array(40).fill(row), 300_000);
   equal(rowsIn(lines).length, 40);
   ok(lines.every(({ length }) => length < 1_500_000), lines.map(({ length }) => length).join());
+});
+
+Deno.test("rows that the disk has no room for are refused before it is full, and leave nothing", async () => {
+  const folder = await Deno.makeTempDir();
+  const disk = { free: 2 ** 30 + 3 * 2 ** 20, total: 2 ** 40 };
+  let flushed = 0;
+  const spaceAt = () => Promise.resolve({ ...disk, free: disk.free - flushed * 2 ** 20 });
+  try {
+    await using spool = await BulkSpool.create(folder, spaceAt);
+    const load = async () => {
+      for (; flushed < 20; flushed++) {
+        spool.add(["x".repeat(2 ** 20)], 2 ** 20);
+        await spool.flush();
+      }
+    };
+    await rejects(load(), (error) => {
+      ok(error instanceof GatewayError);
+      deepEqual([error.code, error.extra.retryAfter], ["NO_CAPACITY", 60]);
+      ok(error.cause instanceof Error && error.cause.message.includes(folder), "the log is told where");
+      return true;
+    });
+    ok(flushed > 2 && flushed < 6, `${flushed}`);
+  } finally {
+    deepEqual([...Deno.readDirSync(folder)], []);
+    await Deno.remove(folder);
+  }
 });

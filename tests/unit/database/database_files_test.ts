@@ -132,6 +132,31 @@ test("text may have so many times the bytes of the database that it makes", asyn
   equal((await restore(...long.slice(4))).tables, 1);
 });
 
+test("a few words that make more than the disk has room for are not the client's fault", async (_driver, open) => {
+  const text =
+    "CREATE TABLE t (a);\nINSERT INTO t WITH RECURSIVE c (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c LIMIT 40) " +
+    "SELECT randomblob(1000000) FROM c;";
+  const restore = (files: SqlDatabaseFiles) => files.restore("shop", "sql", body(text), ACTOR, request());
+  const full = open({ spaceAt: () => Promise.resolve({ free: 0, total: 2 ** 40 }) });
+  await rejects(restore(full), is("NO_CAPACITY", /no room/));
+  const bounded = open({ rulesOf: () => ({ ...DEFAULT_RULES, maxDatabaseBytes: 10 * 2 ** 20 }) });
+  await rejects(restore(bounded), is("QUOTA_EXCEEDED"));
+  equal((await restore(open())).tables, 1);
+});
+
+test("the folder may be behind a link", async (_driver, open, folder) => {
+  const link = `${folder}/link`;
+  await Deno.mkdir(`${folder}/real`);
+  await Deno.symlink(`${folder}/real`, link);
+  const files = open({ folder: link });
+  const restore = (format: "sql" | "sqlite", text: string | Uint8Array) =>
+    files.restore("shop", format, body(text), ACTOR, request());
+  equal((await restore("sqlite", emptyDatabaseFile())).tables, 0);
+  equal((await restore("sql", "CREATE TABLE t (a)")).tables, 1);
+  await backUp(files, "shop");
+  for (const name of ["link", "real"]) await Deno.remove(`${folder}/${name}`);
+});
+
 test("a restore of which nobody knows whether it happened is recorded as such", async (driver, open) => {
   const acts: AuditEntry[] = [];
   const files = open({ record: (entry) => Promise.resolve(void acts.push(entry)) });

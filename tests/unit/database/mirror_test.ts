@@ -168,3 +168,29 @@ mirrorTest("a transaction is refused for what may not run, and not for mistakes"
   deepEqual((await leader.mirror.transaction([gated("SELECT 1"), hidden]))?.step, 1);
   deepEqual((await leader.mirror.transaction([own, gated("CREATE TABLE x (a)"), hidden]))?.step, 2);
 });
+
+mirrorTest(
+  "a statement that says by itself that it makes a huge value is refused, alone and in a transaction",
+  async (leader) => {
+    const huge = [
+      "SELECT length(randomblob(1000000000))",
+      "INSERT INTO t (n) VALUES (length(hex(RandomBlob /* so many */ ( 1e9 ))))",
+      'SELECT length("zeroblob"(1_000_000_000))',
+      "UPDATE t SET n = zeroblob(0x7fffffff)",
+    ];
+    for (const sql of huge) {
+      equal((await leader.mirror.verdict(gated(sql))).fault?.kind, "too_big", sql);
+      equal(leader.mirror.known(sql)?.fault?.kind, "too_big", sql);
+      const refused = await leader.mirror.transaction([gated(READ), gated(sql)]);
+      deepEqual([refused?.step, refused?.fault.kind], [1, "too_big"], sql);
+    }
+    const ordinary = [
+      "randomblob(16777216)",
+      "zeroblob(16)",
+      "randomblob(n)",
+      "'randomblob(1000000000)'",
+      "abs(1000000000)",
+    ];
+    for (const sql of ordinary) equal(await leader.fault(`SELECT length(${sql}) FROM t`), undefined, sql);
+  },
+);

@@ -229,6 +229,21 @@ test("whatever is acknowledged is there, and nothing happens twice, while the ho
   ok(place.groups().some((size) => size > 1), "writes were grouped");
 });
 
+test("what was deleted goes back to the file system, a part with each upkeep", async (place) => {
+  const mebibyte = 2 ** 20;
+  await place.one("a", "CREATE TABLE t (v)");
+  const rows = "WITH RECURSIVE c (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c LIMIT 20)";
+  equal(await place.one("a", `INSERT INTO t ${rows} SELECT randomblob(${mebibyte}) FROM c`), 20);
+  equal(await place.one("a", "DELETE FROM t"), 20);
+  const sizes: number[] = [];
+  for (let i = 0; i < 6; i++) {
+    // Looks after the file, and closes it, which puts its log into it.
+    sizes.push(await place.driver.suspend("a", async (path) => (await Deno.stat(path)).size));
+  }
+  ok(sizes[0]! > 14 * mebibyte && sizes[0]! < 18 * mebibyte, sizes.join());
+  ok(sizes.at(-1)! < mebibyte, sizes.join());
+});
+
 test("a host that is stopped (SIGSTOP) is replaced", async (place) => {
   await place.one("a", "CREATE TABLE t (a)");
   Deno.kill(await place.pid("a"), "SIGSTOP");

@@ -103,6 +103,23 @@ clientTest("a transaction that fails as a whole fails in its last statement", 1,
   deepEqual(firstFailure(results), { index: 1, error: "FOREIGN KEY constraint failed" });
 });
 
+clientTest(
+  "reads whose time was over are not asked again, and end as a statement that ran too long",
+  2,
+  async (fake, open) => {
+    for (
+      const sentence of ["context deadline exceeded", "sql: transaction has already been committed or rolled back"]
+    ) {
+      for (const node of fake.nodes) node.answer = () => whole(sentence);
+      const before = fake.counts[0]! + fake.counts[1]!;
+      const results = await open().request([...select, ...select], { transaction: true });
+      deepEqual(firstFailure(results), { index: 1, error: "query timeout" });
+      await rejects(open().execute(insert, alone), failsWith("OUTCOME_UNKNOWN", fake));
+      equal(fake.counts[0]! + fake.counts[1]!, before + 2);
+    }
+  },
+);
+
 clientTest("a transaction that went on after a failure is OUTCOME_UNKNOWN", 1, async (fake, open) => {
   fake.nodes[0]!.answer = () => ({ body: `{"results":[{"error":"no such table: x"},{"rows_affected":1}]}` });
   await rejects(open().execute([...insert, ...insert], { transaction: true }), failsWith("OUTCOME_UNKNOWN", fake));

@@ -1,61 +1,8 @@
 import { deepEqual, equal, ok, rejects } from "node:assert/strict";
-import { type GroupedStatement, Lane, type LaneOptions } from "../../../services/rqlite/groups.ts";
-import type { RqliteAnswer, RqliteResult } from "../../../services/rqlite/wire.ts";
-import { type ErrorCode, GatewayError } from "../../../src/contracts/errors.ts";
+import type { RqliteResult } from "../../../services/rqlite/wire.ts";
+import { GatewayError } from "../../../src/contracts/errors.ts";
 import { until } from "../../engines/support/wait.ts";
-
-const waiter = { signal: new AbortController().signal };
-const statement = (n: number, more: Partial<GroupedStatement> = {}): GroupedStatement => (
-  { text: '"S ?"', args: [n], timeout: 1_000, waiter, wildcard: false, ...more }
-);
-const is = (code: ErrorCode) => (error: unknown) => error instanceof GatewayError && error.code === code;
-
-/** What was sent, and when it is answered: by default with the number of each statement. */
-class Engine {
-  readonly sent: number[][] = [];
-  readonly bodies: string[] = [];
-  readonly timeouts: number[] = [];
-  /** Whether each request was one transaction. */
-  readonly atomic: boolean[] = [];
-  readonly groups: number[] = [];
-  readonly #answers: ((answer: RqliteAnswer | Error) => void)[] = [];
-  readonly lane: Lane;
-
-  constructor(more: Partial<LaneOptions> = {}) {
-    this.lane = new Lane({
-      access: "write",
-      send: (body, timeout, atomic) => {
-        this.atomic.push(atomic);
-        return this.#take(body, timeout);
-      },
-      onGroup: (_access, count) => this.groups.push(count),
-      ...more,
-    });
-  }
-
-  get inFlight(): number {
-    return this.#answers.length;
-  }
-
-  answer(answer?: RqliteAnswer | Error): void {
-    const results = this.sent[this.sent.length - this.#answers.length]!.map(change);
-    this.#answers.shift()!(answer ?? { results, error: undefined });
-  }
-
-  async #take(body: string, timeout: number): Promise<RqliteAnswer> {
-    this.bodies.push(body);
-    this.sent.push((JSON.parse(`[${body}]`) as unknown[][]).map((one) => Number(one[1] ?? -1)));
-    this.timeouts.push(timeout);
-    const { promise, resolve } = Promise.withResolvers<RqliteAnswer | Error>();
-    this.#answers.push(resolve);
-    const answer = await promise;
-    if (answer instanceof Error) throw answer;
-    return answer;
-  }
-}
-
-const change = (n: number): RqliteResult => ({ kind: "change", lastInsertId: n, rowsAffected: 1 });
-const turn = () => new Promise<void>((resolve) => setTimeout(resolve, 0));
+import { change, Engine, is, statement, turn } from "./lane_fixture.ts";
 
 Deno.test("a lane sends at once when nothing is on its way, and what comes meanwhile together", async () => {
   const engine = new Engine();
@@ -89,10 +36,7 @@ Deno.test("a lane has one request on its way, of at most 512 statements and abou
   engine.lane.close();
 });
 
-const failure: RqliteResult = { kind: "error", error: "UNIQUE constraint failed: t.a" };
-const undone: RqliteAnswer = { results: [change(1), failure], error: undefined };
-
-Deno.test("writes that go together are one transaction; one alone, and reads, need none", async () => {
+Deno.test("what goes together is one transaction, reads too; one alone needs none", async () => {
   for (const access of ["write", "read"] as const) {
     const engine = new Engine({ access });
     for (const count of [1, 3]) {
@@ -101,50 +45,9 @@ Deno.test("writes that go together are one transaction; one alone, and reads, ne
       engine.answer();
       await Promise.all(all);
     }
-    deepEqual(engine.atomic, [false, access === "write"]);
+    deepEqual(engine.atomic, [false, true]);
     engine.lane.close();
   }
-});
-
-Deno.test("each statement gets its own result, and a failing one touches no other: what it undid is sent again", async () => {
-  for (const first of [undone, { results: [], error: "FOREIGN KEY constraint failed" }]) {
-    const engine = new Engine();
-    const all = [1, 2, 3].map((n) => engine.lane.run(statement(n)));
-    await turn();
-    engine.answer(first);
-    await turn();
-    deepEqual([engine.sent, engine.atomic], [[[1, 2, 3], [1, 2, 3]], [true, false]]);
-    engine.answer({ results: [change(1), failure, change(3)], error: undefined });
-    deepEqual(await Promise.all(all), [change(1), failure, change(3)]);
-    engine.lane.close();
-  }
-});
-
-Deno.test("after a transaction was undone writes stand alone for a while", async () => {
-  const engine = new Engine();
-  const group = async (...answers: (RqliteAnswer | undefined)[]) => {
-    const all = [1, 2].map((n) => engine.lane.run(statement(n)));
-    for (const answer of answers) {
-      await turn();
-      engine.answer(answer);
-    }
-    await Promise.all(all);
-  };
-  await group(undone, undefined);
-  for (let i = 0; i < 32; i++) await group(undefined);
-  await group(undefined);
-  deepEqual(engine.atomic, [true, ...Array<boolean>(33).fill(false), true]);
-  engine.lane.close();
-});
-
-Deno.test("a transaction that went on behind a failure was not undone: nobody knows what is there", async () => {
-  const engine = new Engine();
-  const all = [1, 2, 3].map((n) => engine.lane.run(statement(n)));
-  await turn();
-  engine.answer({ results: [change(1), failure, change(3)], error: undefined });
-  for (const one of all) await rejects(one, is("OUTCOME_UNKNOWN"));
-  equal(engine.sent.length, 1);
-  engine.lane.close();
 });
 
 Deno.test("a value that SQLite cannot hold fails for itself alone", async () => {
