@@ -11,6 +11,8 @@ export interface CacheSurroundings {
   readonly rulesOf: CacheServiceOptions["rulesOf"];
   /** Calls back with each namespace that somebody deletes, on whichever gateway. */
   readonly onNamespaceGone: (tell: (namespace: string) => void) => void;
+  /** Measures calls to an engine that is elsewhere. */
+  readonly timed: (engine: CacheDriver) => CacheDriver;
 }
 
 /** What a namespace's near cache may be. Only what is kept elsewhere has one. */
@@ -27,10 +29,10 @@ export async function openCache(config: Config["cache"], around: CacheSurroundin
 
 async function openOlric(
   { olric, near }: Config["cache"],
-  { rulesOf, onNamespaceGone }: CacheSurroundings,
+  { rulesOf, onNamespaceGone, timed }: CacheSurroundings,
 ): Promise<CacheDriver> {
   const { addresses, password, connections, request_timeout: timeout } = olric;
-  const driver = await OlricDriver.open({ addresses, password, connections, timeout });
+  const driver = timed(await OlricDriver.open({ addresses, password, connections, timeout }));
   if (near.max_bytes === 0) return driver;
   const nearDriver = new NearDriver({
     driver,

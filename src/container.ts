@@ -33,7 +33,7 @@ import { cacheMetrics } from "./observability/cache_metrics.ts";
 import { changeMetrics } from "./observability/change_metrics.ts";
 import { driverMetrics } from "./observability/driver_metrics.ts";
 import { logger } from "./observability/log.ts";
-import { instrument, serviceTimings } from "./observability/instrument.ts";
+import { instrumentWith, serviceTimings } from "./observability/instrument.ts";
 import { serviceStates } from "./observability/service_states.ts";
 import { storageMetrics } from "./observability/storage_metrics.ts";
 import { openStorage } from "./storage_drivers.ts";
@@ -139,13 +139,12 @@ export async function createContainer({ config, rootKey, now, random, url }: Con
     },
     onError: (namespace, error) => log.warn("the rules of a namespace could not be read", { namespace, error }),
   });
+  const timed = instrumentWith(serviceTimings(registry), outcomeOf);
   const cache = await openCache(config.cache, {
     rulesOf: (namespace, request) => partOf("cache", settings.rulesOf(namespace, request)),
+    timed: (engine) => timed("cache_engine", engine),
     onNamespaceGone: (tell) => revocations.onRevoked(({ kind, id }) => kind === "namespace" && tell(id)),
   });
-  const observe = serviceTimings(registry);
-  const timed = <Service extends object>(name: string, service: Service) =>
-    instrument(name, service, observe, outcomeOf);
   const { storage, uploads, ...storageLife } = await openStorage(config, {
     control,
     key: rootKey.subkey("storage"),

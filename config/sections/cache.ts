@@ -34,7 +34,9 @@ export const cache = section({
       connections: field(integer({ min: 1, max: 256 }), {
         default: 8,
         unit: "connections",
-        description: "Connections to each member. A member serves each of them one command at a time.",
+        description:
+          "Connections to each member. A member serves each of them one command at a time. Scans have a quarter as many of their " +
+          "own, at least one.",
       }),
       request_timeout: field(duration({ min: "10ms", max: "1h" }), {
         default: "2s",

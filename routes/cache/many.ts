@@ -99,6 +99,7 @@ export const touch = defineRoute({
     "As reading them would, without their values: what is unused for longest makes room first. Times to live stay as they " +
     "are. `touched` is how many are there.",
   tag: "Cache",
+  // Whoever may read could do the same by reading.
   access: { kind: "namespace", scope: "cache:read" },
   body: z.object({ dmap, keys }),
   output: z.object({ touched: z.int(), dmap: z.string() }),

@@ -36,11 +36,11 @@ export const scan = defineRoute({
   errors: CACHE_ERRORS,
   async handle(call, { cache }) {
     const { dmap: map, match, pattern, limit } = call.body;
-    const page = (cursor: string | undefined) =>
+    const page = (cursor: string | undefined, most = limit ?? undefined) =>
       cache.scan(call.principal.namespace, map, {
         match: match ?? pattern ?? undefined,
         cursor,
-        limit: limit ?? undefined,
+        limit: most,
       }, call);
     let { keys, cursor } = await page(call.body.cursor ?? undefined);
     if (typeof limit !== "number" && typeof call.body.cursor !== "string" && cursor !== undefined) {
@@ -52,7 +52,7 @@ export const scan = defineRoute({
           call.signal.throwIfAborted();
           turn = performance.now();
         }
-        const more = await page(cursor);
+        const more = await page(cursor, CEILING - all.size);
         for (const key of more.keys) all.add(key);
         cursor = more.cursor;
       }

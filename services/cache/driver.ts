@@ -1,6 +1,7 @@
 import type {
   CacheAddress,
   CacheEntry,
+  CacheHoldings,
   CacheLease,
   CacheMap,
   CacheNearStatistics,
@@ -36,8 +37,8 @@ export interface Scan {
  * contract (`src/contracts/cache.ts`), with its errors.
  */
 export interface CacheDriver extends NamespacedService, Lifecycle {
-  /** What is held, where the driver knows it without asking. */
-  held(): { readonly entries: number; readonly bytes: number; readonly evictions: number } | undefined;
+  /** What is held: known, or asked for now and then, however often this is called. @returns `undefined` while nobody tells; never throws */
+  held(): Maybe<CacheHoldings | undefined>;
   /** Figures of copies of what is kept elsewhere; absent where there are none. */
   near?(): CacheNearStatistics;
   ping(waiter: Waiter): Promise<void>;

@@ -2,6 +2,7 @@ import type {
   Cache,
   CacheAddress,
   CacheEntry,
+  CacheHoldings,
   CacheIncrementOptions,
   CacheLease,
   CacheLockOptions,
@@ -52,15 +53,11 @@ export class CacheService implements Cache {
   }
 
   statistics(): CacheStatistics {
-    const held = this.#driver.held();
-    return {
-      hits: this.#hits,
-      misses: this.#misses,
-      evictions: held?.evictions,
-      entries: held?.entries,
-      bytes: held?.bytes,
-      near: this.#driver.near?.(),
-    };
+    return { hits: this.#hits, misses: this.#misses, near: this.#driver.near?.() };
+  }
+
+  holdings(): Maybe<CacheHoldings | undefined> {
+    return this.#driver.held();
   }
 
   ping(context: RequestContext): Promise<void> {

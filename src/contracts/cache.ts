@@ -108,16 +108,24 @@ export interface CacheNearStatistics {
   readonly bytes: number;
 }
 
-/** Figures since the gateway started, and what is held now as far as this gateway knows it. */
+/** Figures since the gateway started. */
 export interface CacheStatistics {
   readonly hits: number;
   readonly misses: number;
-  /** Entries that had to make room. `undefined` where the engine does not tell. */
-  readonly evictions: number | undefined;
-  readonly entries: number | undefined;
-  readonly bytes: number | undefined;
   /** `undefined` where there is no near cache. */
   readonly near: CacheNearStatistics | undefined;
+}
+
+/** What is held for all namespaces, wherever it is kept: what several gateways share, each of them tells whole. */
+export interface CacheHoldings {
+  readonly entries: number;
+  /** Bytes that they take, without copies in case a machine is lost. */
+  readonly bytes: number;
+  /**
+   * Entries that had to make room, as the engine counts them: it may count ended ones, too. Never becomes less while the gateway
+   * runs. `undefined` where the engine does not tell.
+   */
+  readonly evictions: number | undefined;
 }
 
 /** Without a promise where nothing has to be waited for. */
@@ -133,6 +141,8 @@ export type Maybe<T> = T | Promise<T>;
  */
 export interface Cache extends NamespacedService, Lifecycle {
   statistics(): CacheStatistics;
+  /** For metrics: some seconds old where it has to be asked for, and without errors. @returns `undefined` while nobody tells */
+  holdings(): Maybe<CacheHoldings | undefined>;
   /** Whether a cache can be reached, for a caller that wants to know nothing else. @throws GatewayError `UNAVAILABLE` */
   ping(context: RequestContext): Promise<void>;
   /** @returns `undefined` for an entry that is not there, or not any more */

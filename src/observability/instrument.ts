@@ -8,7 +8,8 @@ export function serviceTimings(registry: Registry): ObserveCall {
   const histogram = new Histogram({
     name: "service_call_duration_seconds",
     help:
-      "Time of calls from routes into services, by service, operation and outcome (ok, refused, unavailable, failed).",
+      "Time of calls from routes into services, and from these into their engines, by service, operation and outcome " +
+      "(ok, refused, unavailable, failed).",
     labelNames: ["service", "operation", "outcome"],
     buckets: [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
     registers: [registry],
@@ -46,3 +47,8 @@ export function instrument<Service extends object>(
     },
   });
 }
+
+/** {@link instrument} for several services. */
+export const instrumentWith =
+  (observe: ObserveCall, outcomeOf: (error: unknown) => string) =>
+  <Service extends object>(name: string, service: Service): Service => instrument(name, service, observe, outcomeOf);

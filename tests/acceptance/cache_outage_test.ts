@@ -2,6 +2,7 @@ import { deepEqual, equal, match, ok } from "node:assert/strict";
 import { until } from "../engines/support/wait.ts";
 import { uniqueName } from "../support/accounts.ts";
 import { CacheCaller } from "../support/cache.ts";
+import type { Answer } from "../support/client.ts";
 import { TestGateway } from "../support/gateway.ts";
 import { chosenCache, startTestCache } from "../support/test_cache.ts";
 
@@ -25,6 +26,12 @@ const OPERATIONS: readonly [string, Record<string, unknown>][] = [
   ["unlock", { dmap: "m", key: "k", token: "0".repeat(32) }],
 ];
 
+function isUnavailable(answer: Answer, what: string): void {
+  deepEqual([answer.status, answer.get("code")], [503, "UNAVAILABLE"], `${what}: ${answer.text}`);
+  match(answer.headers.get("retry-after") ?? "", /^[1-9]\d*$/, what);
+  ok(!/127\.0\.0\.1|\d{5}/.test(answer.string("error")), answer.text);
+}
+
 Deno.test({
   name: "without its cache a gateway starts, says so, answers 503 there and does all else; with it, it goes on",
   ignore: chosenCache() !== "olric" || Deno.env.has("TEST_BASE_URL"),
@@ -41,16 +48,17 @@ Deno.test({
           await gateway.exitCode();
           throw new Error(`no answer to ${operation}; the gateway wrote ${gateway.log().slice(-2_000)}`, { cause });
         });
-        deepEqual([answer.status, answer.get("code")], [503, "UNAVAILABLE"], `${operation}: ${answer.text}`);
-        ok(answer.headers.has("retry-after"));
-        ok(!/127\.0\.0\.1|\d{5}/.test(answer.string("error")), answer.text);
+        isUnavailable(answer, operation);
       }
       for (
         const [method, names] of [["GET", []], ["DELETE", ["m"]], ["GET", ["m", "k"]], ["DELETE", ["m", "k"]]] as const
       ) {
-        equal((await cache.raw(method, names)).status, 503, `${method} ${names}`);
+        isUnavailable(await cache.raw(method, names), `${method} ${names}`);
       }
-      equal((await cache.raw("PUT", ["m", "k"], { raw: "1" })).status, 503);
+      isUnavailable(await cache.raw("PUT", ["m", "k"], { raw: "1" }), "PUT m,k");
+      // The answer has no body that could say so.
+      const head = await cache.raw("HEAD", ["m", "k"]);
+      deepEqual([head.status, head.headers.get("retry-after")], [503, "1"]);
       const health = (await gateway.call("GET", "/v1/cache/health", { key })).expect(503);
       match(health.string("error"), /^cache health check failed: /);
     };
@@ -75,5 +83,44 @@ Deno.test({
     await until("the cache is gone", async () => (await cache.get("m", name)).status === 503);
     await isDown();
     equal(await gateway.stop(), 0, "it ends as ever");
+  },
+});
+
+Deno.test({
+  name: "with one of three members of its cache down a gateway says so, and goes on; with all of them, it says that",
+  ignore: chosenCache() !== "olric" || Deno.env.get("TEST_OLRIC_NODES") !== "3" || Deno.env.has("TEST_BASE_URL"),
+  async fn() {
+    await using shared = await startTestCache("olric");
+    const [, , victim] = shared.cluster!.nodes;
+    await using gateway = await TestGateway.start({ cache: shared });
+    const key = await gateway.defaultKey(), { key: operator } = await gateway.makeKey("--operator");
+    const cache = new CacheCaller(gateway, { key });
+    const state = () => gateway.call("GET", "/v1/status");
+    const isNow = (status: string) => async () => (await state()).get("services.cache.status") === status;
+    const upOf = async () =>
+      /^service_up\{service="cache",driver="olric"\} (\S+)$/m.exec(
+        (await gateway.call("GET", "/metrics", { key: operator })).expect(200).text,
+      )?.[1];
+    await until("all members answer", isNow("ok"));
+    deepEqual((await state()).get("services.cache.details"), { members: 3, reachable: 3 });
+
+    await victim!.kill();
+    await until("the status says so", isNow("degraded"));
+    const answer = (await state()).expect(200);
+    equal(answer.get("status"), "degraded");
+    deepEqual(answer.get("services.cache.details"), { members: 3, reachable: 2 });
+    match(answer.string("services.cache.reason"), /do not answer/);
+    equal(typeof answer.get("services.cache.latency_ms"), "number");
+    equal(answer.text.includes("127.0.0.1"), false, answer.text);
+    await until("figures say so", async () => await upOf() === "0.5");
+    const name = uniqueName();
+    const put = async () => (await cache.call("put", { dmap: "m", key: name, value: 1 })).status === 200;
+    await until("those that are left go on", put, 30_000);
+    equal(await cache.value("m", name), 1);
+
+    await victim!.start();
+    await shared.cluster!.ready();
+    await until("the status says so", isNow("ok"), 30_000);
+    await until("figures say so", async () => await upOf() === "1");
   },
 });

@@ -125,6 +125,36 @@ test("a name may have any characters, each written as it is or encoded", async (
   equal((await target(`/v1/cache//k`)).status, 301);
 });
 
+test("a name of 64 KiB in a path is refused by every method, and the gateway goes on", async () => {
+  const { cache, map, key } = await cacheOf();
+  const long = (
+    size: number,
+  ) => [`${"x".repeat(size)}/k`, `${map}/${"x".repeat(size)}`, `${map}/${"%C3%A9".repeat(size / 6)}`];
+  const ask = (method: string, path: string) =>
+    rawRequest(
+      suite.gateway.url,
+      `${method} /v1/cache/${path} HTTP/1.1\r\nHost: x\r\nX-API-Key: ${key}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n`,
+    );
+  for (const method of ["GET", "HEAD", "PUT", "DELETE"]) {
+    for (const [i, path] of long(60_000).entries()) {
+      const answer = await ask(method, path);
+      equal(answer.status, 400, `${method} ${path.slice(0, 20)}`);
+      if (method === "HEAD") continue;
+      const { code, details } = JSON.parse(answer.body);
+      deepEqual([code, details[0].field], ["INVALID_REQUEST", i === 0 ? "dmap" : "key"]);
+      ok(answer.body.length < 2_000, answer.body.slice(0, 100));
+    }
+    // No head may be that long: the server says so, unless it has hung up before that is read.
+    for (const path of long(65_536)) {
+      const answer = await ask(method, path).catch(() => undefined);
+      ok(answer === undefined || answer.status === 400, `${method}: ${answer?.status}`);
+    }
+  }
+  (await cache.raw("DELETE", ["x".repeat(256)])).expect(400);
+  await cache.put(map, "k", 1);
+  equal(await cache.value(map, "k"), 1);
+});
+
 test("a value is revalidated by its tag, which every write changes", async () => {
   const { cache, map } = await cacheOf();
   await cache.put(map, "k", "x".repeat(5_000));

@@ -1,11 +1,12 @@
 import { cpus } from "node:os";
+import { keepPace, quantile } from "./pace.ts";
 
 /** One measurement: requests answered, and what the server's process spent on them. */
 export interface Measured {
   readonly perSecond: number;
   /** Microseconds of CPU time of the server's process per request; NaN where /proc is not there. */
   readonly cpuPerRequest: number;
-  /** Milliseconds. */
+  /** Milliseconds; with a rate, from when a request was due. */
   readonly p50: number;
   readonly p99: number;
 }
@@ -24,8 +25,9 @@ export interface LoadOptions {
 }
 
 /**
- * Loads a server on loopback: keep-alive connections that each send the next request when the answer to the one before is
- * there. Plain sockets, because `fetch` costs more than the servers under test.
+ * Loads a server on loopback: keep-alive connections that each send the next request when it is due and the answer to the one
+ * before is there. Plain sockets, because `fetch` costs more than the servers under test. With a rate, times count from when a
+ * request was due ({@link keepPace}).
  * @throws Error on any answer that is not 2xx
  */
 export async function load(url: string, options: LoadOptions = {}): Promise<Measured> {
@@ -34,32 +36,34 @@ export async function load(url: string, options: LoadOptions = {}): Promise<Meas
   const bodies = typeof options.body === "string" || options.body === undefined ? [options.body] : options.body;
   const requests = bodies.map((body) => requestOf(url, options, body));
   const interval = rate === undefined ? 0 : 1_000 * connections / rate;
-  const times: number[] = [];
-  const run = async (until: number, record: boolean) => {
-    await Promise.all(
-      Array.from(
-        { length: connections },
-        (_, i) =>
-          oneConnection({ hostname, port: Number(port) }, requests[i % requests.length]!, {
-            until,
-            begin: performance.now() + interval * i / connections,
-            interval,
-            times: record ? times : undefined,
-          }),
-      ),
+  const run = async (milliseconds: number, times?: number[]) => {
+    const open = Array.from(
+      { length: connections },
+      (_, i) => Connection.open({ hostname, port: Number(port) }, requests[i % requests.length]!),
     );
+    // Connecting is nobody's delay.
+    const all = await Promise.all(open);
+    try {
+      const start = performance.now(), until = start + milliseconds;
+      await Promise.all(
+        all.map((connection, i) =>
+          keepPace({ begin: start + interval * i / connections, interval, until }, () => connection.exchange(), times)
+        ),
+      );
+      return (performance.now() - start) / 1_000;
+    } finally {
+      for (const connection of all) connection.close();
+    }
   };
-  await run(performance.now() + 1000, false);
-  const cpuBefore = cpuTime(pid), start = performance.now();
-  await run(start + seconds * 1000, true);
-  const elapsed = (performance.now() - start) / 1000, cpu = cpuTime(pid) - cpuBefore;
+  await run(1_000);
+  const times: number[] = [];
+  const cpuBefore = cpuTime(pid), elapsed = await run(seconds * 1_000, times), cpu = cpuTime(pid) - cpuBefore;
   times.sort((a, b) => a - b);
-  const quantile = (q: number) => times[Math.floor(times.length * q)] ?? NaN;
   return {
     perSecond: times.length / elapsed,
     cpuPerRequest: cpu / times.length,
-    p50: quantile(0.5),
-    p99: quantile(0.99),
+    p50: quantile(times, 0.5),
+    p99: quantile(times, 0.99),
   };
 }
 
@@ -74,49 +78,39 @@ function requestOf(url: string, { method = "GET", headers = {} }: LoadOptions, b
   return new TextEncoder().encode(lines.join("\r\n") + "\r\n\r\n" + (body ?? ""));
 }
 
-interface Schedule {
-  readonly until: number;
-  readonly begin: number;
-  /** Milliseconds from one request to the next, if the answer is there by then. */
-  readonly interval: number;
-  readonly times: number[] | undefined;
-}
+class Connection {
+  readonly #buffer = new Uint8Array(1 << 20);
+  #length: number | undefined;
 
-async function oneConnection(
-  address: Deno.ConnectOptions,
-  request: Uint8Array,
-  { until, begin, interval, times }: Schedule,
-): Promise<void> {
-  const socket = await Deno.connect(address);
-  socket.setNoDelay(true);
-  const buffer = new Uint8Array(1 << 20);
-  const decoder = new TextDecoder();
-  let length: number | undefined;
-  try {
-    for (let now = performance.now(), due = begin; now < until;) {
-      if (interval > 0 && due > now) {
-        await new Promise((resolve) => setTimeout(resolve, due - now));
-        now = performance.now();
-      }
-      due = Math.max(due + interval, now);
-      await writeAll(socket, request);
-      let have = 0;
-      do {
-        const n = await socket.read(buffer.subarray(have));
-        if (n === null) throw new Error("the server closed the connection");
-        have += n;
-        // All answers of one run look alike, so the first one's length is looked up and the others' only checked.
-        length ??= answerLength(decoder.decode(buffer.subarray(0, have)));
-      } while (have < (length ?? Infinity) && !isComplete(decoder, buffer, have));
-      if (buffer[9] !== 0x32) throw new Error(decoder.decode(buffer.subarray(0, Math.min(have, 400))));
-      const done = performance.now();
-      times?.push(done - now);
-      now = done;
-    }
-  } finally {
-    socket.close();
+  private constructor(private readonly socket: Deno.TcpConn, private readonly request: Uint8Array) {}
+
+  static async open(address: Deno.ConnectOptions, request: Uint8Array): Promise<Connection> {
+    const socket = await Deno.connect(address);
+    socket.setNoDelay(true);
+    return new Connection(socket, request);
+  }
+
+  /** Sends the request and reads the answer. */
+  async exchange(): Promise<void> {
+    const buffer = this.#buffer;
+    await writeAll(this.socket, this.request);
+    let have = 0;
+    do {
+      const n = await this.socket.read(buffer.subarray(have));
+      if (n === null) throw new Error("the server closed the connection");
+      have += n;
+      // All answers of one run look alike, so the first one's length is looked up and the others' only checked.
+      this.#length ??= answerLength(decoder.decode(buffer.subarray(0, have)));
+    } while (have < (this.#length ?? Infinity) && !isComplete(buffer, have));
+    if (buffer[9] !== 0x32) throw new Error(decoder.decode(buffer.subarray(0, Math.min(have, 400))));
+  }
+
+  close(): void {
+    this.socket.close();
   }
 }
+
+const decoder = new TextDecoder();
 
 async function writeAll(socket: Deno.TcpConn, bytes: Uint8Array): Promise<void> {
   for (let at = 0; at < bytes.length;) at += await socket.write(bytes.subarray(at));
@@ -131,7 +125,7 @@ function answerLength(text: string): number | undefined {
 }
 
 /** Answers whose counters have fewer digits than the first one's are shorter than it. */
-const isComplete = (decoder: TextDecoder, buffer: Uint8Array, have: number) =>
+const isComplete = (buffer: Uint8Array, have: number) =>
   have >= (answerLength(decoder.decode(buffer.subarray(0, have))) ?? Infinity);
 
 /** Microseconds of CPU time that a process has used (Linux: proc(5), stat). */

@@ -32,6 +32,14 @@ async function sharing(
 const test = (name: string, count: number, run: Parameters<typeof sharing>[1]) =>
   engineTest(name, ["olric-server"], () => sharing(count, run));
 
+/** Six callers, each of whom does every sixth of the work: two gateways have three each. */
+const inTurns = (count: number, work: (i: number) => Promise<void>): Promise<unknown> =>
+  Promise.all(
+    Array.from({ length: 6 }, async (_, caller) => {
+      for (let i = caller; i < count; i += 6) await work(i);
+    }),
+  );
+
 /** The code of the error that it ends with; `undefined` where there is none. @throws any other error */
 const failure = (work: Promise<unknown>): Promise<string | undefined> =>
   work.then(() => undefined, (error) => {
@@ -67,6 +75,82 @@ test("each version is followed by one other: compare-and-set of two gateways", 2
   equal(done, 100);
   ok(refused > 0, "some met");
   equal(numberIn(await gateways[1]!.get(SHOP, at("n"), REQUEST)), 100);
+});
+
+test(
+  "of all who write where nothing is, through whichever gateway, one wins, and its value is there",
+  2,
+  async (gateways) => {
+    for (let round = 0; round < 30; round++) {
+      const key = `nx${round}`;
+      const codes = await Promise.all(
+        Array.from({ length: 16 }, (_, i) => {
+          const put = gateways[i % 2]!.put(SHOP, at(key), json(i), { condition: "absent" }, REQUEST);
+          return failure(Promise.resolve(put));
+        }),
+      );
+      deepEqual(codes.toSorted(), [...new Array(15).fill("PRECONDITION_FAILED"), undefined]);
+      const winner = codes.indexOf(undefined);
+      for (const gateway of gateways) equal(numberIn(await gateway.get(SHOP, at(key), REQUEST)), winner);
+    }
+  },
+);
+
+test(
+  "who writes where something is finds it through either gateway, and nothing where it was deleted",
+  2,
+  async (gateways) => {
+    const replace = (i: number, key: string, value: number) =>
+      failure(
+        Promise.resolve(gateways[i % 2]!.put(SHOP, at(key), json(value), { condition: "present" }, REQUEST)),
+      );
+    for (let round = 0; round < 20; round++) {
+      const key = `xx${round}`, all = Array.from({ length: 8 }, (_, i) => i);
+      const early = await Promise.all(all.map((i) => replace(i, key, i)));
+      deepEqual([...new Set(early)], ["PRECONDITION_FAILED"]);
+      equal(await gateways[1]!.get(SHOP, at(key), REQUEST), undefined);
+      await gateways[0]!.put(SHOP, at(key), json(-1), {}, REQUEST);
+      deepEqual([...new Set(await Promise.all(all.map((i) => replace(i, key, i))))], [undefined]);
+      const last = numberIn(await gateways[round % 2]!.get(SHOP, at(key), REQUEST));
+      ok(all.includes(last), String(last));
+      // One is deleted in the midst of it: who comes later is refused, and it stays away.
+      const [, ...codes] = await Promise.all([
+        gateways[round % 2]!.delete(SHOP, at(key), undefined, REQUEST),
+        ...all.map((i) => replace(i, key, i)),
+      ]);
+      for (const code of codes) ok(code === undefined || code === "PRECONDITION_FAILED", code);
+      for (const gateway of gateways) equal(await gateway.get(SHOP, at(key), REQUEST), undefined);
+    }
+  },
+);
+
+test(
+  "what is swapped out by one is what another put in: each value comes out once, through whichever gateway",
+  2,
+  async (gateways) => {
+    const COUNT = 60, found: number[] = [];
+    await inTurns(COUNT, async (i) => {
+      const before = await gateways[i % 2]!.swap(SHOP, at("s"), json(i), undefined, REQUEST);
+      found.push(before === undefined ? -1 : numberIn(before));
+    });
+    const last = numberIn(await gateways[0]!.get(SHOP, at("s"), REQUEST));
+    deepEqual([...found, last].toSorted((a, b) => a - b), Array.from({ length: COUNT + 1 }, (_, i) => i - 1));
+  },
+);
+
+test("counts of fractions by two gateways are all in, and no two see the same sum", 2, async (gateways) => {
+  // Sums of quarters are exact.
+  const by = (i: number) => [0.25, 0.5, 1.75][i % 3]!;
+  const COUNT = 60, sums: number[] = [];
+  await inTurns(COUNT, async (i) => {
+    sums.push((await gateways[i % 2]!.increment(SHOP, at("f"), { by: by(i) }, REQUEST)).value);
+  });
+  const whole = Array.from({ length: COUNT }, (_, i) => by(i)).reduce((sum, one) => sum + one, 0);
+  equal(new Set(sums).size, COUNT);
+  equal(Math.max(...sums), whole);
+  const sorted = sums.toSorted((a, b) => a - b);
+  for (const [i, sum] of sorted.entries()) ok([0.25, 0.5, 1.75].includes(sum - (sorted[i - 1] ?? 0)), sorted.join(" "));
+  for (const gateway of gateways) equal(numberIn(await gateway.get(SHOP, at("f"), REQUEST)), whole);
 });
 
 test(

@@ -107,6 +107,7 @@ engineTest(
     const cache = await openCache({ driver: "olric", olric, ...bounds }, {
       rulesOf: () => ({ ...RULES, near }),
       onNamespaceGone: (tell) => heard.push(tell),
+      timed: (engine) => engine,
     });
     await using other = await nearGateway(addresses);
     try {

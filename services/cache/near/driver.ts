@@ -1,6 +1,7 @@
 import type {
   CacheAddress,
   CacheEntry,
+  CacheHoldings,
   CacheLease,
   CacheMap,
   CacheNearStatistics,
@@ -51,7 +52,7 @@ export class NearDriver implements CacheDriver {
     this.#copies.dropNamespace(namespace);
   }
 
-  held(): ReturnType<CacheDriver["held"]> {
+  held(): Maybe<CacheHoldings | undefined> {
     return this.#driver.held();
   }
 

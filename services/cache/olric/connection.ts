@@ -85,7 +85,8 @@ export class Connection {
 
   /** Sends commands together. @returns what each of them came to @throws NoAnswer */
   send(commands: readonly Command[], call: Call): Promise<readonly Outcome[]> {
-    if (!this.open) return Promise.reject(new NoAnswer(this.address, "refused"));
+    // Looked at here, as late as can be: whoever waited for a connection, or stood still, must not send behind others by now.
+    if (!this.open || this.deadlines.isOver(call)) return Promise.reject(new NoAnswer(this.address, "refused"));
     return new Promise((resolve, reject) => {
       const waiting: Waiting = {
         call,

@@ -6,7 +6,7 @@ import { decodeValue, type StoredEntry } from "./encoding.ts";
 import { foundIn, nameOf, type Place } from "./entries.ts";
 import type { Guard } from "./guard.ts";
 import type { KeyedQueue } from "./keyed_queue.ts";
-import { countOf, isOk, unconfirmed, unreachable } from "./replies.ts";
+import { afterAll, countOf, isOk, unconfirmed, unreachable } from "./replies.ts";
 import type { Transport } from "./transport.ts";
 
 /** What counters are made of. */
@@ -157,7 +157,7 @@ export class Counters {
   async #renew(place: Place, counted: number, { initial, ttl }: Increment, call: Call): Promise<number> {
     const value = sumOf(counted, initial);
     const command = put(place.map, place.key, String(value), { ttl, only: "XX" });
-    await this.options.transport.ask(place, [command], call, { pinned: true });
+    await this.options.transport.ask(place, [command], call, { pinned: true }).catch(afterAll);
     return value;
   }
 

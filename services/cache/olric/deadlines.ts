@@ -38,6 +38,11 @@ export class Deadlines {
     this.#ticking ??= setInterval(() => this.#tick(), TICK);
   }
 
+  /** Whether a call has no time left: nothing of it may be sent any more. */
+  isOver(call: Call): boolean {
+    return this.now() >= call.until;
+  }
+
   /** The wait is over. @returns whether it was watched over until now */
   delete(waiting: Waiting): boolean {
     return this.#waiting.delete(waiting);

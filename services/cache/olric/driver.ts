@@ -1,11 +1,13 @@
 import type {
   CacheAddress,
   CacheEntry,
+  CacheHoldings,
   CacheLease,
   CacheMap,
   CachePage,
   CachePutOptions,
   CacheValue,
+  Maybe,
 } from "../../../src/contracts/cache.ts";
 import { hasCode } from "../../../src/contracts/errors.ts";
 import type { ServiceHealth, Usage } from "../../../src/contracts/health.ts";
@@ -18,6 +20,7 @@ import { Call, Deadlines } from "./deadlines.ts";
 import { entryOf, mapName } from "./encoding.ts";
 import { Entries, nameOf, type Place, placeOf } from "./entries.ts";
 import { Guard } from "./guard.ts";
+import { Holdings } from "./holdings.ts";
 import { KeyedQueue } from "./keyed_queue.ts";
 import { Locks } from "./locks.ts";
 import { Maps } from "./maps.ts";
@@ -49,6 +52,7 @@ export class OlricDriver implements CacheDriver {
   readonly #locks: Locks;
   readonly #scans: Scans;
   readonly #maps: Maps;
+  readonly #holdings: Holdings;
 
   private constructor(
     private readonly members: Members,
@@ -69,6 +73,7 @@ export class OlricDriver implements CacheDriver {
     this.#locks = new Locks({ transport, random, now, monotonic });
     this.#scans = new Scans(transport, monotonic);
     this.#maps = new Maps(transport, () => this.#call(NOBODY));
+    this.#holdings = new Holdings(this.#maps, monotonic);
   }
 
   /** Loads the client. Does not connect before the cache is used: it need not be there. */
@@ -91,9 +96,8 @@ export class OlricDriver implements CacheDriver {
     return new OlricDriver(members, deadlines, options);
   }
 
-  /** Only the members know. */
-  held(): undefined {
-    return undefined;
+  held(): Maybe<CacheHoldings | undefined> {
+    return this.#holdings.read();
   }
 
   async ping(waiter: Waiter): Promise<void> {

@@ -13,6 +13,12 @@ export const prefixOf = (namespace: string, kind?: Kind): string =>
 /** The name that a map has on the cluster. */
 export const mapName = (namespace: string, kind: Kind, map: string): string => `${prefixOf(namespace, kind)}${map}`;
 
+/** Whether a map of the cluster holds values, of whatever namespace: no locks, and nothing of other programs. */
+export function holdsValues(name: string): boolean {
+  const [head, length] = /^(\d+):/.exec(name) ?? [];
+  return head !== undefined && name.startsWith("/d/", head.length + Number(length));
+}
+
 /** First byte of a value that is bytes with a media type, the same with a filler byte, JSON. No JSON text begins so. */
 const BYTES = 0, FILLED = 1, JSON_TEXT = 2;
 /** Bytes that the engine adds to key and value. */

@@ -1,8 +1,8 @@
 import type { CacheAddress } from "../../../src/contracts/cache.ts";
-import { type Command, del, get, type Payload } from "./commands.ts";
+import { del, get, type Payload } from "./commands.ts";
 import type { Call } from "./deadlines.ts";
 import { decodeEntry, holds, type Kind, mapName, type StoredEntry } from "./encoding.ts";
-import { MemberFailure, type Reply, unreachable } from "./replies.ts";
+import { afterAll, MemberFailure, type Reply, unreachable } from "./replies.ts";
 import type { Transport } from "./transport.ts";
 
 /** Where an entry is on the cluster. */
@@ -37,16 +37,15 @@ export class Entries {
   /**
    * Deletes the entry that was read. The engine keeps older versions of an entry in older tables, and deletes the newest alone:
    * what then comes up is deleted too, but not what somebody wrote meanwhile.
-   * @param behind a command that is sent together with the last
    */
-  async erase(place: Place, found: StoredEntry, call: Call, behind: readonly Command[] = []): Promise<void> {
+  async erase(place: Place, found: StoredEntry, call: Call): Promise<void> {
     const { map, key } = place;
     for (let times = 0; times < MOST_VERSIONS; times++) {
-      const [, reply] = await this.transport.ask(place, [del(map, key), get(map, key)], call);
+      const asked = this.transport.ask(place, [del(map, key), get(map, key)], call);
+      const [, reply] = await (times === 0 ? asked : asked.catch(afterAll));
       const under = foundIn(reply, place);
       if (under === undefined || under.writtenAt > found.writtenAt) break;
     }
-    if (behind.length > 0) await this.transport.ask(place, behind, call);
   }
 }
 

@@ -2,7 +2,7 @@ import { type Command, get, type Payload, put, unlock } from "./commands.ts";
 import type { Call } from "./deadlines.ts";
 import type { StoredEntry } from "./encoding.ts";
 import { type Entries, foundIn, type Place, versionIn } from "./entries.ts";
-import { isOk, unreachable } from "./replies.ts";
+import { afterAll, isOk, type Reply, unconfirmed, unreachable } from "./replies.ts";
 import { toBuffer } from "./tokens.ts";
 import type { Transport } from "./transport.ts";
 
@@ -29,7 +29,8 @@ export interface GuardOptions {
 /**
  * Changes of an entry that depend on what it is. Between reading and writing no other such change happens, through whatever
  * gateway: whoever makes one holds a lock of the cluster. Its lease is twice as long as an operation may take, and nothing is
- * sent after the operation's time, so that half of it is left for what is on its way.
+ * sent after the operation's time, so that half of it is left for what is on its way. What is acknowledged was done while the
+ * lock was held: the lock is freed behind it, by its token, and whoever finds it gone does not know what became of the entry.
  */
 export class Guard {
   constructor(private readonly options: GuardOptions) {}
@@ -94,15 +95,18 @@ export class Guard {
     if (now() >= call.until) throw unreachable(new Error("the lock took all the time that there was"));
     const { map, key } = place;
     if (change === "delete") {
-      await entries.erase(place, found!, call, [free]);
+      await entries.erase(place, found!, call);
+      assertHeld((await transport.ask(place, [free], call).catch(afterAll))[0]);
       return { version: undefined };
     }
     // Those who write without a lock, but only where nothing is or something, are exact as well.
     const only = found === undefined ? "NX" : "XX";
     const { payload, ttl, expiresAt } = change;
     const commands = [put(map, key, payload, { ttl, expiresAt, only }), get(map, key), free];
-    const [written, after] = await transport.ask(place, commands, call);
-    return isOk(written) ? { version: versionIn(after, place, payload) } : undefined;
+    const [written, after, freed] = await transport.ask(place, commands, call);
+    if (!isOk(written)) return undefined;
+    assertHeld(freed);
+    return { version: versionIn(after, place, payload) };
   }
 
   async #free(place: Place, free: Command, call: Call): Promise<void> {
@@ -110,7 +114,12 @@ export class Guard {
   }
 }
 
-function holdsToken(reply: Parameters<typeof foundIn>[0], lock: Place, token: Uint8Array): boolean {
+/** @param freed what came of freeing the lock, behind a change @throws GatewayError `UNAVAILABLE` when it was not held any more */
+function assertHeld(freed: Reply | undefined): void {
+  if (!isOk(freed)) throw unconfirmed(new Error("the lock was over when the entry was changed"));
+}
+
+function holdsToken(reply: Reply | undefined, lock: Place, token: Uint8Array): boolean {
   const held = foundIn(reply, lock);
   return held !== undefined && toBuffer(token).equals(held.stored);
 }

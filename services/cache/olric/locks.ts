@@ -4,7 +4,7 @@ import { lockLost } from "../failures.ts";
 import { get, incr, lease as extend, put, unlock } from "./commands.ts";
 import type { Call } from "./deadlines.ts";
 import { foundIn, type Place } from "./entries.ts";
-import { countOf, isOk } from "./replies.ts";
+import { afterAll, countOf, isOk } from "./replies.ts";
 import { toBuffer } from "./tokens.ts";
 import type { Transport } from "./transport.ts";
 
@@ -39,7 +39,7 @@ export class Locks {
     const take = put(place.map, place.key, toBuffer(token), { ttl: lease, only: "NX" });
     const [, taken] = await transport.ask(place, [get(place.map, place.key), take], call);
     if (!isOk(taken)) return undefined;
-    const number = await this.#next(fencing, call);
+    const number = await this.#next(fencing, call).catch(afterAll);
     // Somebody may have it by now.
     if (monotonic() - begun >= lease) throw tooLate();
     return { token: token.toHex(), fencing: number, expiresAt };
@@ -54,7 +54,7 @@ export class Locks {
     if (!isOk(extended)) throw lockLost();
     // Its replicas are empty now. For as long as the new lease nobody else can have it, so it is written without a look.
     const write = put(place.map, place.key, toBuffer(Uint8Array.fromHex(token)), { ttl: lease, only: "XX" });
-    const [written] = await transport.ask(place, [write], call);
+    const [written] = await transport.ask(place, [write], call).catch(afterAll);
     if (!isOk(written) || monotonic() - begun >= lease) throw lockLost();
     return expiresAt;
   }

@@ -1,13 +1,15 @@
-import type { CacheMap } from "../../../src/contracts/cache.ts";
+import type { CacheHoldings, CacheMap } from "../../../src/contracts/cache.ts";
 import { destroy, STATS } from "./commands.ts";
 import { Call } from "./deadlines.ts";
-import { mapName, prefixOf } from "./encoding.ts";
+import { holdsValues, mapName, prefixOf } from "./encoding.ts";
 import { MemberFailure, textOf, unreachable } from "./replies.ts";
 import type { Transport } from "./transport.ts";
 
 /** What of a member's figures is of interest. */
 interface Stats {
   readonly partitions: Readonly<Record<string, { readonly dmaps: Readonly<Record<string, MapStats>> }>>;
+  /** Of all that the member did since it started. */
+  readonly dmaps?: { readonly evicted_total?: unknown };
 }
 
 interface MapStats {
@@ -22,6 +24,7 @@ type Figures = Map<string, { readonly keys: number; readonly bytes: number }>;
 export class Maps {
   #running: Promise<Figures> | undefined;
   #next: Promise<Figures> | undefined;
+  readonly #evictions = new Evictions();
 
   /** @param call makes a call that nobody in particular waits for */
   constructor(private readonly transport: Transport, private readonly call: () => Call) {}
@@ -34,6 +37,17 @@ export class Maps {
       if (name.startsWith(prefix) && figures.keys > 0) maps.push({ name: name.slice(prefix.length), ...figures });
     }
     return maps.sort((a, b) => a.name < b.name ? -1 : 1);
+  }
+
+  /** What all namespaces hold, without their locks. @throws GatewayError `UNAVAILABLE` */
+  async total(): Promise<CacheHoldings> {
+    let entries = 0, bytes = 0;
+    for (const [name, figures] of await this.#figures()) {
+      if (!holdsValues(name)) continue;
+      entries += figures.keys;
+      bytes += figures.bytes;
+    }
+    return { entries, bytes, evictions: this.#evictions.total };
   }
 
   /** @param call whoever waits @throws GatewayError `UNAVAILABLE` */
@@ -71,22 +85,42 @@ export class Maps {
     const figures: Figures = new Map();
     await Promise.all(members.map(async (member) => {
       const [reply] = await this.transport.ask({ member }, [STATS], this.call(), { reading: true, pinned: true });
-      add(textOf(reply), figures);
+      this.#evictions.see(member, add(textOf(reply), figures).dmaps?.evicted_total);
     }));
     return figures;
   }
 }
 
-/** @throws GatewayError `UNAVAILABLE` for what are no figures */
-function add(text: string, figures: Figures): void {
+/** What members count as evicted: together, and never less than before, though each begins anew when it starts again. */
+class Evictions {
+  readonly #last = new Map<string, number>();
+  /** `undefined` until a member told something. */
+  total: number | undefined;
+
+  /** @param told by the member: anything, or nothing */
+  see(member: string, told: unknown): void {
+    if (!isCount(told)) return;
+    const last = this.#last.get(member) ?? 0;
+    this.#last.set(member, told);
+    this.total = (this.total ?? 0) + (told < last ? told : told - last);
+  }
+}
+
+/** Adds a member's figures to those of the others. @returns them @throws GatewayError `UNAVAILABLE` for what are none */
+function add(text: string, figures: Figures): Stats {
   try {
-    for (const { dmaps } of Object.values((JSON.parse(text) as Stats).partitions)) {
+    const stats = JSON.parse(text) as Stats;
+    for (const { dmaps } of Object.values(stats.partitions)) {
       for (const [name, { length, slab_info: { inuse } }] of Object.entries(dmaps)) {
+        if (!isCount(length) || !isCount(inuse)) throw new TypeError("no numbers");
         const { keys, bytes } = figures.get(name) ?? { keys: 0, bytes: 0 };
         figures.set(name, { keys: keys + length, bytes: bytes + inuse });
       }
     }
+    return stats;
   } catch (cause) {
     throw unreachable(new MemberFailure("figures that make no sense", { cause }));
   }
 }
+
+const isCount = (told: unknown): told is number => Number.isSafeInteger(told) && (told as number) >= 0;

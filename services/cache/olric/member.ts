@@ -14,10 +14,13 @@ const MOST_SLOW = 3;
 /** Milliseconds between two tries to do without a member, while they fail. */
 const TRY_EVERY = 1_000;
 
+/** Connections of which kind a call goes on: those of everybody; of what another member may keep waiting; of what has time. */
+export type LaneName = "quick" | "slow" | "patient";
+
 /** What members share. */
 export interface MemberOptions extends Dialler {
-  /** The most connections to each, as things are now. */
-  readonly most: () => number;
+  /** The most connections of a kind to each, as things are now. */
+  readonly most: (lane: LaneName) => number;
   readonly now: () => number;
 }
 
@@ -26,7 +29,16 @@ class Lane {
   readonly connections: Connection[] = [];
   #opening: Promise<Connection> | undefined;
 
-  constructor(private readonly dial: (onClose: (closed: Connection) => void) => Promise<Connection>) {}
+  /** @param most connections */
+  constructor(
+    private readonly dial: (onClose: (closed: Connection) => void) => Promise<Connection>,
+    private readonly most: () => number,
+  ) {}
+
+  /** Whether there may be another one. */
+  get canGrow(): boolean {
+    return this.connections.length < this.most();
+  }
 
   /** The one with the least to do. */
   get best(): Connection | undefined {
@@ -57,11 +69,10 @@ class Lane {
  * A member and the connections to it. One that does not answer rests: others are asked instead, until it says that it lives.
  *
  * What a member cannot do without another one that does not answer takes it half a second and more, and holds up what is behind
- * it. Such calls have connections of their own.
+ * it. Such calls have connections of their own. So have those that are many and have time.
  */
 export class Member {
-  readonly #quick = new Lane((onClose) => this.#dial(onClose));
-  readonly #slow = new Lane((onClose) => this.#dial(onClose));
+  readonly #lanes = { quick: this.#lane("quick"), slow: this.#lane("slow"), patient: this.#lane("patient") };
   #rest: Rest | undefined;
   /** Whether it answered since it was last asked how it is. */
   #heard = false;
@@ -103,13 +114,13 @@ export class Member {
     this.#heard = false;
   }
 
-  /** Sends commands together, on one connection. @param slow whether another member may keep it waiting @throws NoAnswer */
-  async send(commands: readonly Command[], call: Call, slow = false): Promise<readonly Outcome[]> {
-    const lane = slow ? this.#slow : this.#quick;
+  /** Sends commands together, on one connection. @throws NoAnswer */
+  async send(commands: readonly Command[], call: Call, name: LaneName = "quick"): Promise<readonly Outcome[]> {
+    const lane = this.#lanes[name], slow = name === "slow";
     try {
       const connection = lane.best ?? await lane.open();
       // What is there serves this call, and another one those that come next.
-      if (connection.waiting > 0 && lane.connections.length < this.options.most()) lane.open().catch(() => {});
+      if (connection.waiting > 0 && lane.canGrow) lane.open().catch(() => {});
       if (slow && connection.waiting >= MOST_SLOW) throw new NoAnswer(this.address, "refused", new Error("many wait"));
       const outcomes = await connection.send(commands, call);
       this.#heard = true;
@@ -124,9 +135,13 @@ export class Member {
   /** Closes all connections. */
   close(): void {
     this.#closed = true;
-    for (const { connections } of [this.#quick, this.#slow]) {
+    for (const { connections } of Object.values(this.#lanes)) {
       for (const connection of [...connections]) connection.close();
     }
+  }
+
+  #lane(name: LaneName): Lane {
+    return new Lane((onClose) => this.#dial(onClose), () => this.options.most(name));
   }
 
   async #dial(onClose: (closed: Connection) => void): Promise<Connection> {
@@ -154,7 +169,7 @@ export class Member {
 
   /** On a connection where nobody else waits. */
   async #ping(): Promise<void> {
-    const { best } = this.#quick;
+    const { best } = this.#lanes.quick;
     const connection = best?.waiting === 0 ? best : await Connection.open(this.address, this.options, () => {});
     try {
       const { now, timeout } = this.options;

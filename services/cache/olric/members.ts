@@ -1,7 +1,7 @@
 import { GatewayError } from "../../../src/contracts/errors.ts";
 import { MEMBERS, ROUTING_TABLE } from "./commands.ts";
 import { Call } from "./deadlines.ts";
-import { Member, type MemberOptions } from "./member.ts";
+import { type LaneName, Member, type MemberOptions } from "./member.ts";
 import { MemberFailure, type Reply } from "./replies.ts";
 import { type Hash, Routing } from "./routing.ts";
 
@@ -17,6 +17,8 @@ const LOOK = 1_000;
  * for others between a command and its answer, and lets what is behind it on the connection wait too.
  */
 const MOST_ALONE = 2;
+/** How many of what everybody may have, what has time may have beside them. At least one. */
+const SHARE_OF_PATIENT = 1 / 4;
 
 /** What {@link Members} are made of. */
 export interface MembersOptions extends Omit<MemberOptions, "most"> {
@@ -110,15 +112,16 @@ export class Members {
     for (const member of this.#members.values()) member.close();
   }
 
-  get #most(): number {
+  #most(lane: LaneName): number {
     const { connections } = this.options;
-    return this.#routing?.isAlone ? Math.min(MOST_ALONE, connections) : connections;
+    const most = this.#routing?.isAlone ? Math.min(MOST_ALONE, connections) : connections;
+    return lane === "patient" ? Math.max(1, Math.floor(most * SHARE_OF_PATIENT)) : most;
   }
 
   #member(address: string): Member {
     let member = this.#members.get(address);
     if (member === undefined) {
-      member = new Member(address, { ...this.options, most: () => this.#most });
+      member = new Member(address, { ...this.options, most: (lane) => this.#most(lane) });
       this.#members.set(address, member);
     }
     return member;

@@ -1,4 +1,4 @@
-import { GatewayError } from "../../../src/contracts/errors.ts";
+import { GatewayError, hasCode } from "../../../src/contracts/errors.ts";
 import type { Reason } from "./deadlines.ts";
 
 /** What a member answers when it understood, and what was asked for is not so. */
@@ -89,3 +89,8 @@ export const unconfirmed = (cause: unknown): GatewayError =>
     cause,
     retryAfter: 1,
   });
+
+/** Turns away a failure of what comes behind a change: something was changed. @throws GatewayError, what the error is otherwise */
+export function afterAll(error: unknown): never {
+  throw hasCode(error, "UNAVAILABLE") ? unconfirmed(error) : error;
+}

@@ -2,7 +2,7 @@ import { GatewayError } from "../../../src/contracts/errors.ts";
 import type { Command } from "./commands.ts";
 import type { Outcome } from "./connection.ts";
 import type { Call } from "./deadlines.ts";
-import type { Errand, Member } from "./member.ts";
+import type { Errand, LaneName, Member } from "./member.ts";
 import type { Members } from "./members.ts";
 import { MemberFailure, NoAnswer, type Reply, unconfirmed, unreachable } from "./replies.ts";
 import type { Routing } from "./routing.ts";
@@ -18,6 +18,8 @@ export interface Means {
   readonly repeatable?: boolean;
   /** It would mean something else elsewhere. Default: every member does it, or has it done by the owner. */
   readonly pinned?: boolean;
+  /** It has time: it goes where nobody who has none waits behind it. */
+  readonly patient?: boolean;
 }
 
 /** The way to the cluster: who is asked, how often, and what no answer means. */
@@ -42,7 +44,7 @@ export class Transport {
       return Promise.reject(unreachable(new Error("a member that has a part in it does not answer")));
     }
     const asked = best?.awake
-      ? best.send(commands, call, missing.length > 0).then(
+      ? best.send(commands, call, missing.length > 0 ? "slow" : laneOf(means)).then(
         (outcomes) => this.#repliesOf(outcomes, means),
         (error) => this.#askAnother(best, this.#excuseOf(error, call, means), commands, call, means),
       )
@@ -81,7 +83,8 @@ export class Transport {
     const member = others ?? await this.members.risen(means.pinned ? best : undefined);
     if (member === undefined) throw unreachable(cause);
     try {
-      return this.#repliesOf(await member.send(commands, call, best !== undefined), means);
+      const lane = best === undefined ? laneOf(means) : "slow";
+      return this.#repliesOf(await member.send(commands, call, lane), means);
     } catch (error) {
       throw unreachable(this.#excuseOf(error, call, means));
     }
@@ -118,6 +121,7 @@ export class Transport {
   }
 }
 
+const laneOf = ({ patient = false }: Means): LaneName => patient ? "patient" : "quick";
 const isRepeatable = ({ reading = false, repeatable = reading }: Means) => repeatable;
 
 interface Way {

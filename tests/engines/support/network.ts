@@ -56,7 +56,7 @@ export class TestNetwork {
 
 /**
  * A test with machines of its own, in a process with a network of its own that goes with it. That takes Linux, `ip`, and the
- * right to make namespaces; without these the test counts as ignored, and its name says what was missing.
+ * right to make namespaces; {@link ownTest} says what becomes of it without these.
  * @param file of the test, `import.meta.url`: the process runs it anew
  */
 export function networkTest(

@@ -22,9 +22,27 @@ export interface Own {
 /** Why a thing cannot be had here, by its variable; `undefined`: it can. */
 const found = new Map<string, string | undefined>();
 
+/** Says that a machine gives nobody the right to make namespaces, and that whoever runs the tests knows. */
+const CANNOT = "TEST_NO_NAMESPACES";
+
+/**
+ * What becomes of a test that wants something for itself. Where engines are required, so is this: what a machine cannot do must
+ * be said, or the test would be missed by nobody.
+ * @param missing why it cannot be had; `undefined`: it can
+ * @param variable of the environment, by its name
+ */
+export function fateOf(
+  missing: string | undefined,
+  variable: (name: string) => string | undefined,
+): "runs" | "ignored" | "fails" {
+  if (missing === undefined) return "runs";
+  return variable("TEST_ENGINES_REQUIRED") === "1" && variable(CANNOT) !== "1" ? "fails" : "ignored";
+}
+
 /**
  * A test in a process that has something for itself, which goes with it. That takes Linux and the right to make namespaces;
- * without these the test counts as ignored, and its name says what was missing.
+ * without these the test counts as ignored, and its name says what was missing. With `TEST_ENGINES_REQUIRED=1` it fails instead,
+ * unless `TEST_NO_NAMESPACES=1` says that it cannot be otherwise.
  * @param file of the test, `import.meta.url`: the process runs it anew
  */
 export function ownTest(
@@ -37,8 +55,16 @@ export function ownTest(
   if (Deno.env.has(own.variable)) return engineTest(name, needs, run);
   if (!found.has(own.variable)) found.set(own.variable, whatIsMissing(own));
   const missing = found.get(own.variable);
-  if (missing === undefined) engineTest(name, needs, () => inProcess(own, file, name));
-  else Deno.test({ name: `${name} [no ${own.what} of its own: ${missing}]`, ignore: true, fn() {} });
+  const fate = fateOf(missing, (variable) => Deno.env.get(variable));
+  if (fate === "runs") return engineTest(name, needs, () => inProcess(own, file, name));
+  const reason = `no ${own.what} of its own: ${missing}`;
+  Deno.test({
+    name: `${name} [${reason}]`,
+    ignore: fate === "ignored",
+    fn() {
+      throw new Error(`${reason}. Run this as root on Linux, or set ${CANNOT}=1 where that cannot be.`);
+    },
+  });
 }
 
 /** The command line that runs another one with what it wants. Whoever is not root becomes root of what is its own alone. */

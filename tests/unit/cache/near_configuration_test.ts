@@ -19,7 +19,11 @@ Deno.test("what is on Olric has a near cache unless the operator gives it no mem
   ) {
     const config = configOf(driver, bytes);
     deepEqual(nearDefaults(config), { max_ttl: 5_000, available });
-    const cache = await openCache(config, { rulesOf: () => RULES, onNamespaceGone: () => {} });
+    const cache = await openCache(config, {
+      rulesOf: () => RULES,
+      onNamespaceGone: () => {},
+      timed: (engine) => engine,
+    });
     equal(cache.statistics().near !== undefined, available, `${driver} with ${bytes} bytes`);
     await cache.close();
   }

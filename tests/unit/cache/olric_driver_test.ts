@@ -359,13 +359,22 @@ Deno.test("a scan whose partition others have by now begins that partition anew"
   const scan = (cursor?: string) => driver.scan("ns", "m", { cursor, limit: 4, matches: undefined }, WAITER);
   const first = await scan();
   deepEqual(first.keys, ["0:0", "1:0", "2:0", "3:0"]);
+  const restOf = async () => {
+    const keys: string[] = [];
+    for (let { cursor } = first; cursor !== undefined;) {
+      const page = await scan(cursor);
+      keys.push(...page.keys);
+      cursor = page.cursor;
+    }
+    return keys.sort();
+  };
   cursors.length = 0;
-  deepEqual((await scan(first.cursor)).keys, ["3:77", "4:0", "5:0", "6:0"]);
+  deepEqual(await restOf(), ["3:77", "4:0", "5:0", "6:0"]);
   deepEqual(cursors, ["77"]);
   for (const one of [member, other]) one.owners = () => [other.address];
   await driver.health(WAITER.signal);
   cursors.length = 0;
-  deepEqual((await scan(first.cursor)).keys, ["3:0", "3:77", "4:0", "5:0"]);
+  deepEqual(await restOf(), ["3:0", "3:77", "4:0", "5:0", "6:0"]);
   deepEqual(cursors, ["0", "77"]);
 });
 

@@ -16,6 +16,8 @@ export class FakeOlric implements Disposable {
   resets = 0;
   /** Other members, as this one tells them; by default it is alone. */
   members: readonly string[];
+  /** How many partitions there are. */
+  partitions = 7;
   /** Who has which partition; by default all of them the first member. */
   owners: (partition: number) => readonly string[] = () => [this.members[0]!];
   readonly #listener: Deno.TcpListener;
@@ -70,12 +72,16 @@ export class FakeOlric implements Disposable {
     for (let read = await connection.read(buffer); read !== null; read = await connection.read(buffer)) {
       // Latin 1 keeps bytes apart; commands are made text again.
       rest += new TextDecoder("latin1").decode(buffer.subarray(0, read));
-      for (let parsed = commandIn(rest); parsed !== undefined; parsed = commandIn(rest)) {
+      const answers: Uint8Array[] = [];
+      let isOver = false;
+      for (let parsed = commandIn(rest); parsed !== undefined && !isOver; parsed = commandIn(rest)) {
         rest = parsed.rest;
         const answer = this.#answerTo(parsed.command);
-        if (answer === GOODBYE) return connection.close();
-        if (answer !== SILENCE) await connection.write(encode(answer));
+        isOver = answer === GOODBYE;
+        if (!isOver && answer !== SILENCE) answers.push(encode(answer));
       }
+      await writeAll(connection, joined(...answers));
+      if (isOver) return connection.close();
     }
   }
 
@@ -84,11 +90,19 @@ export class FakeOlric implements Disposable {
       return this.members.map((address, i) => [bytes(address), 1, bytes(String(i === 0))]);
     }
     if (command[0] === "CLUSTER.ROUTINGTABLE") {
-      return Array.from({ length: 7 }, (_, partition) => [partition, this.owners(partition).map(bytes), []]);
+      return Array.from(
+        { length: this.partitions },
+        (_, partition) => [partition, this.owners(partition).map(bytes), []],
+      );
     }
     this.asked.push([...command]);
     return this.answer(command);
   }
+}
+
+/** A write may take a part of what it is given. */
+async function writeAll(connection: Deno.TcpConn, bytes: Uint8Array<ArrayBuffer>): Promise<void> {
+  for (let written = 0; written < bytes.length;) written += await connection.write(bytes.subarray(written));
 }
 
 const bytes = (text: string) => utf8.encode(text);
