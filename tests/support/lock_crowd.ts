@@ -1,3 +1,5 @@
+import { RUNS_ALONE } from "./alone.ts";
+
 /** Files that a process may have open, less what it needs beside connections (Linux; elsewhere it is taken to be many). */
 function room(): number {
   try {
@@ -10,7 +12,7 @@ function room(): number {
 }
 
 /** How many callers contend: ten thousand, or as many as may be connected at once. */
-export const CROWD = Math.min(10_000, room());
+export const CROWD = Math.min(RUNS_ALONE ? 10_000 : 1_500, room());
 
 /** Which lock is wanted, where, and by whom. */
 export interface WantedLock {

@@ -32,6 +32,8 @@ export function clientSuite(
     await using owner = await newOwner(suite.gateway);
     const { url, apiKey } = targetOf(owner);
     const results = await runOnNode("./on_node.ts", { TARGET_URL: url, TARGET_KEY: apiKey, SCENARIOS: set });
-    deepEqual(results, Object.keys(scenarios).map((name) => ({ name, problem: null })));
+    // Apart, since a comparison of everything is cut short before it comes to what differs.
+    deepEqual(results.filter(({ problem }) => problem !== null), []);
+    deepEqual(results.map(({ name }) => name), Object.keys(scenarios));
   }, { namespaces: 2 });
 }

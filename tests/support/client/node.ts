@@ -9,8 +9,15 @@ export function usableNode(): string | undefined {
   }
 }
 
+/** What became of one scenario. */
+export interface Ran {
+  readonly name: string;
+  /** What went wrong; `null`: nothing. */
+  readonly problem: string | null;
+}
+
 /** Bundles a module of this folder, runs it on Node, and gives the lines that it printed as JSON. @throws Error when it fails */
-export async function runOnNode(module: string, env: Readonly<Record<string, string>>): Promise<unknown[]> {
+export async function runOnNode(module: string, env: Readonly<Record<string, string>>): Promise<Ran[]> {
   const folder = await Deno.makeTempDir({ prefix: "orama-client-" });
   try {
     const bundle = `${folder}/client.mjs`;
