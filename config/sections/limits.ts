@@ -39,7 +39,7 @@ const sql = group({
   statements_in_flight: field(integer({ min: 1 }), {
     default: 256,
     unit: "statements",
-    description: "Statements of one namespace that run or wait at once, on each gateway.",
+    description: "Statements of one namespace that run, wait or stream at once, on each gateway.",
   }),
   bulk_rows: field(integer({ min: 1 }), {
     default: 1_000_000,

@@ -17,7 +17,19 @@ export function idempotencyKeyOf(headers: Headers): string | undefined {
   const key = quoted?.replace(/\\(.)/g, "$1") ?? (BARE.test(value) ? value : "");
   if (key.length >= 1 && key.length <= MAX_LENGTH) return key;
   const problem = `must be one key of 1 to ${MAX_LENGTH} printable ASCII characters; one with a comma stands in quotes`;
-  throw new GatewayError("INVALID_REQUEST", `Idempotency-Key: ${problem}`, {
+  throw wrongKey(problem);
+}
+
+/**
+ * For what writes and takes no key: whoever sends one believes that repeating is safe.
+ * @param problem ends the sentence that the header's name begins
+ * @throws GatewayError `INVALID_REQUEST` where there is one
+ */
+export function refuseIdempotencyKey(headers: Headers, problem: string): void {
+  if (headers.has("idempotency-key")) throw wrongKey(problem);
+}
+
+const wrongKey = (problem: string) =>
+  new GatewayError("INVALID_REQUEST", `Idempotency-Key: ${problem}`, {
     details: [{ field: "Idempotency-Key", problem }],
   });
-}

@@ -2,6 +2,9 @@ import { z } from "zod";
 import { ok } from "../../src/http/reply.ts";
 import { defineRoute } from "../../src/http/route.ts";
 import { FILE_TYPES } from "./backup.ts";
+import { refuseIdempotencyKey } from "./idempotency.ts";
+
+const NO_KEY = "a restore takes none, and is done each time: repeated, it takes back what was written since";
 
 export const restore = defineRoute({
   method: "POST",
@@ -10,7 +13,8 @@ export const restore = defineRoute({
   description:
     "A SQLite file or SQL text, such as `GET /v1/rqlite/backup` gives. It is looked at before anything is changed: it must be " +
     "sound, and may hold nothing that statements could not have made. Statements that run meanwhile see the old database or " +
-    "the new one; on any error the old one stays as it is. It is in the namespace's audit log, as `database.restored`.",
+    "the new one; on any error the old one stays as it is. It takes no `Idempotency-Key` (400): repeated, it would take back " +
+    "what was written since. It is in the namespace's audit log, as `database.restored`.",
   tag: "Database",
   access: { kind: "namespace", scope: "sql:admin" },
   rawBody: {
@@ -37,6 +41,7 @@ export const restore = defineRoute({
     "UNAVAILABLE",
   ],
   async handle(call, { databaseFiles }) {
+    refuseIdempotencyKey(call.incoming, NO_KEY);
     const { mediaType, chunks } = call.upload;
     const format = mediaType === FILE_TYPES.sql ? "sql" : "sqlite";
     const { principal } = call;

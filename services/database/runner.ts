@@ -1,4 +1,4 @@
-import type { ReadLevel, ReadOptions, RowStream } from "../../src/contracts/database.ts";
+import type { ReadLevel, ReadOptions, RowStream, SqlOutput } from "../../src/contracts/database.ts";
 import { GatewayError } from "../../src/contracts/errors.ts";
 import type { RequestContext } from "../../src/contracts/request.ts";
 import type { SqlRules } from "../../src/contracts/settings.ts";
@@ -67,15 +67,62 @@ export class Runner {
     }
   }
 
-  /** The rows of one statement that reads, as they come. @throws GatewayError as {@link run} */
+  /** The rows of one statement that reads, as they come; it runs until their iteration ends. @throws GatewayError as {@link run} */
   async stream(
     namespace: string,
     statement: GatedStatement,
     request: RequestContext,
     options: ReadOptions,
   ): Promise<RowStream> {
-    const bounds = boundsOf(await this.#rulesOf(namespace, request), options, this.#level);
-    return await this.#driver.stream({ namespace, statement, ...bounds }, request);
+    const rules = await this.#rulesOf(namespace, request);
+    const bounds = boundsOf(rules, options, this.#level);
+    this.#inFlight.begin(namespace, rules.maxInFlight);
+    const over = () => this.#inFlight.end(namespace);
+    try {
+      const rows = await this.#driver.stream({ namespace, statement, ...bounds }, request);
+      return { ...rows, batches: new Counted(rows.batches[Symbol.asyncIterator](), over) };
+    } catch (error) {
+      over();
+      throw error;
+    }
+  }
+}
+
+type Batch = readonly (readonly SqlOutput[])[];
+
+/** Batches of rows, and who hears that there are no more: once, whether they were begun or not. */
+class Counted implements AsyncIterableIterator<Batch> {
+  #isOver = false;
+
+  constructor(private readonly batches: AsyncIterator<Batch>, private readonly over: () => void) {}
+
+  async next(): Promise<IteratorResult<Batch>> {
+    try {
+      const next = await this.batches.next();
+      if (next.done) this.#end();
+      return next;
+    } catch (error) {
+      this.#end();
+      throw error;
+    }
+  }
+
+  async return(): Promise<IteratorResult<Batch>> {
+    try {
+      await this.batches.return?.();
+      return { done: true, value: undefined };
+    } finally {
+      this.#end();
+    }
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+
+  #end(): void {
+    if (!this.#isOver) this.over();
+    this.#isOver = true;
   }
 }
 

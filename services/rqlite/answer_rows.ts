@@ -1,4 +1,5 @@
 import type { SqlOutput } from "../../src/contracts/database.ts";
+import { AnswerFailed } from "./failures.ts";
 import type { PoolStream } from "./pool_stream.ts";
 import { RowScanner } from "./row_scanner.ts";
 import { unavailable } from "./transport.ts";
@@ -32,7 +33,7 @@ export class AnswerRows {
   /**
    * Reads as far as to the names of the columns.
    * @param skip results of other statements that come before
-   * @throws StatementFailed, and GatewayError as {@link RqliteCluster}
+   * @throws StatementFailed; AnswerFailed, when there are no results at all; and GatewayError as {@link RqliteCluster}
    */
   static async open(stream: PoolStream, skip: number): Promise<AnswerRows> {
     const scanner = new RowScanner(skip, MAX_PIECE);
@@ -84,6 +85,7 @@ async function next(stream: PoolStream): Promise<Uint8Array<ArrayBuffer> | undef
 /** An answer that ended before there was a row: an empty one, or a failure. */
 function withoutRows(text: string, skip: number): AnswerRows {
   const answer = decodeAnswer(text);
+  if (answer?.error !== undefined) throw new AnswerFailed(answer.error);
   const result = answer?.results[skip];
   if (result?.kind === "error") throw new StatementFailed(result.error);
   if (result?.kind !== "rows") throw unavailable(new Error(`rqlite gave no rows: ${text.slice(0, 200)}`));

@@ -1,6 +1,7 @@
 import type { Statement } from "../../src/contracts/database.ts";
 import { GatewayError } from "../../src/contracts/errors.ts";
 import { AnswerRows } from "./answer_rows.ts";
+import type { Call } from "./call.ts";
 import { type Before, type GroupedStatement, Lane, type LaneOptions } from "./groups.ts";
 import type { RqliteNode } from "./members.ts";
 import type {
@@ -16,7 +17,7 @@ import type {
 import { plan, resultsOf } from "./plan.ts";
 import type { PoolStream } from "./pool_stream.ts";
 import { firstFailure, undone } from "./results.ts";
-import { type Call, outcomeUnknown, Transport, unavailable } from "./transport.ts";
+import { outcomeUnknown, Transport, unavailable } from "./transport.ts";
 import { encodeStatements, type RqliteAnswer, type RqliteResult } from "./wire.ts";
 
 export type {
@@ -189,14 +190,14 @@ export class RqliteCluster {
       anyNode: false,
       timeout: LOAD_TIMEOUT,
       waiter,
-    });
+    }, (stream) => stream);
   }
 
   /** As {@link query} of one statement, with the rows as they come. Its faults are in what the stream throws, too. */
   async stream(statement: Statement, before: readonly Statement[], options: QueryOptions): Promise<AnswerRows> {
     const path = `/db/query?${consistency(options.level, options.freshness)}`;
     const call = this.#call(path, [...before, statement], true, options.level, options);
-    return await AnswerRows.open(await this.#transport.open(call), before.length);
+    return await this.#transport.open(call, (stream) => AnswerRows.open(stream, before.length));
   }
 
   /** The members, voters or not, as the first node that answers sees them. */

@@ -15,6 +15,11 @@ export type Verdict =
 
 const refused = (code: ErrorCode, message: string): Verdict => ({ fate: "refused", code, message });
 
+/** The `error` beside `results`, of an answer that is read as it comes: to be judged by {@link judgeError}. */
+export class AnswerFailed extends Error {
+  override readonly name = "AnswerFailed";
+}
+
 /** Texts of rqlite v8 and of its Raft library. The first rule that fits decides, so what forbids a repetition comes first. */
 const RULES: readonly (readonly [RegExp, Verdict])[] = [
   // rqlite's own parser runs before anything else does.

@@ -1,8 +1,9 @@
 import { GatewayError } from "../../src/contracts/errors.ts";
-import { judgeError, judgeSilence, type Verdict } from "./failures.ts";
+import type { Call } from "./call.ts";
+import { AnswerFailed, judgeError, judgeSilence, type Verdict } from "./failures.ts";
 import { HttpPool, NoAnswer, type PoolAnswer, type PoolRequest, type PoolStream } from "./http_pool.ts";
 import { Members, type RqliteNode } from "./members.ts";
-import type { RqliteClusterOptions, Waiter } from "./options.ts";
+import type { RqliteClusterOptions } from "./options.ts";
 import { pauseFor } from "./pause.ts";
 import { StuckWatch } from "./stuck.ts";
 import { decodeAnswer, type RqliteAnswer } from "./wire.ts";
@@ -21,28 +22,6 @@ const LOG_GRACE = 1_500;
 const LONGEST_WAIT = 300_000;
 /** Something that has to come back through the log, behind every write before it. */
 const THROUGH_THE_LOG = { method: "POST", path: "/db/query?level=strong", body: '[["SELECT 1"]]' } as const;
-
-/** One request to rqlite, and what may be done about its failure. */
-export interface Call {
-  /** Default `POST`. */
-  readonly method?: "GET";
-  readonly path: string;
-  readonly body: string | Uint8Array;
-  readonly contentType: string;
-  /** Changes nothing, so it may be repeated whatever happened. */
-  readonly reading: boolean;
-  /** It comes back only after all writes before it. */
-  readonly throughLog: boolean;
-  /** The leader has no advantage. */
-  readonly anyNode: boolean;
-  /** Milliseconds. */
-  readonly timeout: number;
-  /** Milliseconds of {@link timeout} in which others have to wait for it, where it goes through the log and may be slow. */
-  readonly holds?: number | undefined;
-  /** The largest answer, in bytes, where it is smaller than that of the cluster. */
-  readonly maxBytes?: number | undefined;
-  readonly waiter: Waiter | undefined;
-}
 
 /** What one request came to: an answer, or a verdict and what it is based on. */
 type Attempt<Answer> = { readonly answer: Answer } | { readonly verdict: Verdict; readonly cause: Error };
@@ -100,9 +79,12 @@ export class Transport {
     return this.#persist(call, (url, request) => this.#answer(url, call, request));
   }
 
-  /** As {@link send}, of a call that reads; the answer is read as the caller asks for it. */
-  open(call: Call): Promise<PoolStream> {
-    return this.#persist(call, (url, request) => this.#stream(url, request));
+  /**
+   * As {@link send}, of a call that reads; the answer is read as the caller asks for it.
+   * @param begin reads its beginning; what it throws as {@link AnswerFailed} is judged as the error of an answer
+   */
+  open<Begun>(call: Call, begin: (stream: PoolStream) => Begun | Promise<Begun>): Promise<Begun> {
+    return this.#persist(call, (url, request) => this.#stream(url, request, begin));
   }
 
   async #persist<Answer>(
@@ -120,10 +102,11 @@ export class Transport {
       if (verdict.fate === "refused") throw new GatewayError(verdict.code, verdict.message, { cause });
       if (verdict.fate === "unknown" && !call.reading) throw outcomeUnknown(cause);
       if (call.waiter?.signal.aborted === true) throw unavailable(cause);
-      tried.add(url);
       const leaderless = verdict.fate === "not_applied" && verdict.leaderless;
-      // Each node is asked once, also when the first one took all the time that there was.
-      if (!leaderless && this.#members.urls.some((known) => !tried.has(known))) continue;
+      const again = tried.has(url);
+      tried.add(url);
+      // Each node is asked once, also when the first one took all the time that there was; but those that rest are not.
+      if (!leaderless && !again && this.#members.urls.some((known) => !tried.has(known))) continue;
       if (this.#now() >= deadline) throw unavailable(cause);
       tried.clear();
       await pauseFor(pause * (0.5 + Math.random()), call.waiter?.signal);
@@ -205,9 +188,21 @@ export class Transport {
     return { answer: { results: [], error: failure.verdict.error } };
   }
 
-  async #stream(url: string, request: PoolRequest): Promise<Attempt<PoolStream>> {
+  async #stream<Begun>(
+    url: string,
+    request: PoolRequest,
+    begin: (stream: PoolStream) => Begun | Promise<Begun>,
+  ): Promise<Attempt<Begun>> {
     const stream = await this.#pool.stream(request);
-    return stream.status === 200 ? { answer: stream } : this.#failure(url, await stream.text(), true);
+    if (stream.status !== 200) return this.#failure(url, await stream.text(), true);
+    try {
+      return { answer: await begin(stream) };
+    } catch (error) {
+      if (!(error instanceof AnswerFailed)) throw error;
+      const failure = this.#failure(url, { status: 200, text: error.message }, true);
+      if (failure.verdict.fate === "failed") throw unavailable(error);
+      return failure;
+    }
   }
 
   #failure(url: string, { status, text }: PoolAnswer, reading: boolean) {

@@ -172,6 +172,57 @@ test("a statement that asks for what was done last is refused with a key", async
   (await db.call("transaction", body)).expect(200);
 });
 
+test("a restore takes no key, and says so before anything is done", async () => {
+  const db = await sql(), { apiKey } = await owner();
+  await db.run("CREATE TABLE kept (a)", "INSERT INTO kept VALUES (1)");
+  for (const key of ["restore-1", '"restore-1"', ""]) {
+    const answer = (await suite.gateway.call("POST", "/v1/rqlite/restore", {
+      key: apiKey,
+      raw: "CREATE TABLE other (a)",
+      headers: { "content-type": "application/sql", "idempotency-key": key },
+    })).expect(400);
+    deepEqual([answer.get("code"), answer.get("details.0.field")], ["INVALID_REQUEST", "Idempotency-Key"]);
+    match(answer.string("error"), /takes back what was written since/);
+  }
+  deepEqual(await db.rows("SELECT a FROM kept"), [{ a: 1 }]);
+  (await db.once("restore-1", "exec", { sql: "INSERT INTO kept VALUES (2)" })).expect(200);
+});
+
+test("what may be repeated in any case ignores a key: it is done each time, and the key is not used up", async () => {
+  const db = await sql();
+  await db.run("CREATE TABLE seen (id INTEGER PRIMARY KEY)");
+  const reads: readonly (readonly [string, unknown])[] = [
+    ["query", { sql: "SELECT count(*) AS n FROM seen" }],
+    ["find-one", { table: "seen", options: { select: ["count(*) AS n"] } }],
+    ["find", { table: "seen", options: { select: ["count(*) AS n"] } }],
+    ["select", { table: "seen", select: ["count(*) AS n"] }],
+    ["transaction", { ops: [{ kind: "query", sql: "SELECT count(*) AS n FROM seen" }], return_results: true }],
+  ];
+  for (const [n, [operation, body]] of reads.entries()) {
+    const before = (await db.once("ignored", operation, body)).expect(200);
+    match(before.text, new RegExp(`"n":${n}\\b`), operation);
+    equal(before.get("replayed"), undefined);
+    await db.run("INSERT INTO seen VALUES (NULL)");
+    match((await db.once("ignored", operation, body)).expect(200).text, new RegExp(`"n":${n + 1}\\b`), operation);
+  }
+  const migrate = (version: number) => ({ version, name: "m", sql: `CREATE TABLE migrated${version} (a)` });
+  for (const versions of [[1], [1], [1, 2]]) {
+    (await db.once("ignored", "migrations", { migrations: versions.map(migrate) })).expect(200);
+  }
+  for (let i = 1; i <= 2; i++) {
+    (await db.once("ignored", "changes/tables", { table: "seen" })).expect(200);
+    const count = await suite.gateway.call("POST", "/v1/cache/incr", {
+      key: (await owner()).apiKey,
+      body: { dmap: "ignored", key: "n" },
+      headers: { "idempotency-key": "ignored" },
+    });
+    equal(count.expect(200).get("value"), i, "the cache knows no such keys");
+  }
+  await db.run("INSERT INTO migrated2 VALUES (1)");
+  const once = (await db.once("ignored", "exec", { sql: "INSERT INTO seen VALUES (NULL)" })).expect(200);
+  equal(once.get("replayed"), undefined, "nothing has used it up");
+});
+
 test("a browser page may send the key", async () => {
   const answer = await suite.gateway.call("OPTIONS", "/v1/rqlite/exec", {
     headers: { origin: "https://app.example", "access-control-request-method": "POST" },

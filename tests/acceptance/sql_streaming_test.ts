@@ -8,6 +8,7 @@ import { chosenDriver } from "../support/test_database.ts";
 const suite = gatewaySuite();
 const { test } = suite;
 const LINES = "application/x-ndjson";
+const NEWLINE = 10;
 const NEVER = new AbortController().signal;
 
 /** One namespace for all of them: each test has tables of its own. */
@@ -164,6 +165,30 @@ test("a slow reader takes no memory, and its time is not the statement's", async
   ok(most - before < 120e6, `${Math.round((most - before) / 1e6)} MB more for ${bytes} bytes read`);
   for (let read; !(read = await reader.read()).done;) bytes += read.value.length;
   ok(bytes > 300_000 * 1_000, `${bytes} bytes`);
+});
+
+test("a million rows are streamed in memory that is flat from the first ten thousand on", async () => {
+  const count = 1_000_000, body = { sql: numbers(count, "i, 'row number ' || i AS t, i * 1.5 AS r"), timeout: "30s" };
+  /** Bytes that it grew by behind the first rows, at most. */
+  const grown = async () => {
+    let rows = -2, first: number | undefined, most = 0, looks = 0, end = "";
+    const response = await open("query", body);
+    for await (const bytes of response.body!) {
+      for (let at = -1; (at = bytes.indexOf(NEWLINE, at + 1)) >= 0;) rows++;
+      end = new TextDecoder().decode(bytes.subarray(-100));
+      if (rows < 10_000) continue;
+      first ??= suite.gateway.memory();
+      if (looks++ % 10 === 0) most = Math.max(most, suite.gateway.memory() - first);
+    }
+    match(end, /\n\{"end":true,"rows":1000000\}\n$/);
+    equal(rows, count);
+    ok(looks > 200, `${looks} looks`);
+    return Math.max(most, suite.gateway.memory() - first!);
+  };
+  // What is there for good once much was streamed, such as compiled code, is no part of the rows.
+  await grown();
+  const bytes = await grown();
+  ok(bytes < 20e6, `${Math.round(bytes / 1e6)} MB more`);
 });
 
 test("a client that leaves ends its query, and nobody else notices", async () => {

@@ -11,6 +11,9 @@ const NETWORK: Own = {
   probe: "ip link add wire type bridge && ip netns add m0 && ip link add to-m0 type veth peer name eth0 netns m0",
 };
 
+/** A network card that no machine has: what is sent to it is lost. */
+const NOBODY = "02:00:00:00:00:01";
+
 /** A machine of a test: its own network, on a wire that can be cut. */
 export interface Machine {
   readonly name: string;
@@ -51,6 +54,23 @@ export class TestNetwork {
   /** Undoes {@link cut}. */
   mend({ name }: Machine): Promise<void> {
     return ip(`link set to-${name} master wire`);
+  }
+
+  /** As {@link cut}, between a machine and the other ones alone: this process reaches all of them. */
+  async part(machine: Machine): Promise<void> {
+    await this.#eachWay(machine, (to) => `neigh replace ${to} lladdr ${NOBODY} dev eth0 nud permanent`);
+  }
+
+  /** Undoes {@link part}. */
+  async join(machine: Machine): Promise<void> {
+    await this.#eachWay(machine, (to) => `neigh del ${to} dev eth0`);
+  }
+
+  async #eachWay(machine: Machine, command: (to: string) => string): Promise<void> {
+    for (const other of this.machines.filter((one) => one !== machine)) {
+      await ip(`-n ${machine.name} ${command(other.address)}`);
+      await ip(`-n ${other.name} ${command(machine.address)}`);
+    }
   }
 }
 

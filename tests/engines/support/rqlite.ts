@@ -1,5 +1,6 @@
 import { CERTIFICATES, pathOf } from "../../support/certificates/index.ts";
 import { EngineGroup, type EnginePlace, EngineProcess } from "./engine_process.ts";
+import type { Machine } from "./network.ts";
 import { requireProgram } from "./programs.ts";
 import { until } from "./wait.ts";
 
@@ -17,6 +18,8 @@ export interface RqliteStart {
   readonly tls?: "server" | "mutual";
   /** Further command line flags. */
   readonly flags?: readonly string[];
+  /** Where each node runs. Default: all of them here. */
+  readonly machines?: readonly Machine[];
   /** Milliseconds for all nodes to become ready. Default 30,000. */
   readonly deadline?: number;
 }
@@ -77,11 +80,11 @@ export class RqliteTestCluster extends EngineGroup {
   /** Starts all nodes and waits until they are ready. @throws Error with the last lines of output when they do not get there */
   static async start(options: RqliteStart): Promise<RqliteTestCluster> {
     const program = requireProgram("rqlited");
-    const { nodes: count, user, deadline } = options;
+    const { nodes: count, machines, user, deadline } = options;
     return await this.launch({ name: "rqlite", ports: count * 2, deadline }, async (place) => {
       const { folder, reserved: { ports } } = place;
-      const address = (port: number | undefined) => `127.0.0.1:${port}`;
-      const raft = ports.slice(count).map(address);
+      const address = (i: number, port: number | undefined) => `${machines?.[i]?.address ?? "127.0.0.1"}:${port}`;
+      const raft = ports.slice(count).map((port, i) => address(i, port));
       const flags = [...(options.fastElections ?? count === 1 ? FAST_ELECTIONS : []), ...(options.flags ?? [])];
       if (options.tls) flags.push(...TLS, ...(options.tls === "mutual" ? MUTUAL : []));
       if (count > 1) flags.push("-bootstrap-expect", String(count), "-join", raft.join(","));
@@ -94,9 +97,11 @@ export class RqliteTestCluster extends EngineGroup {
       const client = clientOf(options.tls);
       const scheme = options.tls ? "https" : "http";
       const nodes = raft.map((raftAddress, i) => {
-        const own = ["-fk", "-node-id", `n${i}`, "-http-addr", address(ports[i]), "-raft-addr", raftAddress];
+        const http = address(i, ports[i]);
+        const own = ["-fk", "-node-id", `n${i}`, "-http-addr", http, "-raft-addr", raftAddress];
         const command = [program, ...own, ...flags, `${folder}/n${i}`];
-        return new RqliteTestNode(`n${i}`, `${scheme}://${address(ports[i])}`, command, `${folder}/n${i}.log`, client);
+        const run = machines?.[i]?.run(command) ?? command;
+        return new RqliteTestNode(`n${i}`, `${scheme}://${http}`, run, `${folder}/n${i}.log`, client);
       });
       return new RqliteTestCluster(nodes, place, user, client);
     });

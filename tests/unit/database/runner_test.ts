@@ -78,3 +78,55 @@ Deno.test("so many statements of a namespace run at once, and no more; others ha
   for (const one of waiting) one.resolve(DONE);
   await Promise.all([...running.slice(1), next]);
 });
+
+Deno.test("a stream is a statement that runs until its last row, its failure, or until nobody wants more of it", async () => {
+  const ends: (() => AsyncGenerator<never[]>)[] = [
+    async function* () {
+      yield [];
+    },
+    async function* () {
+      yield [];
+      throw new Error("breaks");
+    },
+    async function* () {
+      for (;;) yield [];
+    },
+  ];
+  let opened = 0;
+  const driver = {
+    run: () => Promise.resolve(DONE),
+    stream: () => {
+      const batches = ends[opened++];
+      return batches ? Promise.resolve({ batches: batches() }) : Promise.reject(new Error("does not begin"));
+    },
+  } as unknown as SqlDriver;
+  const runner = new Runner(driver, { rulesOf: () => ({ ...DEFAULT_RULES, maxInFlight: 1 }) });
+  const open = (namespace = "shop") => runner.stream(namespace, own("SELECT 1"), REQUEST, {});
+  const isFull = async () => {
+    const full = (error: GatewayError) => error.code === "TOO_MANY_STATEMENTS";
+    await rejects(open(), full);
+    await rejects(runner.run(ASKED, REQUEST, {}), full);
+  };
+  const isFree = () => runner.run(ASKED, REQUEST, {});
+
+  const whole = await open();
+  await isFull();
+  deepEqual(await Array.fromAsync(whole.batches), [[]]);
+  await isFree();
+
+  const broken = (await open()).batches[Symbol.asyncIterator]();
+  await broken.next();
+  await isFull();
+  await rejects(broken.next(), /breaks/);
+  await broken.return?.();
+  await isFree();
+
+  const unread = (await open()).batches[Symbol.asyncIterator]();
+  await isFull();
+  await unread.return?.();
+  await unread.return?.();
+  await isFree();
+
+  await rejects(open(), /does not begin/);
+  await isFree();
+});

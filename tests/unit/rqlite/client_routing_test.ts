@@ -113,8 +113,32 @@ clientTest("a leader that cannot be reached is gone round: the other nodes pass 
 clientTest("a node that is not fresh enough passes a read of level none to the next one", 2, async (fake, open) => {
   fake.nodes[0]!.answer = () => whole("stale read");
   const cluster = open();
-  for (let i = 0; i < 4; i++) equal((await cluster.query(select, { level: "none", freshness: 1 }))[0]?.kind, "rows");
+  for (let i = 0; i < 4; i++) {
+    equal((await cluster.query(select, { level: "none", freshness: 1 }))[0]?.kind, "rows");
+    const { columns, batches } = await cluster.stream(select[0]!, [], { level: "none", freshness: 1 });
+    ok(columns.length > 0);
+    for await (const rows of batches) ok(rows.length > 0);
+  }
 });
+
+clientTest(
+  "where the only node that answers is not fresh enough, that is told in the end, and it is not flooded",
+  2,
+  async (fake, open) => {
+    const cluster = open({ patience: 300 });
+    await until("every node was probed", async () => {
+      await cluster.query(select, { level: "none" });
+      return fake.counts.every((count) => count > 0);
+    });
+    await fake.nodes[1]!.kill();
+    fake.nodes[0]!.answer = () => whole("stale read");
+    for (const node of fake.nodes) node.requests.length = 0;
+    const options = { level: "none", freshness: 1 } as const;
+    await rejects(cluster.query(select, options), failsWith("UNAVAILABLE", fake));
+    await rejects(cluster.stream(select[0]!, [], options), failsWith("UNAVAILABLE", fake));
+    ok(fake.counts[0]! < 40, `${fake.counts[0]} requests`);
+  },
+);
 
 clientTest("nodes() and ready() take the first answer, and ready() never throws", 2, async (fake, open) => {
   await fake.nodes[0]!.kill();
