@@ -1,4 +1,4 @@
-import { deepEqual, equal, ok } from "node:assert/strict";
+import { equal, ok } from "node:assert/strict";
 import { until } from "../engines/support/wait.ts";
 import { newOwner } from "../support/accounts.ts";
 import { RawConnection } from "../support/raw_http.ts";
@@ -48,17 +48,16 @@ test("hundreds who leave in the middle of reading or sending leave nothing open,
       await connection.close();
     }
   };
-  const state = () => ({
-    files: filesIn(`${gateway.dataFolder}/storage`),
-    staged: filesIn(`${gateway.dataFolder}/uploads`),
-  });
+  const stored = () => filesIn(`${gateway.dataFolder}/storage`),
+    staged = () => filesIn(`${gateway.dataFolder}/uploads`);
   await leaveAll();
   await until("the first have gone", async () => (await storage.form([{ name: "x", content: "x" }])).status === 200);
-  const before = state(), open = descriptors();
+  const before = stored(), most = staged(), open = descriptors();
   for (let round = 0; round < 40; round++) await leaveAll();
   await until("all is closed", () => descriptors() <= open, 20_000);
-  await until("nothing is left", () => filesIn(`${gateway.dataFolder}/uploads`) <= before.staged, 20_000);
-  deepEqual(state(), before);
+  // Of those before, some may still have been winding up when it was counted.
+  await until("nothing is left", () => staged() <= most, 20_000);
+  equal(stored(), before);
   ok((await storage.read(`${root}/b.txt`)).bytes.length === 1);
   equal((await storage.call("GET", "objects")).expect(200).get("total"), 2);
 });
