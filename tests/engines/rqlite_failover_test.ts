@@ -52,6 +52,8 @@ class Load {
         if (error instanceof GatewayError && error.code === "OUTCOME_UNKNOWN") this.unknown.add(id);
         else if (error instanceof GatewayError && error.code === "UNAVAILABLE") this.unavailable.add(id);
         else this.strange.push(error);
+        // What is refused at once would otherwise leave no time for anything that could end it.
+        await new Promise((resolve) => setTimeout(resolve, 2));
       }
     }
   }
