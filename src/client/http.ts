@@ -101,6 +101,9 @@ export function createClient(options: ClientOptions): Client {
   return new HttpClient(options);
 }
 
+/** Deno's signals end no body whose `Response` was collected: here it lives as long as its body. */
+const RESPONSES = new WeakMap<ReadableStream, Response>();
+
 class HttpClient implements Client {
   readonly url: string;
   readonly #options: ClientOptions;
@@ -151,6 +154,7 @@ class HttpClient implements Client {
     try {
       const answer = await this.#repeat(request, deadline, async (response) => {
         if (!response.ok) throw errorOf(response, await textOf(response));
+        if (response.body) RESPONSES.set(response.body, response);
         return read(response);
       });
       deadline.stopClock();

@@ -1,9 +1,9 @@
 import { deepEqual, equal, ok } from "node:assert/strict";
 import type { Answer } from "../support/client.ts";
-import { TestGateway } from "../support/gateway.ts";
 import { SqlCaller } from "../support/sql.ts";
 import { databaseOn } from "../support/test_database.ts";
 import { engineTest } from "./support/engine_test.ts";
+import { sqlIn, timedGateway } from "./support/timed_gateway.ts";
 import { until } from "./support/wait.ts";
 
 /** Milliseconds that every statement of these namespaces has. */
@@ -84,19 +84,8 @@ engineTest(
     const clusters = await Promise.all([1, 2, 3].map(() => engines.rqlite({ nodes: 1 })));
     const [control, ...tenants] = clusters as [typeof clusters[0], ...typeof clusters];
     await using database = await databaseOn(control, tenants);
-    await using gateway = await TestGateway.start({
-      driver: "rqlite",
-      database,
-      config: {
-        database: { statement_timeout: `${TIMEOUT}ms` },
-        limits: { sql: { statement_timeout: `${TIMEOUT}ms` } },
-      },
-    });
-    const caller = async (namespace: string) => {
-      const { key } = await gateway.makeKey("--namespace", namespace, "--create-namespace");
-      return new SqlCaller(gateway, { key });
-    };
-    const sql = await caller("hostile"), neighbour = await caller("neighbour");
+    await using gateway = await timedGateway(database, TIMEOUT);
+    const sql = await sqlIn(gateway, "hostile"), neighbour = await sqlIn(gateway, "neighbour");
     await neighbour.run("CREATE TABLE n (id INTEGER PRIMARY KEY)");
     await sql.run(
       "CREATE TABLE t (id INTEGER PRIMARY KEY, v TEXT)",

@@ -1,10 +1,10 @@
 import { deepEqual, equal, match, ok } from "node:assert/strict";
 import type { Answer } from "../support/client.ts";
-import { TestGateway } from "../support/gateway.ts";
 import { SqlCaller } from "../support/sql.ts";
 import { databaseOn } from "../support/test_database.ts";
 import { engineTest } from "./support/engine_test.ts";
 import type { RqliteTestNode } from "./support/rqlite.ts";
+import { sqlIn, timedGateway } from "./support/timed_gateway.ts";
 import { until } from "./support/wait.ts";
 
 /** Milliseconds that every statement has. */
@@ -49,19 +49,8 @@ engineTest(
       engines.rqlite({ nodes: 1 }),
     ]);
     await using database = await databaseOn(control, [tenant, other]);
-    await using gateway = await TestGateway.start({
-      driver: "rqlite",
-      database,
-      config: {
-        database: { statement_timeout: `${TIMEOUT}ms` },
-        limits: { sql: { statement_timeout: `${TIMEOUT}ms` } },
-      },
-    });
-    const caller = async (namespace: string) => {
-      const { key } = await gateway.makeKey("--namespace", namespace, "--create-namespace");
-      return new SqlCaller(gateway, { key });
-    };
-    const both = [await caller("one"), await caller("two")] as const;
+    await using gateway = await timedGateway(database, TIMEOUT);
+    const both = [await sqlIn(gateway, "one"), await sqlIn(gateway, "two")] as const;
     await both[0].run("CREATE TABLE mark (a)");
     // Which namespace has which cluster is the gateway's affair.
     const marked = await tenant.nodes[0]!.ask("/db/query?level=weak&q=SELECT+name+FROM+sqlite_schema");
