@@ -25,8 +25,13 @@ export class DiskRoom {
   /** @param path of the file, or a folder on its disk */
   constructor(private readonly path: string, private readonly spaceAt: SpaceAt = systemSpaceAt) {}
 
-  /** @param bytes that are about to be written @throws GatewayError `NO_CAPACITY` */
-  async take(bytes: number): Promise<void> {
+  /** Writes all of it, where there is room. @throws GatewayError `NO_CAPACITY`; what the system throws */
+  async write(file: Pick<Deno.FsFile, "write">, bytes: Uint8Array): Promise<void> {
+    await this.#look(bytes.length);
+    for (let at = 0; at < bytes.length;) at += await file.write(bytes.subarray(at));
+  }
+
+  async #look(bytes: number): Promise<void> {
     this.#unseen += bytes;
     if (this.#unseen <= LOOK) return;
     this.#unseen = 0;

@@ -7,9 +7,9 @@ import { DEFAULT_RULES } from "../../services/database/runner.ts";
 import { RqliteCluster } from "../../services/rqlite/client.ts";
 import { GatewayError } from "../../src/contracts/errors.ts";
 import { TestGateway } from "../support/gateway.ts";
-import { SqlCaller } from "../support/sql.ts";
 import { databaseOn } from "../support/test_database.ts";
 import { engineTest } from "./support/engine_test.ts";
+import { sqlIn, timedGateway } from "./support/timed_gateway.ts";
 import { until } from "./support/wait.ts";
 
 const context = { requestId: "test", signal: new AbortController().signal, clientAddress: "" };
@@ -166,17 +166,9 @@ engineTest(
   async (engines) => {
     const [control, one, two] = await Promise.all([1, 2, 3].map(() => engines.rqlite({ nodes: 1 })));
     await using database = await databaseOn(control!, [one!, two!]);
-    await using gateway = await TestGateway.start({
-      driver: "rqlite",
-      database,
-      config: { database: { statement_timeout: "1s" }, limits: { sql: { statement_timeout: "1s" } } },
-    });
+    await using gateway = await timedGateway(database, 1_000);
     const { key: operator } = await gateway.makeKey("--operator");
-    const callerOf = async (namespace: string) => {
-      const { key } = await gateway.makeKey("--namespace", namespace, "--create-namespace");
-      return new SqlCaller(gateway, { key });
-    };
-    const sql = await callerOf("shop"), neighbour = await callerOf("neighbour");
+    const sql = await sqlIn(gateway, "shop"), neighbour = await sqlIn(gateway, "neighbour");
     await sql.run("CREATE TABLE t (id INTEGER PRIMARY KEY, n INT)", "INSERT INTO t (n) VALUES (0)");
     await neighbour.run("CREATE TABLE n (n)");
     const isOf = async ({ urls }: { readonly urls: readonly string[] }) =>

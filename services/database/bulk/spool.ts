@@ -52,9 +52,8 @@ export class BulkSpool implements AsyncDisposable {
     const bytes = encoder.encode(`${JSON.stringify(tag(this.#rows).value)}\n`);
     this.#rows = [];
     this.#bytes = 0;
-    await this.#room.take(bytes.length);
     try {
-      for (let written = 0; written < bytes.length;) written += await this.file.write(bytes.subarray(written));
+      await this.#room.write(this.file, bytes);
     } catch (error) {
       throw diskFailure(error);
     }

@@ -28,8 +28,7 @@ export class RqliteFiles implements FilesDriver {
     const room = new DiskRoom(path, this.spaceAt);
     try {
       for (let bytes; (bytes = await pieces.next()) !== undefined;) {
-        await room.take(bytes.length);
-        for (let at = 0; at < bytes.length;) at += await file.write(bytes.subarray(at));
+        await room.write(file, bytes);
       }
     } catch (cause) {
       if (hasCode(cause, "NO_CAPACITY")) throw cause;

@@ -29,8 +29,7 @@ export async function upload(
     signal.throwIfAborted();
     size += chunk.byteLength;
     if (most > 0 && size > most) throw tooLong();
-    await room.take(chunk.byteLength);
-    for (let at = 0; at < chunk.length;) at += await file.write(chunk.subarray(at));
+    await room.write(file, chunk);
   }
   return size;
 }
