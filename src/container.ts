@@ -295,5 +295,5 @@ function siteOf({ http, auth }: Config, url: string): SignInSite {
 
 function contractsOf({ auth }: Config): ContractWallets | undefined {
   const endpoints = new Map(Object.entries(auth.ethereum_rpc).map(([chain, url]) => [Number(chain), url]));
-  return endpoints.size > 0 ? new ContractWallets({ endpoints }) : undefined;
+  return endpoints.size > 0 ? new ContractWallets({ endpoints, timeout: auth.ethereum_rpc_timeout }) : undefined;
 }

@@ -77,6 +77,10 @@ export const auth = section({
       description:
         "JSON-RPC endpoint for each EIP-155 chain id, to check signatures of contract wallets (ERC-1271, ERC-6492). Without one for a chain, only plain wallets of that chain can sign in.",
     }),
+    ethereum_rpc_timeout: field(duration({ min: "100ms", max: "60s" }), {
+      default: "3s",
+      description: "How long one check of a contract wallet's signature may take on the endpoint of its chain.",
+    }),
     login: group({
       callbacks: field(list(originOrUrl), {
         default: [],

@@ -4,6 +4,7 @@ import { newOwner, proof } from "../support/accounts.ts";
 import { runProgram, type Sections, TestGateway } from "../support/gateway.ts";
 import { RawConnection } from "../support/raw_http.ts";
 import { gatewaySuite } from "../support/suite.ts";
+import { withinDeadline } from "../support/deadline.ts";
 import { ethereumWallet } from "../support/wallet.ts";
 
 const suite = gatewaySuite({ driver: "sqlite" });
@@ -37,7 +38,7 @@ async function withFolder(run: (folder: string) => Promise<void>): Promise<void>
   }
 }
 
-/** A node of Ethereum that answers when the test wants: a sign-in by a contract's wallet waits for it. */
+/** A node of Ethereum that answers when the test wants: a sign-in by a contract's wallet waits for it, as long as need be. */
 function slowNode() {
   const asked = Promise.withResolvers<void>(), mayAnswer = Promise.withResolvers<void>();
   const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, async (request) => {
@@ -47,8 +48,8 @@ function slowNode() {
     return Response.json({ jsonrpc: "2.0", id, result: method === "eth_chainId" ? "0x1" : "0x" });
   });
   return {
-    config: { auth: { ethereum_rpc: { 1: `http://127.0.0.1:${server.addr.port}` } } },
-    asked: asked.promise,
+    config: { auth: { ethereum_rpc: { 1: `http://127.0.0.1:${server.addr.port}` }, ethereum_rpc_timeout: "60s" } },
+    asked: () => withinDeadline(asked.promise, "the node was asked", 30_000),
     answer: mayAnswer.resolve,
     async [Symbol.asyncDispose]() {
       mayAnswer.resolve();
@@ -70,7 +71,7 @@ test("a gateway that is told to stop finishes what runs, takes nothing new, and 
   await using node = slowNode();
   await using gateway = await start({}, { config: node.config });
   const answer = slowSignIn(gateway);
-  await node.asked;
+  await node.asked();
   gateway.signal("SIGTERM");
   await refused(gateway.url);
   node.answer();
@@ -83,7 +84,7 @@ test("what runs too long for a stop is told to come again", async () => {
   await using node = slowNode();
   await using gateway = await start({}, { config: { ...node.config, http: { shutdown: { grace: "300ms" } } } });
   const answer = slowSignIn(gateway);
-  await node.asked;
+  await node.asked();
   gateway.signal("SIGTERM");
   equal((await answer).expect(503).get("code"), "UNAVAILABLE");
   equal(await gateway.exitCode(), 0);
@@ -110,7 +111,7 @@ test("a client that leaves is no failure of the gateway's", async () => {
   const json = JSON.stringify({ ...proved, signature: ethereumWallet().sign(String(proved.nonce)) });
   const connection = await RawConnection.open(gateway.url);
   await connection.send(`POST /v1/auth/verify HTTP/1.1\r\nHost: x\r\nContent-Length: ${json.length}\r\n\r\n${json}`);
-  await node.asked;
+  await node.asked();
   await connection.close();
   await until("its request is over", () => gateway.log().includes('"route":"/v1/auth/verify"'));
   equal(/"level":"(error|fatal)"|"status":5\d\d/.test(gateway.log()), false, gateway.log());

@@ -1,3 +1,5 @@
+import { withinDeadline } from "./deadline.ts";
+
 /** An answer as it came over the wire. */
 export interface RawAnswer {
   readonly status: number;
@@ -80,16 +82,11 @@ export class RawConnection implements Disposable {
 
   /** Looks at each change until it finds something. @throws Error after the deadline */
   async #wait<T>(what: string, deadline: number, look: () => T | undefined): Promise<T> {
-    const timeout = Promise.withResolvers<never>();
-    const timer = setTimeout(() => timeout.reject(new Error(`waited ${deadline} ms in vain until ${what}`)), deadline);
-    try {
-      for (;;) {
-        const found = look();
-        if (found !== undefined) return found;
-        await Promise.race([this.#changed.promise, timeout.promise]);
-      }
-    } finally {
-      clearTimeout(timer);
+    const end = performance.now() + deadline;
+    for (;;) {
+      const found = look();
+      if (found !== undefined) return found;
+      await withinDeadline(this.#changed.promise, what, end - performance.now());
     }
   }
 

@@ -1,4 +1,5 @@
 import { Client } from "./client.ts";
+import { LONGEST_TEST, withinDeadline } from "./deadline.ts";
 import { type GatewayStart, TestGateway } from "./gateway.ts";
 import { SecretBook } from "./secrets.ts";
 import { capacity, chosenDriver } from "./test_database.ts";
@@ -104,7 +105,7 @@ function suiteOf<Target>(
       Deno.test({
         name: lacking ? `${name} [needs ${namespaces} namespaces, ${chosenDriver()} has ${room}]` : name,
         ignore: lacking,
-        fn: run,
+        fn: async () => await withinDeadline(Promise.resolve(run()), "the test was over", LONGEST_TEST),
       });
     },
   };

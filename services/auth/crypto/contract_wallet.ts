@@ -8,7 +8,6 @@ const MAX_SIGNATURE_BYTES = 8192;
 /** Room for the largest contract's code in hex. */
 const MAX_ANSWER_BYTES = 512 * 1024;
 const MAX_AT_ONCE = 32;
-const DEFAULT_TIMEOUT = 3000;
 /** What a check may cost the node: below the cap of one transaction (EIP-7825), enough to deploy any wallet. */
 const GAS = "0xf42400";
 /** `isValidSignature(bytes32,bytes)` as one ABI word: the only answer that means yes (ERC-1271). */
@@ -26,8 +25,8 @@ const EXECUTION_FAILED = new RegExp(
 export interface ContractWalletOptions {
   /** A JSON-RPC URL for each chain id (EIP-155). What a URL holds of secrets appears in no error. */
   readonly endpoints: ReadonlyMap<number, string>;
-  /** Milliseconds for all that one check asks of a node. Default: 3,000. */
-  readonly timeout?: number;
+  /** Milliseconds for all that one check asks of a node. */
+  readonly timeout: number;
   /** Default: the runtime's. */
   readonly fetch?: typeof fetch;
 }
@@ -70,13 +69,21 @@ export class ContractWallets {
     if (url === undefined || bytes === undefined || SYSTEM_ADDRESS.test(claim.wallet)) return false;
     if (this.#atOnce >= MAX_AT_ONCE) throw unavailable(claim.chainId, new Error("too many checks at once"));
     this.#atOnce++;
+    try {
+      // The time is the node's alone: what it takes to load the library, once, is not taken from it.
+      return await this.#ask(await this.#node(claim.chainId, url), claim, hex(bytes), signal);
+    } finally {
+      this.#atOnce--;
+    }
+  }
+
+  async #ask(node: ChainNode, claim: ContractClaim, signature: Hex, signal?: AbortSignal): Promise<boolean> {
     const deadline = new AbortController();
-    const { timeout = DEFAULT_TIMEOUT } = this.options;
+    const { timeout } = this.options;
     const timer = setTimeout(() => deadline.abort(new Error(`no answer within ${timeout} ms`)), timeout);
     const until = signal === undefined ? deadline.signal : AbortSignal.any([signal, deadline.signal]);
     try {
-      const node = await this.#node(claim.chainId, url);
-      return await node.accepts(claim.wallet as Hex, hex(personalMessageHash(claim.message)), hex(bytes), until);
+      return await node.accepts(claim.wallet as Hex, hex(personalMessageHash(claim.message)), signature, until);
     } catch (error) {
       signal?.throwIfAborted();
       throw unavailable(claim.chainId, deadline.signal.aborted ? deadline.signal.reason : error);
@@ -84,7 +91,6 @@ export class ContractWallets {
       clearTimeout(timer);
       // Of two requests the other may still be under way when one has failed.
       deadline.abort();
-      this.#atOnce--;
     }
   }
 

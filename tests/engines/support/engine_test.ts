@@ -1,3 +1,4 @@
+import { LONGEST_TEST, withinDeadline } from "../../support/deadline.ts";
 import type { EngineGroup } from "./engine_process.ts";
 import { type IpfsClusterStart, IpfsTestCluster } from "./ipfs_cluster.ts";
 import { type KuboStart, KuboTestCluster } from "./kubo.ts";
@@ -41,7 +42,7 @@ export function engineTest(name: string, needs: readonly Program[], run: (engine
         ipfsCluster: async (options) => remember(await IpfsTestCluster.start(options)),
       };
       try {
-        await run(engines);
+        await withinDeadline(run(engines), "the test was over", LONGEST_TEST);
       } catch (cause) {
         if (clusters.length === 0) throw cause;
         const message = cause instanceof Error ? cause.message : String(cause);

@@ -81,6 +81,7 @@ Deno.test("verify() throws UNAVAILABLE when nothing listens, and works again whe
   let reachable = false;
   const wallets = new ContractWallets({
     endpoints: new Map([[1, node.url]]),
+    timeout: 5_000,
     fetch: (input, init) => reachable ? fetch(input, init) : fetch(`http://127.0.0.1:1/${port}`, init),
   });
   await rejects(wallets.verify(claim(wallet, OWNER.sign(MESSAGE))), { code: "UNAVAILABLE" });
@@ -159,7 +160,10 @@ Deno.test("verify() ends with the reason of the caller's signal when that is abo
 });
 
 Deno.test("errors of the node hold neither its address nor its key", async () => {
-  const wallets = new ContractWallets({ endpoints: new Map([[1, "http://user:hunter2@127.0.0.1:1/v2/s3cr3tkey"]]) });
+  const wallets = new ContractWallets({
+    endpoints: new Map([[1, "http://user:hunter2@127.0.0.1:1/v2/s3cr3tkey"]]),
+    timeout: 3_000,
+  });
   await rejects(wallets.verify(claim(STRANGER.address, OWNER.sign(MESSAGE))), (error) => {
     ok(error instanceof GatewayError);
     const told = Deno.inspect(error, { depth: 20 });
