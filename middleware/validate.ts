@@ -2,6 +2,7 @@ import type { ZodType } from "zod";
 import { type BodyLimits, parseJson, readBody } from "../src/http/body.ts";
 import type { Call, Middleware } from "../src/http/call.ts";
 import { check } from "../src/http/problems.ts";
+import { assertUtf8, queryOf } from "../src/http/query.ts";
 import { streamBody } from "../src/http/streaming_body.ts";
 
 /**
@@ -18,7 +19,11 @@ export function validate(limits: BodyLimits, admit: Middleware): Middleware {
   return function validate(call) {
     const { params, query, body, rawBody } = call.route;
     if (params) call.params = check(params, call.http.req.param());
-    if (query) call.query = check(query, queryOf(call.http.req.raw.url));
+    if (query) {
+      const { url } = call.http.req.raw;
+      const given = call.query = check(query, queryOf(url));
+      if (typeof given === "object" && given !== null) assertUtf8(url, given);
+    }
     // The content type is not asked for: older clients send JSON without it.
     if (body) return checkBody(call, body, limits, admit);
     if (rawBody) {
@@ -37,9 +42,4 @@ async function checkBody(call: Call, schema: ZodType, limits: BodyLimits, admit:
   const value = bytes.byteLength === 0 && bodyOptional ? {} : parseJson(bytes, limits.maxDepth);
   // A literal `null` means that every field is absent, as it always has on this wire.
   call.body = check(schema, value ?? {}, { prefix: bodyHint && `invalid body: ${bodyHint}; `, idempotent });
-}
-
-function queryOf(url: string): Record<string, string> {
-  const start = url.indexOf("?");
-  return start < 0 ? {} : Object.fromEntries(new URLSearchParams(url.slice(start + 1)));
 }

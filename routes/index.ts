@@ -3,6 +3,9 @@ import { authRoutes } from "./auth/index.ts";
 import { cacheRoutes } from "./cache/index.ts";
 import { databaseRoutes } from "./database/index.ts";
 import { namespaceRoutes } from "./namespaces/index.ts";
+import { networkRoutes } from "./network/index.ts";
+import { pubsubRoutes } from "./pubsub/index.ts";
+import { realtimeRoutes } from "./realtime/index.ts";
 import { storageRoutes } from "./storage/index.ts";
 import { pinRoutes } from "./pins/index.ts";
 import { openApiRoute } from "./system/openapi.ts";
@@ -18,4 +21,7 @@ export const routes: readonly Route[] = [
   ...cacheRoutes,
   ...storageRoutes,
   ...pinRoutes,
+  ...pubsubRoutes,
+  ...realtimeRoutes,
+  ...networkRoutes,
 ];

@@ -1,19 +1,8 @@
 import { collectDefaultMetrics, Registry } from "prom-client";
 import type { Config } from "../config/index.ts";
-import { CredentialAuthenticator } from "../services/auth/authenticator.ts";
 import { type ControlApiKeys, OPERATOR_NAMESPACE } from "../services/auth/api_keys.ts";
-import { ContractWallets } from "../services/auth/crypto/contract_wallet.ts";
-import { Nonces } from "../services/auth/crypto/nonce.ts";
 import type { RootKey } from "../services/auth/crypto/root_key.ts";
-import { open, seal } from "../services/auth/crypto/seal.ts";
 import { trustedWallet } from "../services/auth/crypto/wallet.ts";
-import { KeyUsage } from "../services/auth/key_usage.ts";
-import { LoginCodes } from "../services/auth/login_codes.ts";
-import { WalletSessions } from "../services/auth/sessions.ts";
-import { SigningKeys } from "../services/auth/signing_keys.ts";
-import { Tokens } from "../services/auth/tokens.ts";
-import { WalletSignIn } from "../services/auth/wallet_auth.ts";
-import { type SignInSite, WalletProofs } from "../services/auth/wallet_proof.ts";
 import { StartingControlDatabase } from "../services/control_plane/starting.ts";
 import { NamespaceDeletion } from "../services/namespaces/deletion.ts";
 import type { MemberRegistry } from "../services/namespaces/members.ts";
@@ -21,6 +10,7 @@ import type { NamespaceRegistry } from "../services/namespaces/namespaces.ts";
 import { ControlSettings } from "../services/namespaces/settings.ts";
 import { GcraLimits } from "../services/rate_limits/gcra.ts";
 import { SystemStatus } from "../services/system/system_info.ts";
+import { authServices } from "./auth_services.ts";
 import { BUILD } from "./build.ts";
 import { nearDefaults, openCache } from "./cache_drivers.ts";
 import { controlServices } from "./control_services.ts";
@@ -29,13 +19,16 @@ import type { Namespaces } from "./contracts/namespaces.ts";
 import type { Services } from "./contracts/services.ts";
 import type { NamespaceRules, Settings } from "./contracts/settings.ts";
 import { openDrivers } from "./drivers.ts";
+import { Connections } from "./http/live/connections.ts";
 import { cacheMetrics } from "./observability/cache_metrics.ts";
 import { changeMetrics } from "./observability/change_metrics.ts";
 import { driverMetrics } from "./observability/driver_metrics.ts";
 import { logger } from "./observability/log.ts";
 import { instrumentWith, serviceTimings } from "./observability/instrument.ts";
+import { pubsubMetrics } from "./observability/pubsub_metrics.ts";
 import { serviceStates } from "./observability/service_states.ts";
 import { storageMetrics } from "./observability/storage_metrics.ts";
+import { liveSettings, openPubSub } from "./pubsub_drivers.ts";
 import { openStorage } from "./storage_drivers.ts";
 import { Upkeep } from "./upkeep.ts";
 
@@ -93,38 +86,16 @@ export async function createContainer({ config, rootKey, now, random, url }: Con
   const namespaces: NamespaceRegistry = core.namespaces;
   const apiKeys = core.apiKeysOf(rootKey);
 
-  const signingSeal = rootKey.subkey("signing-keys");
-  // Not through what waits for the start: they are read before it is over.
-  const signingKeys = new SigningKeys(drivers.control, {
-    now,
-    monotonic: () => performance.now(),
-    seal: {
-      seal: (text, label) => seal(signingSeal, text, label, random),
-      open: (text, label) => open(signingSeal, text, label),
-    },
-    rotation: config.auth.signing_key_rotation,
-    tokenTtl: config.auth.access_token_ttl,
-  });
-  const { issuer, audience, access_token_ttl: ttl } = config.auth;
-  const tokens = new Tokens(signingKeys, { issuer, audience, ttl, now, random });
-  const usage = new KeyUsage(control, now);
-  const authenticator = new CredentialAuthenticator({
+  const { authenticator, walletAuth, sessions, topicTokens, signingKeys, usage } = authServices({
+    config,
+    rootKey,
     control,
-    revocations,
-    tokens,
-    used: (id) => usage.used(id),
-    cache: { size: config.auth.principal_cache.size, life: 60_000, now },
-  });
-
-  const sessions = new WalletSessions({
-    control,
-    revocations,
-    audit,
+    startingControl: drivers.control,
+    core,
+    apiKeys,
     now,
     random,
-    derivation: rootKey.subkey("refresh-token"),
-    refreshTtl: config.auth.refresh_token_ttl,
-    grace: config.auth.refresh_grace,
+    url,
   });
   const { statement_timeout, retained_changes, change_retention } = config.database;
   const settings: Settings = new ControlSettings({
@@ -136,6 +107,12 @@ export async function createContainer({ config, rootKey, now, random, url }: Con
       sql: { limits: config.limits.sql, statement_timeout, retained_changes, change_retention },
       cache: { limits: config.limits.cache, near: nearDefaults(config.cache) },
       storage: { limits: config.limits.storage },
+      pubsub: {
+        limits: config.limits.pubsub,
+        history_size: config.pubsub.history.size,
+        history_ttl: config.pubsub.history.ttl,
+        slow_readers: config.pubsub.slow_readers,
+      },
     },
     onError: (namespace, error) => log.warn("the rules of a namespace could not be read", { namespace, error }),
   });
@@ -154,39 +131,36 @@ export async function createContainer({ config, rootKey, now, random, url }: Con
     timed: (engine) => timed("storage_engine", engine),
     onNamespaceGone: (tell) => revocations.onRevoked(({ kind, id }) => kind === "namespace" && tell(id)),
   });
+  const live = await openPubSub(config, {
+    control,
+    revocations,
+    key: rootKey.subkey("pubsub-network"),
+    now,
+    random,
+    rulesOf: (namespace, request) => partOf("pubsub", settings.rulesOf(namespace, request)),
+  }).catch(async (error) => {
+    await cache.close();
+    await storageLife.close();
+    await drivers.close();
+    throw error;
+  });
+  const { pubsub, network } = live;
+  const connections = new Connections({
+    settings: liveSettings(config.pubsub),
+    now,
+    monotonic: () => performance.now(),
+    onError: (error) => log.error("an open connection failed", { error }),
+  });
   const deletion = new NamespaceDeletion({
     control,
     audit,
     now,
     // Nobody else can have an embedded control plane: what its last process began, this one may go on with at once.
     holder: drivers.embedded ? "embedded" : random(8).toHex(),
-    services: { database: drivers.database, cache, uploads, storage },
+    services: { database: drivers.database, cache, uploads, storage, pubsub },
     operatorNamespace: OPERATOR_NAMESPACE,
     onError: (namespace, error) => log.error("a namespace could not be deleted yet", { namespace, error }),
   });
-  const walletAuth = new WalletSignIn({
-    control,
-    revocations,
-    audit,
-    proofs: new WalletProofs({
-      control,
-      nonces: new Nonces(rootKey.subkey("nonce"), now, random),
-      now,
-      nonceTtl: config.auth.nonce_ttl,
-      site: () => siteOf(config, url()),
-      contracts: contractsOf(config),
-    }),
-    sessions,
-    apiKeys,
-    tokens,
-    signingKeys,
-    loginCodes: new LoginCodes({ control, now, random, callbacks: config.auth.login.callbacks }),
-    admit: (namespace, wallet, context) => namespaces.admit(namespace, wallet, context),
-    now,
-    random,
-    simpleKey: config.auth.simple_key,
-  });
-
   const system = new SystemStatus({
     ...BUILD,
     now,
@@ -197,17 +171,26 @@ export async function createContainer({ config, rootKey, now, random, url }: Con
       database: (signal) => drivers.database.health(signal),
       cache: (signal) => cache.health(signal),
       storage: (signal) => storage.health(signal),
+      pubsub: (signal) => live.health(signal),
     },
   });
   serviceStates(registry, system);
   changeMetrics(registry, drivers.databaseChanges);
   cacheMetrics(registry, cache);
   storageMetrics(registry, storage, uploads);
+  pubsubMetrics(registry, {
+    pubsub,
+    connections,
+    network,
+    refusals: () => live.refusals(),
+    unjoined: () => live.unjoined(),
+  });
   const services: Services = {
     authenticator,
     walletAuth: timed("sign_in", walletAuth),
     sessions: timed("sessions", sessions),
     apiKeys: timed("api_keys", apiKeys),
+    topicTokens: timed("topic_tokens", topicTokens),
     namespaces: timed("namespaces", registryOf(namespaces, members)),
     settings: timed("settings", settings),
     audit: timed("audit", audit),
@@ -219,6 +202,9 @@ export async function createContainer({ config, rootKey, now, random, url }: Con
     storage: timed("storage", storage),
     pinRequests: timed("pin_requests", storage.requests),
     resumableUploads: timed("resumable_uploads", uploads),
+    pubsub: timed("pubsub", pubsub),
+    connections,
+    network: timed("network", network),
     rateLimits: new GcraLimits(config.limits, () => performance.now()),
     system,
   };
@@ -244,12 +230,14 @@ export async function createContainer({ config, rootKey, now, random, url }: Con
       usage.start((error) => log.warn("uses of keys could not be written", { error }));
       deletion.wake();
       storageLife.start();
+      await live.start();
     },
     async close() {
       usage.stop();
       upkeep.close();
       revocations.stop();
       await deletion.close();
+      await live.close();
       await cache.close();
       await storageLife.close();
       await usage.flush().catch((error) => log.warn("uses of keys could not be written", { error }));
@@ -283,17 +271,3 @@ const registryOf = (namespaces: NamespaceRegistry, members: MemberRegistry): Nam
   setMember: (...args) => members.set(...args),
   removeMember: (...args) => members.remove(...args),
 });
-
-/** This gateway as sign-in messages name it. The request's `Host` has no part in it: anyone can write that. */
-function siteOf({ http, auth }: Config, url: string): SignInSite {
-  const own = http.public_url ?? url;
-  const { port, hostname } = new URL(own);
-  const aliases = hostname === "127.0.0.1" || hostname === "[::1]" ? [`http://localhost:${port}`] : [];
-  const { origins, domain, uri, chain_ids, statement } = auth.sign_in;
-  return { origins: [own, ...aliases, ...origins], domain, uri, chainIds: chain_ids, statement };
-}
-
-function contractsOf({ auth }: Config): ContractWallets | undefined {
-  const endpoints = new Map(Object.entries(auth.ethereum_rpc).map(([chain, url]) => [Number(chain), url]));
-  return endpoints.size > 0 ? new ContractWallets({ endpoints, timeout: auth.ethereum_rpc_timeout }) : undefined;
-}

@@ -11,7 +11,15 @@ import { listen } from "./http/server.ts";
 import { accessLog } from "./observability/access_log.ts";
 import type { LineWriter } from "./observability/line_writer.ts";
 import { logger } from "./observability/log.ts";
+import { SocketGuard } from "./kernel/socket_guard.ts";
 import { RequestMetrics } from "./observability/request_metrics.ts";
+import { Scraped } from "./observability/scraped.ts";
+
+/**
+ * Bytes that a WebSocket may have sent without having finished a message: more than any may have, with what systems hold of a
+ * connection before it is read (`tcp_rmem`, 6 MiB).
+ */
+const HIDDEN = 16 * 1024 * 1024;
 
 /** What one gateway is started with. */
 export interface GatewayOptions {
@@ -43,18 +51,36 @@ export async function startGateway({ config, rootKey, writer }: GatewayOptions):
   try {
     await container.start();
     const { body, max_json_depth: maxDepth, cors, trusted_proxies, listen: address, shutdown } = config.http;
+    const guard = await SocketGuard.start({ limit: HIDDEN });
+    tellOfGuard(guard, container);
+    let port = 0;
+    const sockets = guard && { guard, port: () => port };
     const app = createApp({
       routes,
       services: container.services,
       body: { maxBytes: body.max_bytes, stallTimeout: body.stall_timeout, timeout: body.timeout, maxDepth },
       cors,
-      facts: { shutdown: abort.signal, stopping: stopping.signal, addressOf: clientAddresses(trusted_proxies) },
+      facts: {
+        shutdown: abort.signal,
+        stopping: stopping.signal,
+        sockets,
+        addressOf: clientAddresses(trusted_proxies),
+      },
       observe: observer(config, container, writer),
       random,
     });
-    const server = listen(app, address, abort);
+    const onRefused = (error: unknown) => logger("http").error("no connection can be taken for a moment", { error });
+    const server = listen(app, address, { abort, onRefused });
     url = server.url;
-    return { url, container, stop: () => stop(container, server, shutdown, { abort, stopping }) };
+    port = server.address.port;
+    return {
+      url,
+      container,
+      async stop() {
+        await stop(container, server, shutdown, { abort, stopping });
+        guard?.close();
+      },
+    };
   } catch (error) {
     await container.close();
     throw error;
@@ -82,6 +108,18 @@ function observer({ log }: Config, { registry }: Container, writer: LineWriter):
   };
 }
 
+/** Without it sockets open all the same; what they cannot be spared then is in the figures, and once in the log. */
+function tellOfGuard(guard: SocketGuard | undefined, { registry }: Container): void {
+  if (guard === undefined) {
+    logger("gateway").warn("the system tells nothing of connections: sockets are not looked after");
+  }
+  new Scraped(registry).counter(
+    "live_unguarded_total",
+    "Sockets that opened though the system could not be asked about their connections.",
+    () => guard?.unguarded,
+  );
+}
+
 function countDroppedLines(registry: Registry, writer: LineWriter): void {
   new Counter({
     name: "log_lines_dropped_total",
@@ -107,6 +145,7 @@ async function stop(
   log.info("stopping", { grace_ms: grace, delay_ms: delay });
   await new Promise((resolve) => setTimeout(resolve, delay));
   stopping.abort(new DOMException("the gateway is stopping", "AbortError"));
+  container.services.connections.stop();
   await server.stop(grace);
   abort.abort(new DOMException("the gateway has stopped", "AbortError"));
   await container.close();

@@ -8,4 +8,6 @@ export { limits } from "./limits.ts";
 export { log } from "./log.ts";
 export { metrics } from "./metrics.ts";
 export { namespaces } from "./namespaces.ts";
+export { network } from "./network.ts";
+export { pubsub } from "./pubsub.ts";
 export { storage } from "./storage.ts";

@@ -112,6 +112,63 @@ const storage = group({
   }),
 });
 
+/** The same for live messages. */
+const pubsub = group({
+  message_bytes: field(byteSize({ min: "1B", max: "1MiB" }), {
+    default: "1MiB",
+    description: "Size of one message.",
+  }),
+  history_messages: field(integer({ max: 1_000_000 }), {
+    default: 10_000,
+    unit: "messages",
+    description: "The most messages of a topic that an owner may have kept for those who were away.",
+  }),
+  history_ttl: field(duration({ min: "1s", max: "1d" }), {
+    default: "1d",
+    description: "The longest time for which an owner may have them kept.",
+  }),
+  history_bytes: field(byteSize({ max: "1TiB" }), {
+    default: "16MiB",
+    description: "What is kept of all topics of one namespace, on each gateway. 0: nothing.",
+  }),
+  publish_rate: field(integer({ max: 10_000_000 }), {
+    default: 5_000,
+    unit: "messages/s",
+    description: "Messages that are published in one namespace per second, on each gateway. 0: any number.",
+  }),
+  sockets: field(integer({ min: 1, max: 10_000_000 }), {
+    default: 20_000,
+    unit: "sockets",
+    description: "Sockets and event streams of one namespace that are open at once, on each gateway.",
+  }),
+  topics: field(integer({ min: 1, max: 10_000_000 }), {
+    default: 10_000,
+    unit: "topics",
+    description: "Topics of one namespace that have subscribers, or of which something is kept, on each gateway.",
+  }),
+  topics_per_socket: field(integer({ min: 1, max: 100_000 }), {
+    default: 1_000,
+    unit: "topics",
+    description: "Topics to which one socket is subscribed.",
+  }),
+  credential_share: field(integer({ min: 1, max: 100 }), {
+    default: 80,
+    unit: "%",
+    description:
+      "How much of `topics`, `publish_rate` and `sockets` one key, or one wallet with its sessions, may have, so that the others of " +
+      "its namespace go on.",
+  }),
+  guest_share: field(integer({ min: 1, max: 100 }), {
+    default: 5,
+    unit: "%",
+    description: "The same for one token that names topics; those with the same `member_id` count together.",
+  }),
+  queue_bytes: field(byteSize({ min: "1KiB", max: "64MiB" }), {
+    default: "1MiB",
+    description: "What waits for one socket that does not read.",
+  }),
+});
+
 /** How often clients may call, and what one namespace may use. */
 export const limits = section({
   description:
@@ -124,6 +181,7 @@ export const limits = section({
     sql,
     cache,
     storage,
+    pubsub,
   },
   check: ({ key, address, credentials, cache, storage }) => [
     ...Object.entries({ key, address, credentials })

@@ -10,6 +10,7 @@ import { register } from "./register.ts";
 import { listSessions, revokeSession } from "./sessions.ts";
 import { simpleKey } from "./simple_key.ts";
 import { token } from "./token.ts";
+import { topicToken } from "./topic_token.ts";
 import { verify } from "./verify.ts";
 import { whoami } from "./whoami.ts";
 
@@ -34,4 +35,5 @@ export const authRoutes = [
   listKeys,
   revokeKey,
   rotateKey,
+  topicToken,
 ];

@@ -1,12 +1,29 @@
 import { z } from "zod";
-import { SCOPES } from "../../src/contracts/identity.ts";
+import { type Grant, SCOPES, TOPIC_RIGHTS } from "../../src/contracts/identity.ts";
+import {
+  grantProblem,
+  isTopicGrant,
+  MAX_PATTERNS,
+  patternsOf,
+  patternsProblem,
+} from "../../src/contracts/topic_rights.ts";
 import type { KeyView } from "../../src/contracts/wallet_auth.ts";
 import { rfc3339, rfc3339OrNull } from "../../src/http/formats.ts";
 import { json, NO_STORE, ok } from "../../src/http/reply.ts";
 import { defineRoute } from "../../src/http/route.ts";
 import { optional } from "./schemas.ts";
 
-const scope = z.enum(SCOPES);
+const told = { error: ({ input }: { readonly input?: unknown }) => grantProblem(input) };
+const ofTopics = z.string().regex(new RegExp(`^pubsub:(${TOPIC_RIGHTS.join("|")}):`), told)
+  .refine((text): text is Grant & string => isTopicGrant(text) && grantProblem(text) === undefined, told);
+const scope = z.union([z.enum(SCOPES), ofTopics], told).describe(
+  "A scope; one of `pubsub:` may be bound to topics by a pattern behind it: `pubsub:subscribe:orders.*`, in which `*` stands " +
+    "for any run of characters.",
+);
+const scopes = z.array(scope).min(1).max(SCOPES.length + MAX_PATTERNS).superRefine((grants, context) => {
+  const message = patternsProblem(patternsOf(grants));
+  if (message !== undefined) context.addIssue({ code: "custom", message });
+});
 const key = z.object({
   id: z.string(),
   name: z.string(),
@@ -45,7 +62,7 @@ export const createKey = defineRoute({
   access,
   body: z.object({
     name: z.string().trim().min(1).max(128),
-    scopes: optional(z.array(scope).min(1).max(SCOPES.length)).describe("Absent: all but `namespace:admin`."),
+    scopes: optional(scopes).describe("Absent: all but `namespace:admin`."),
     expires_at: optional(z.iso.datetime({ offset: true })).describe("RFC 3339. Absent: never."),
   }).refine(({ expires_at }) => expires_at === undefined || Date.parse(expires_at) > Date.now(), {
     path: ["expires_at"],

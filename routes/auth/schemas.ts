@@ -2,6 +2,7 @@ import { z, type ZodType } from "zod";
 import type { ChainType, KeyGrant, TokenGrant, WalletProof } from "../../src/contracts/wallet_auth.ts";
 import { GatewayError } from "../../src/contracts/errors.ts";
 import { DEFAULT_NAMESPACE } from "../../src/contracts/namespaces.ts";
+import { MAX_NAME_BYTES, nameProblem } from "../../src/contracts/topic_rights.ts";
 
 const text = (max: number) => z.string().max(max);
 
@@ -10,6 +11,13 @@ export function optional<Schema extends ZodType>(schema: Schema) {
   const made = schema.nullish().transform((value) => value ?? undefined);
   return schema.description === undefined ? made : made.describe(schema.description);
 }
+
+/** A name of a topic or a member, or a pattern of topics. */
+export const named = (description: string) =>
+  z.string().min(1).max(MAX_NAME_BYTES).superRefine((text, context) => {
+    const message = nameProblem(text);
+    if (message !== undefined) context.addIssue({ code: "custom", message });
+  }).meta({ pattern: "^[^\\u0000-\\u001f\\u007f]+$", description });
 
 /** A namespace as clients send it: blank means `default`. */
 export const namespaceField = z.string().regex(

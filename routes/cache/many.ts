@@ -1,11 +1,11 @@
 import { z } from "zod";
 import { GatewayError } from "../../src/contracts/errors.ts";
+import { assertHeld, JsonSource } from "../../src/http/json_source.ts";
 import { ok } from "../../src/http/reply.ts";
 import { defineRoute } from "../../src/http/route.ts";
 import { entryFields, entryMembers } from "./entry_json.ts";
 import { CACHE_ERRORS, STORE_ERRORS } from "./errors.ts";
 import { dmap, entries, keys, lifeOf, ttl } from "./fields.ts";
-import { assertHeld, JsonSource } from "./json_source.ts";
 import { after } from "./maybe.ts";
 
 /** Keys that are read at once: what they hold is in memory together. */

@@ -2,11 +2,11 @@ import { z } from "zod";
 import type { CacheCondition } from "../../src/contracts/cache.ts";
 import { GatewayError } from "../../src/contracts/errors.ts";
 import type { Call } from "../../src/http/call.ts";
+import { assertHeld, JsonSource } from "../../src/http/json_source.ts";
 import { defineRoute } from "../../src/http/route.ts";
 import { done, doneReply } from "./entry_json.ts";
 import { CONDITIONAL_ERRORS } from "./errors.ts";
 import { address, lifeOf, ttl, value } from "./fields.ts";
-import { assertHeld, JsonSource } from "./json_source.ts";
 import { after } from "./maybe.ts";
 
 const flag = z.boolean().nullish();

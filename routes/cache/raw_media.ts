@@ -1,9 +1,9 @@
 import type { CacheEntry, CacheValue } from "../../src/contracts/cache.ts";
 import { GatewayError } from "../../src/contracts/errors.ts";
 import { foreignContent, isHarmless, isMediaType, TYPE_PROBLEM, UNNAMED_TYPE } from "../../src/http/content_headers.ts";
+import { assertHeld } from "../../src/http/json_source.ts";
 import type { StreamedBody } from "../../src/http/streaming_body.ts";
 import { etagOf } from "./conditions.ts";
-import { assertHeld } from "./json_source.ts";
 
 const JSON_TYPE = "application/json";
 

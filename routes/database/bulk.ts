@@ -1,11 +1,11 @@
 import { z } from "zod";
 import type { BulkEvent } from "../../src/contracts/bulk_loads.ts";
+import { idempotencyKeyOf } from "../../src/http/idempotency_key.ts";
 import { ok } from "../../src/http/reply.ts";
 import { defineRoute } from "../../src/http/route.ts";
 import { streamContext } from "../../src/http/streamed_reply.ts";
 import { bulkBody, bulkQuery, bulkSource } from "./bulk_source.ts";
 import { WRITE_ERRORS } from "./errors.ts";
-import { idempotencyKeyOf } from "./idempotency.ts";
 import { errorLine, linesReply, NDJSON, wantsLines } from "./ndjson.ts";
 
 const done = z.object({

@@ -30,11 +30,13 @@ them every 15 seconds, with the id to come back with.`.trim(),
   produces: EVENT_STREAM,
   output: z.string().describe("Events, see above."),
   errors: ["NOT_FOUND", "TOO_MANY_LISTENERS", "STATEMENT_TIMEOUT", "UNAVAILABLE"],
-  async handle(call, { databaseChanges }) {
+  async handle(call, services) {
+    const { databaseChanges } = services;
     const { tables, since, integers } = call.query;
     const from = call.incoming.get("last-event-id")?.trim() || since;
     const listener = await databaseChanges.listen(call.principal.namespace, { tables, since: from }, call);
-    return eventStream(call, { position: () => listener.position }, (stream) => tell(stream, listener, integers));
+    const options = { position: () => listener.position };
+    return eventStream(call, services, options, (stream) => tell(stream, listener, integers));
   },
 });
 

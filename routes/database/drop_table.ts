@@ -1,9 +1,9 @@
 import { z } from "zod";
 import { GatewayError } from "../../src/contracts/errors.ts";
+import { idempotencyKeyOf } from "../../src/http/idempotency_key.ts";
 import { ok } from "../../src/http/reply.ts";
 import { defineRoute } from "../../src/http/route.ts";
 import { WRITE_ERRORS } from "./errors.ts";
-import { idempotencyKeyOf } from "./idempotency.ts";
 import { statementOptions } from "./options.ts";
 import { replayed } from "./result_json.ts";
 

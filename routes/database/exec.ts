@@ -1,8 +1,8 @@
 import { z } from "zod";
+import { idempotencyKeyOf } from "../../src/http/idempotency_key.ts";
 import { defineRoute } from "../../src/http/route.ts";
 import { args } from "./arguments.ts";
 import { WRITE_ERRORS } from "./errors.ts";
-import { idempotencyKeyOf } from "./idempotency.ts";
 import { statementOptions } from "./options.ts";
 import { execFields, execMembers, integers, replayed, replayedMember } from "./result_json.ts";
 import { requireScopes } from "./scopes.ts";

@@ -2,7 +2,7 @@ import { z } from "zod";
 import { ok } from "../../src/http/reply.ts";
 import { defineRoute } from "../../src/http/route.ts";
 import { FILE_TYPES } from "./backup.ts";
-import { refuseIdempotencyKey } from "./idempotency.ts";
+import { refuseIdempotencyKey } from "../../src/http/idempotency_key.ts";
 
 const NO_KEY = "a restore takes none, and is done each time: repeated, it takes back what was written since";
 

@@ -1,10 +1,10 @@
 import { z } from "zod";
 import type { Expectation, StepResult, TransactionStep } from "../../src/contracts/database.ts";
 import { GatewayError } from "../../src/contracts/errors.ts";
+import { idempotencyKeyOf } from "../../src/http/idempotency_key.ts";
 import { defineRoute } from "../../src/http/route.ts";
 import { args, argument } from "./arguments.ts";
 import { WRITE_ERRORS } from "./errors.ts";
-import { idempotencyKeyOf } from "./idempotency.ts";
 import { LEVEL_HEADERS, READ_LEVEL_HEADER, readOptionsOf, transactionOptions } from "./options.ts";
 import {
   execFields,

@@ -3,6 +3,7 @@ import type { NamespaceLimits, Versioned } from "../../src/contracts/settings.ts
 import { ok } from "../../src/http/reply.ts";
 import { defineRoute } from "../../src/http/route.ts";
 import { cacheLimits } from "./cache_limits.ts";
+import { pubsubLimits } from "./pubsub_limits.ts";
 import { sqlLimits } from "./sql_settings.ts";
 import { storageLimits } from "./storage_settings.ts";
 
@@ -12,8 +13,9 @@ const body = z.strictObject({
   sql: sqlLimits.partial().optional(),
   cache: cacheLimits.partial().optional(),
   storage: storageLimits.partial().optional(),
+  pubsub: pubsubLimits.partial().optional(),
 });
-const values = z.object({ sql: sqlLimits, cache: cacheLimits, storage: storageLimits });
+const values = z.object({ sql: sqlLimits, cache: cacheLimits, storage: storageLimits, pubsub: pubsubLimits });
 const output = z.object({
   limits: values.describe("What was set for this namespace; `null`: the gateway's default."),
   effective: values.describe("What holds."),

@@ -3,11 +3,17 @@ import type { NamespaceSettings, Versioned } from "../../src/contracts/settings.
 import { ok } from "../../src/http/reply.ts";
 import { defineRoute } from "../../src/http/route.ts";
 import { cacheSettings, cacheSettingsAnswered } from "./cache_settings.ts";
+import { pubsubSettings, pubsubSettingsAnswered } from "./pubsub_settings.ts";
 import { sqlSettings } from "./sql_settings.ts";
 import { storageSettings } from "./storage_settings.ts";
 
 const params = z.object({ ns: z.string().max(64).describe("The namespace's name.") });
-const values = z.object({ sql: sqlSettings, cache: cacheSettingsAnswered, storage: storageSettings });
+const values = z.object({
+  sql: sqlSettings,
+  cache: cacheSettingsAnswered,
+  storage: storageSettings,
+  pubsub: pubsubSettingsAnswered,
+});
 const output = z.object({
   settings: values.describe("What was set; `null`: the gateway's default."),
   effective: values.describe("What holds."),
@@ -47,6 +53,7 @@ export const changeSettings = defineRoute({
     sql: sqlSettings.partial().optional(),
     cache: cacheSettings.partial().optional(),
     storage: storageSettings.partial().optional(),
+    pubsub: pubsubSettings.partial().optional(),
   }),
   output,
   errors: ["NOT_FOUND", "CONFLICT", "OUTCOME_UNKNOWN", "UNAVAILABLE"],

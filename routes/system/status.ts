@@ -29,10 +29,11 @@ const status = (path: string): Route =>
         connected: z.boolean(),
         peer_count: z.number(),
         uptime: z.number().describe("Nanoseconds, as older clients know it."),
-      }).describe("Other gateways that this one is connected to; this version connects to none."),
+      }).describe("Other gateways that this one is connected to."),
       services: z.record(z.string(), serviceHealth),
     }),
-    async handle(_call, { system }) {
+    async handle(_call, { system, network }) {
+      const { peers } = network.state();
       const services = await system.services();
       const uptime = goDuration(system.uptime());
       const healthy = Object.values(services).every(({ status }) => status === "ok");
@@ -41,7 +42,7 @@ const status = (path: string): Route =>
         version: system.version,
         uptime,
         server: { started_at: system.startedAt, uptime },
-        network: { connected: false, peer_count: 0, uptime: system.uptime() * 1_000_000 },
+        network: { connected: peers.length > 0, peer_count: peers.length, uptime: system.uptime() * 1_000_000 },
         services,
       });
     },

@@ -1,7 +1,8 @@
 import { sql } from "kysely";
 import { GatewayError } from "../../src/contracts/errors.ts";
-import type { Principal, Scope } from "../../src/contracts/identity.ts";
+import type { Grant, Principal } from "../../src/contracts/identity.ts";
 import type { RequestContext } from "../../src/contracts/request.ts";
+import { mayGive } from "../../src/contracts/topic_rights.ts";
 import type { ApiKeys, KeyView, NewKey } from "../../src/contracts/wallet_auth.ts";
 import type { AuditContext, ControlAuditLog } from "../control_plane/audit.ts";
 import { ConstraintViolation, type ControlDatabase, type ControlQuery } from "../control_plane/control_database.ts";
@@ -253,8 +254,8 @@ const revokedAlready = (cause?: unknown) =>
   new GatewayError("CONFLICT", "this key is revoked already; create a new one", { cause });
 
 /** Nobody gives a key more rights than the own credential has. */
-function assertOwned(scopes: readonly Scope[], { scopes: own }: Principal): void {
-  const missing = scopes.filter((scope) => !own.has(scope));
+function assertOwned(scopes: readonly Grant[], holder: Principal): void {
+  const missing = scopes.filter((scope) => !mayGive(holder, scope));
   if (missing.length === 0) return;
   throw new GatewayError("INSUFFICIENT_SCOPE", `scopes: this credential cannot give away ${missing.join(", ")}`, {
     details: { missing_scopes: missing },
@@ -265,7 +266,7 @@ interface WalletKeyRequest {
   readonly namespace: string;
   readonly wallet: string;
   readonly name: string;
-  readonly scopes?: readonly Scope[] | undefined;
+  readonly scopes?: readonly Grant[] | undefined;
   /** Serial of the key before it. */
   readonly after?: number | undefined;
 }

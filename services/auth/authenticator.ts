@@ -1,7 +1,9 @@
-import type { Authenticator, Principal, Role, Scope } from "../../src/contracts/identity.ts";
+import type { Authenticator, Grant, Principal, Role } from "../../src/contracts/identity.ts";
+import { grantsOf, rightsOf } from "../../src/contracts/topic_rights.ts";
 import { type ControlDatabase, lookUpDeadline } from "../control_plane/control_database.ts";
 import type { Revocation, RevocationFeed } from "../control_plane/revocations.ts";
 import { hashKey, isWellFormedKey, maskKey } from "./crypto/api_key.ts";
+import { isSession } from "./ids.ts";
 import { type Identified, PrincipalCache, type PrincipalCacheOptions } from "./principal_cache.ts";
 import { DEFAULT_SCOPES, withinRole } from "./rights.ts";
 import { isTokenSized, type TokenClaims, type Tokens } from "./tokens.ts";
@@ -157,11 +159,11 @@ function principalOfKey(row: KeyRow, key: string, asOf: number): Principal | und
   if (row.revoked_at !== null) return undefined;
   const operator = row.operator === 1;
   if (!operator && row.state !== "active") return undefined;
-  const own = row.scopes === null ? DEFAULT_SCOPES : JSON.parse(row.scopes) as Scope[];
+  const own = rightsOf(row.scopes === null ? DEFAULT_SCOPES : JSON.parse(row.scopes) as Grant[]);
   const role = row.role as Role | null;
   // A wallet's key ends with its membership and does no more than its role.
   if (row.wallet !== null && role === null) return undefined;
-  const scopes = operator ? [] : row.wallet !== null && role !== null ? withinRole(own, role) : own;
+  const scopes = operator ? [] : row.wallet !== null && role !== null ? withinRole(own.scopes, role) : own.scopes;
   return {
     kind: "api_key",
     id: row.id,
@@ -170,6 +172,7 @@ function principalOfKey(row: KeyRow, key: string, asOf: number): Principal | und
     ...(row.wallet !== null && role !== null && { role }),
     namespace: operator ? "" : row.namespace,
     scopes: new Set(scopes),
+    ...(own.topics && { topics: own.topics }),
     operator,
     ...(row.expires_at !== null && { expiresAt: row.expires_at }),
     asOf,
@@ -180,23 +183,26 @@ function principalOfKey(row: KeyRow, key: string, asOf: number): Principal | und
       key_id: row.id,
       key_name: row.name,
       namespace: operator ? "" : row.namespace,
-      scopes,
+      scopes: grantsOf(scopes, own.topics),
       ...(operator && { operator }),
     },
   };
 }
 
 function principalOfToken(claims: TokenClaims): Principal {
-  const { sub, wallet, namespace, role, sid, key } = claims;
+  const { sub, wallet, namespace, role, sid, key, from, topics, member } = claims;
   const scopes = role ? withinRole(claims.scopes, role) : claims.scopes;
   return {
     kind: "jwt",
     id: sid ?? key ?? claims.jti,
     subject: wallet ?? sub,
-    ...(wallet !== undefined && { wallet }),
+    // A token that names topics is not its wallet: it has none of what a wallet has beside its scopes, such as sessions.
+    ...(wallet !== undefined && from === undefined && { wallet }),
     ...(role !== undefined && { role }),
     namespace,
     scopes: new Set(scopes),
+    ...(topics && { topics }),
+    ...(member !== undefined && { memberId: member }),
     operator: false,
     expiresAt: claims.exp * 1000,
     tokenId: claims.jti,
@@ -211,10 +217,11 @@ function principalOfToken(claims: TokenClaims): Principal {
       not_before: claims.nbf,
       expires_at: claims.exp,
       namespace,
-      scopes,
+      scopes: grantsOf(scopes, topics),
       ...(role && { role }),
       ...(sid && { session_id: sid }),
       ...(key && { key_id: key }),
+      ...(member !== undefined && { member_id: member }),
     },
   };
 }
@@ -222,10 +229,12 @@ function principalOfToken(claims: TokenClaims): Principal {
 type Bond = readonly [kind: Revocation["kind"], id: string, final: boolean];
 
 /** What kills a token. What is not `final` kills only tokens whose rights were read before it: a member may come back. */
-function bondsOf({ jti, sid, key, wallet, namespace }: TokenClaims): readonly Bond[] {
+function bondsOf({ jti, sid, key, from, via, wallet, namespace }: TokenClaims): readonly Bond[] {
   const bonds: Bond[] = [["token", jti, true], ["namespace", namespace, false]];
   if (sid) bonds.push(["session", sid, true]);
   if (key) bonds.push(["key", key, true]);
+  if (from) bonds.push([isSession(from) ? "session" : "key", from, true]);
+  if (via) bonds.push(["token", via, true]);
   if (wallet) bonds.push(["member", `${namespace}/${wallet}`, false]);
   return bonds;
 }

@@ -1,4 +1,4 @@
-import type { Scope } from "../../src/contracts/identity.ts";
+import type { Grant } from "../../src/contracts/identity.ts";
 import type { KeyView, NewKey } from "../../src/contracts/wallet_auth.ts";
 import type { ApiKeyTable } from "../control_plane/schema.ts";
 import { hashKey } from "./crypto/api_key.ts";
@@ -35,8 +35,8 @@ export const rowOf = ({ id, namespace, secret, key, createdBy, now, operator, ow
   last_used_at: null,
 });
 
-/** The scopes that a key was made with; `null`: all but `namespace:admin`. */
-export const scopesOf = ({ scopes }: ApiKeyTable): Scope[] | null => scopes === null ? null : JSON.parse(scopes);
+/** The rights that a key was made with; `null`: all but `namespace:admin`. */
+export const scopesOf = ({ scopes }: ApiKeyTable): Grant[] | null => scopes === null ? null : JSON.parse(scopes);
 
 /** A key as it may be shown. */
 export const viewOf = (row: ApiKeyTable): KeyView => ({

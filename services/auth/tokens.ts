@@ -1,5 +1,5 @@
 import { decodeProtectedHeader, errors, jwtVerify, SignJWT } from "jose";
-import type { Role, Scope } from "../../src/contracts/identity.ts";
+import type { Role, Scope, TopicBounds } from "../../src/contracts/identity.ts";
 import type { SigningKeys } from "./signing_keys.ts";
 
 /** For whom tokens are made, and for how long. */
@@ -25,6 +25,14 @@ export interface TokenSubject {
   readonly sid?: string | undefined;
   /** Public id of the key it was made from. */
   readonly key?: string | undefined;
+  /** Topics to which its scopes of `pubsub:` are bound. */
+  readonly topics?: TopicBounds | undefined;
+  /** The only member id under which its holder may be present. */
+  readonly member?: string | undefined;
+  /** Of a token that names topics, in place of `sid` and `key`: public id of the session or key of whoever asked for it. */
+  readonly from?: string | undefined;
+  /** The same for the access token with which it was asked, where it was one: that token's `jti`. */
+  readonly via?: string | undefined;
   /**
    * Number of the last revocation that was known before these rights were read: a later one may be about them. A clock
    * could not say so, because gateways differ in theirs, and in what they have heard.
@@ -47,9 +55,11 @@ export interface IssuedToken {
   readonly accessToken: string;
   /** Seconds. */
   readonly expiresIn: number;
+  /** Unix milliseconds. */
+  readonly expiresAt: number;
 }
 
-/** A longer token is none of ours, and is refused before it costs anything. */
+/** A longer token is none of ours, and is refused before it costs anything. Patterns of topics fit, as many as there may be. */
 const MAX_LENGTH = 4096;
 
 /** Whether a text can be one of our tokens. Cheap, so that nothing else is ever looked at, or remembered as unknown. */
@@ -65,13 +75,17 @@ const CLOCK_DIFFERENCE = 60;
 export class Tokens {
   constructor(private readonly keys: SigningKeys, private readonly options: TokensOptions) {}
 
-  /** @param notAfter Unix milliseconds at which what the token is made from ends; it ends then too, or before */
+  /**
+   * @param notAfter Unix milliseconds at which what the token is made from ends; it ends then too, or before
+   * @param ttl milliseconds that it lives; no longer than signing keys verify that were replaced
+   */
   async issue(
-    { sub, wallet, namespace, scopes, role, sid, key, rev }: TokenSubject,
+    { sub, wallet, namespace, scopes, role, sid, key, topics, member, from, via, rev }: TokenSubject,
     notAfter = Infinity,
+    ttl = this.options.ttl,
   ): Promise<IssuedToken> {
     const { kid, privateKey } = this.keys.current();
-    const { issuer, audience, ttl, now, random } = this.options;
+    const { issuer, audience, now, random } = this.options;
     const iat = Math.floor(now() / 1000);
     const exp = Math.min(iat + Math.floor(ttl / 1000), Math.floor(notAfter / 1000));
     const claims = {
@@ -82,13 +96,17 @@ export class Tokens {
       ...(role && { role }),
       ...(sid && { sid }),
       ...(key && { key }),
+      ...(topics && { topics }),
+      ...(member !== undefined && { member }),
+      ...(from && { from }),
+      ...(via && { via }),
     };
     const accessToken = await new SignJWT(claims)
       .setProtectedHeader({ alg: "EdDSA", kid, typ: "JWT" })
       .setIssuer(issuer).setAudience(audience).setSubject(sub).setJti(random(16).toHex())
       .setIssuedAt(iat).setNotBefore(iat - CLOCK_DIFFERENCE).setExpirationTime(exp)
       .sign(privateKey);
-    return { accessToken, expiresIn: Math.max(0, exp - iat) };
+    return { accessToken, expiresIn: Math.max(0, exp - iat), expiresAt: exp * 1000 };
   }
 
   /**

@@ -19,7 +19,7 @@ import type { ControlDatabase } from "../control_plane/control_database.ts";
 import type { RevocationFeed } from "../control_plane/revocations.ts";
 import type { ControlApiKeys } from "./api_keys.ts";
 import { canonicalWallet } from "./crypto/wallet.ts";
-import { newId, type Random } from "./ids.ts";
+import { isSession, newId, type Random } from "./ids.ts";
 import type { LoginCodes } from "./login_codes.ts";
 import { SCOPES_OF_ROLE } from "./rights.ts";
 import type { LiveSession, WalletSessions } from "./sessions.ts";
@@ -105,10 +105,10 @@ export class WalletSignIn implements WalletAuth {
   }
 
   async tokenForKey(key: Principal): Promise<TokenGrant> {
-    const { id, wallet, role, namespace, scopes, operator, asOf: rev, expiresAt } = key;
+    const { id, wallet, role, namespace, scopes, topics, operator, asOf: rev, expiresAt } = key;
     if (operator) throw new GatewayError("FORBIDDEN", "an operator's key cannot be exchanged for a token");
     return await this.#token(
-      { sub: `key:${id}`, wallet, namespace, scopes: [...scopes], role, key: id, rev },
+      { sub: `key:${id}`, wallet, namespace, scopes: [...scopes], topics, role, key: id, rev },
       expiresAt,
     );
   }
@@ -141,9 +141,11 @@ export class WalletSignIn implements WalletAuth {
     else if (isOfSession(caller)) await sessions.end([id], { namespace, actor, action: "session.revoked" }, context);
     if (tokenId === undefined || isOfSession(caller)) return;
     const { control, revocations, audit } = this.parts;
+    // One that names topics hangs on itself.
+    const details = id === tokenId ? {} : { key: id };
     await control.atomically([
       revocations.entry("token", tokenId),
-      audit.entry({ namespace, actor, action: "token.revoked", resource: tokenId, details: { key: id } }, context),
+      audit.entry({ namespace, actor, action: "token.revoked", resource: tokenId, details }, context),
     ]);
     await revocations.pull();
   }
@@ -209,7 +211,7 @@ export class WalletSignIn implements WalletAuth {
 }
 
 /** Whether a caller's access token hangs on a session, and not on a key. */
-const isOfSession = ({ id }: Principal) => id.startsWith("ses_");
+const isOfSession = ({ id }: Principal) => isSession(id);
 
 /** A wallet as older clients know it: without `0x`. */
 const displayed = (canonical: string) => canonical.startsWith("0x") ? canonical.slice(2) : canonical;

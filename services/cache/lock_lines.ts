@@ -1,13 +1,13 @@
 import type { CacheAddress, CacheLease } from "../../src/contracts/cache.ts";
 import { GatewayError } from "../../src/contracts/errors.ts";
 import type { RequestContext } from "../../src/contracts/request.ts";
-import type { CacheClock } from "./clock.ts";
+import type { Clock } from "../clock/clock.ts";
 import type { CacheDriver } from "./driver.ts";
 
 /** What the lines are made of. */
 export interface LockLinesOptions {
   readonly driver: Pick<CacheDriver, "tryLock" | "unlock">;
-  readonly clock: CacheClock;
+  readonly clock: Clock;
   /** At least 0, less than 1. */
   readonly random: () => number;
 }
@@ -167,7 +167,7 @@ class PlaceInLine {
     this.#wake?.();
   }
 
-  async sleep(ms: number, clock: CacheClock, signal: AbortSignal): Promise<void> {
+  async sleep(ms: number, clock: Clock, signal: AbortSignal): Promise<void> {
     if (!this.#woken && !signal.aborted) {
       const { promise, resolve } = Promise.withResolvers<void>();
       this.#wake = resolve;

@@ -19,7 +19,7 @@ import type { ServiceHealth, Usage } from "../../src/contracts/health.ts";
 import type { RequestContext } from "../../src/contracts/request.ts";
 import type { CacheRules } from "../../src/contracts/settings.ts";
 import { checkedLease, checkedLimit, checkedOptions, checkedTime, checkFinite, checkValue } from "./bounds.ts";
-import { type CacheClock, SYSTEM_CLOCK } from "./clock.ts";
+import { type Clock, SYSTEM_CLOCK } from "../clock/clock.ts";
 import { decodeCursor, encodeCursor } from "./cursor.ts";
 import type { CacheDriver } from "./driver.ts";
 import { invalid } from "./failures.ts";
@@ -32,7 +32,7 @@ export interface CacheServiceOptions {
   /** What holds in a namespace. */
   readonly rulesOf: (namespace: string, request: Pick<RequestContext, "signal">) => Maybe<CacheRules>;
   /** Default: this machine's. */
-  readonly clock?: CacheClock;
+  readonly clock?: Clock;
   /** At least 0, less than 1: spreads the tries of those who wait for locks. Default `Math.random`. */
   readonly random?: () => number;
 }

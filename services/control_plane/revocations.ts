@@ -42,6 +42,8 @@ const PAGE = 1000;
 export class RevocationFeed {
   readonly #known = new Map<string, Revocation>();
   readonly #listeners: ((revocation: Revocation) => void)[] = [];
+  readonly #ownListeners: (() => void)[] = [];
+  readonly #own = new Set<string>();
   #seq = 0;
   #lastSuccess = -Infinity;
   #failing = false;
@@ -59,12 +61,20 @@ export class RevocationFeed {
   /** The query that revokes, for the same `atomically` as the act. Call {@link pull} afterwards. */
   entry(kind: RevocationKind, id: string): ControlQuery {
     const at = this.options.now();
+    // Those whose act failed stay among them.
+    if (this.#own.size >= PAGE) this.#own.clear();
+    this.#own.add(`${kind}:${id}`);
     return this.control.db.insertInto("revocations").values({ kind, id, at, expires_at: at + MEMORY });
   }
 
   /** Called once for each revocation, in order. */
   onRevoked(listener: (revocation: Revocation) => void): void {
     this.#listeners.push(listener);
+  }
+
+  /** Called when something was revoked on this gateway, so that others can be told to look at once; by themselves they look soon. */
+  onOwn(listener: () => void): void {
+    this.#ownListeners.push(listener);
   }
 
   /** The revocation of one thing, if it was revoked lately. */
@@ -113,6 +123,7 @@ export class RevocationFeed {
           .where("seq", ">", this.#seq).where("expires_at", ">", now).orderBy("seq").limit(PAGE);
         const { rows } = await this.control.run<Revocation>(query, AbortSignal.timeout(5_000));
         for (const row of rows) this.#apply(row);
+        this.#tellOwn(rows);
         if (rows.length < PAGE) break;
       }
       this.#lastSuccess = started;
@@ -132,6 +143,11 @@ export class RevocationFeed {
     this.#known.delete(key);
     this.#known.set(key, revocation);
     for (const listener of this.#listeners) listener(revocation);
+  }
+
+  #tellOwn(revocations: readonly Revocation[]): void {
+    const own = revocations.filter(({ kind, id }) => this.#own.delete(`${kind}:${id}`));
+    if (own.length > 0) { for (const listener of this.#ownListeners) listener(); }
   }
 
   #forget(now: number): void {

@@ -23,6 +23,7 @@ export interface Schema {
   storage_usage: { namespace: string; bytes: number; objects: number };
   storage_pins: StoragePinTable;
   storage_pin_requests: StoragePinRequestTable;
+  gateway_epochs: GatewayEpochTable;
 }
 
 /** A namespace, from its creation until its last data is gone. */
@@ -229,4 +230,25 @@ export interface StoragePinRequestTable {
   /** Unique in the namespace. */
   created_at: number;
   created_by: string;
+}
+
+/** One life of one gateway. */
+export interface GatewayEpochTable {
+  /** Rises over the whole cluster, and is never given twice. */
+  number: Generated<number>;
+  /** Chance, so that a life begins once, however often it is said that it begins. */
+  life: string;
+  /** The gateway: a libp2p peer id in text. */
+  node: string;
+  /** `open`, `clean` or `lost`. */
+  state: string;
+  /** JSON array of multiaddresses. */
+  addresses: string;
+  /** The life of the same node before this one, where that was held for lost when this one began. */
+  former: number | null;
+  /** How often it was said that it goes on. */
+  renewals: number;
+  begun_at: number;
+  /** Null while it is open. */
+  ended_at: number | null;
 }

@@ -1,7 +1,8 @@
 import { Command, Option } from "commander";
 import { type ControlApiKeys, OPERATOR_NAMESPACE } from "../../services/auth/api_keys.ts";
 import type { NamespaceRegistry } from "../../services/namespaces/namespaces.ts";
-import { type Scope, SCOPES } from "../contracts/identity.ts";
+import { type Grant, SCOPES } from "../contracts/identity.ts";
+import { grantProblem, patternsOf, patternsProblem } from "../contracts/topic_rights.ts";
 import type { KeyView } from "../contracts/wallet_auth.ts";
 import { rfc3339OrNull } from "../http/formats.ts";
 import { type ConfigFlags, loadFrom, rootKeyFor, withConfigFlags } from "./load.ts";
@@ -15,7 +16,7 @@ interface Target extends ConfigFlags {
 
 interface CreateFlags extends Target {
   readonly name: string;
-  readonly scopes?: readonly Scope[];
+  readonly scopes?: readonly Grant[];
   readonly expires?: Date;
   readonly createNamespace?: boolean;
 }
@@ -31,7 +32,12 @@ export const keysCommand = (): Command =>
         .description("Make a key and print it as JSON, this once.")
         .option("--name <name>", "what the key is for", "command line")
         .addOption(
-          new Option("--scopes <list>", `comma-separated; default: all but namespace:admin; of ${SCOPES.join(" ")}`)
+          new Option(
+            "--scopes <list>",
+            `comma-separated; default: all but namespace:admin; of ${
+              SCOPES.join(" ")
+            }; pubsub:subscribe:orders.* for some topics alone`,
+          )
             .argParser(scopes),
         )
         .addOption(
@@ -98,12 +104,15 @@ async function withKeys(flags: Target, work: Work): Promise<void> {
   });
 }
 
-function scopes(text: string): Scope[] {
-  return text.split(",").map((name) => {
-    const scope = SCOPES.find((known) => known === name.trim());
-    if (!scope) throw new CommandError(`--scopes: ${name} is none of ${SCOPES.join(", ")}`);
-    return scope;
-  });
+function scopes(text: string): Grant[] {
+  const grants = text.split(",").map((name) => name.trim() as Grant);
+  for (const grant of grants) {
+    const problem = grantProblem(grant);
+    if (problem !== undefined) throw new CommandError(`--scopes: ${grant} ${problem}`);
+  }
+  const problem = patternsProblem(patternsOf(grants));
+  if (problem !== undefined) throw new CommandError(`--scopes: ${problem}`);
+  return grants;
 }
 
 function time(text: string): Date {

@@ -18,8 +18,13 @@ export async function runGateway(loaded: Loaded, started: (gateway: Gateway) => 
   try {
     for (const note of notes) log.warn(note);
     const gateway = await startGateway({ config, rootKey: await rootKeyFor(loaded), writer });
-    const { database, cache, storage } = config;
-    const drivers = { database: database.driver, cache: cache.driver, storage: storage.driver };
+    const { database, cache, storage, pubsub } = config;
+    const drivers = {
+      database: database.driver,
+      cache: cache.driver,
+      storage: storage.driver,
+      pubsub: pubsub.driver,
+    };
     log.info("listening", { url: gateway.url, ...drivers });
     const signal = nextSignal();
     await started(gateway);

@@ -14,6 +14,14 @@ export type ClientErrorCode =
   | "CONTENT_MISMATCH"
   /** An upload cannot be gone on with: the gateway does not have it, or has less of it than can be read again. */
   | "UPLOAD_LOST"
+  /** A connection was closed by its owner before. */
+  | "CLOSED"
+  /** One connection has one subscription of a topic. */
+  | "ALREADY_SUBSCRIBED"
+  /** The gateway ended a subscription. */
+  | "UNSUBSCRIBED"
+  /** Too much waits for a connection. */
+  | "QUEUE_FULL"
   /** The lease of a lock is over, and could not be renewed before. The gateway has this code too. */
   | "LOCK_LOST"
   /** A write may have been applied: look before repeating it. The gateway has this code too. */

@@ -1,4 +1,6 @@
-import { linesOf } from "./lines.ts";
+import { OramaError } from "./errors.ts";
+import type { OpenAnswer } from "./http.ts";
+import { brokenOff, linesOf } from "./lines.ts";
 
 /** One event of a server. */
 export interface ServerSentEvent {
@@ -31,5 +33,24 @@ export async function* eventsOf(body: ReadableStream<Uint8Array>): AsyncGenerato
     else if (field === "data") data.push(value);
     else if (field === "id" && !value.includes("\0")) nextId = value;
     else if (field === "") yield { event: "message", id, data: undefined };
+  }
+}
+
+/** Milliseconds of silence after which a connection counts as lost: the gateway gives a sign of life every 15 seconds. */
+const SILENCE = 45_000;
+
+/** Events, until there is silence. @throws OramaError `NETWORK_ERROR` however reading ends without an end */
+export async function* watched({ body, close }: OpenAnswer): AsyncGenerator<ServerSentEvent, void, void> {
+  let timer = setTimeout(close, SILENCE);
+  try {
+    for await (const event of eventsOf(body)) {
+      clearTimeout(timer);
+      yield event;
+      timer = setTimeout(close, SILENCE);
+    }
+  } catch (error) {
+    throw error instanceof OramaError ? error : brokenOff(error);
+  } finally {
+    clearTimeout(timer);
   }
 }

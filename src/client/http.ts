@@ -82,6 +82,8 @@ export interface WholeAnswer {
 export interface Client {
   /** Of the gateway, without a slash at its end. */
   readonly url: string;
+  /** As whom it calls, for what is no call: the token, asked for anew where a function gives it, or else the API key. */
+  credential(): Promise<string | undefined>;
   /**
    * Calls and reads JSON, integers beyond ±(2^53 − 1) as `bigint`.
    * @param read takes what it needs out of the answer, and throws for an answer that is no gateway's
@@ -115,6 +117,11 @@ class HttpClient implements Client {
     if (typeof options.token === "string") checkHeader("token", options.token);
     this.#options = options;
     this.#retry = { ...DEFAULT_RETRY, ...options.retry };
+  }
+
+  async credential(): Promise<string | undefined> {
+    const { apiKey, token } = this.#options;
+    return (typeof token === "function" ? await token() : token) ?? apiKey;
   }
 
   async json<T>(request: ClientRequest, read: (body: unknown) => T): Promise<T> {

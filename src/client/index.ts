@@ -1,4 +1,4 @@
-/** The client of a gateway: `createClient`, and on it `createDatabase`, `createCache` and `createStorage`. Runs on Deno, Node 20 and later, and in browsers. */
+/** The client of a gateway: `createClient`, and on it `createDatabase`, `createCache`, `createStorage` and `createRealtime`. Runs on Deno, Node 20 and later, and in browsers. */
 export type { ClientErrorCode, ErrorParts } from "./errors.ts";
 export { OramaError } from "./errors.ts";
 export type { CallOptions, Client, ClientOptions } from "./http.ts";
@@ -58,6 +58,40 @@ export type { Join, Page, SelectParts } from "./database/select.ts";
 export { SelectBuilder } from "./database/select.ts";
 export type { Real, Row, SqlArgument, SqlValue } from "./database/values.ts";
 export { quoteName, real } from "./database/values.ts";
+export { createRealtime } from "./realtime/connection.ts";
+export type {
+  GapReason,
+  PresenceChange,
+  SubscriptionEvents,
+  SubscriptionState,
+  SubscriptionStateChange,
+  TopicEvent,
+  TopicGap,
+  TopicMember,
+  TopicMessage,
+  TopicRecovery,
+} from "./realtime/events.ts";
+export type {
+  AnyTopics,
+  CredentialSource,
+  HistoryOptions,
+  PublishOptions,
+  RealtimeOptions,
+} from "./realtime/options.ts";
+export type { SocketConstructor, SocketEvent, SocketLike } from "./realtime/platform.ts";
+export type {
+  HistoryPage,
+  PublishResult,
+  Realtime,
+  RealtimeEvents,
+  RealtimeSession,
+  RealtimeState,
+  RealtimeStateChange,
+  TopicPresence,
+} from "./realtime/realtime.ts";
+export type { ServerEvent, SubscribeEventsOptions } from "./realtime/sse.ts";
+export { subscribeEvents } from "./realtime/sse.ts";
+export type { SubscribeOptions, Subscription } from "./realtime/subscription.ts";
 export type { Content, WholeContent } from "./storage/content.ts";
 export type { ContentBody, Download, DownloadCarOptions, DownloadOptions } from "./storage/download.ts";
 export type {

@@ -32,7 +32,8 @@ export function afterSending(request: ClientRequest, signal: AbortSignal, cause:
 const isCertain = ({ code, status }: OramaError, unavailable: boolean) =>
   code !== "INVALID_RESPONSE" && (!code.startsWith("HTTP_") || status < 500) && !(unavailable && status === 503);
 
-const unknownOutcome = (cause: unknown): OramaError => {
+/** Nobody knows whether a write was applied. @param cause why not */
+export const unknownOutcome = (cause: unknown): OramaError => {
   const { status = 0, requestId, retryAfter } = cause instanceof OramaError ? cause : {};
   return new OramaError(
     "the write was sent, and no answer tells what became of it: it may have been applied. Look before repeating it",

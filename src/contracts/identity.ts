@@ -26,6 +26,19 @@ export const ROLES = ["owner", "admin", "member", "viewer"] as const;
 /** A wallet's part in a namespace. */
 export type Role = typeof ROLES[number];
 
+/** What may be done with topics, as scopes name it: `pubsub:<right>`. */
+export const TOPIC_RIGHTS = ["publish", "subscribe", "presence"] as const;
+/** What may be done with topics. */
+export type TopicRight = typeof TOPIC_RIGHTS[number];
+/**
+ * Patterns of the topics for which each right holds: literal text in which `*` stands for any run of characters. A right that
+ * is not named holds for every topic.
+ */
+export type TopicBounds = Readonly<Partial<Record<TopicRight, readonly string[] | undefined>>>;
+
+/** A right as a key carries it: a scope, or one for the topics that a pattern names (`pubsub:subscribe:orders.*`). */
+export type Grant = Scope | `pubsub:${TopicRight}:${string}`;
+
 /** Who is calling. Made from the credential, never from anything else in the request. */
 export interface Principal {
   readonly kind: "api_key" | "jwt";
@@ -40,6 +53,10 @@ export interface Principal {
   /** The one namespace the credential is for; empty for an operator. */
   readonly namespace: string;
   readonly scopes: ReadonlySet<Scope>;
+  /** Topics for which its rights of `pubsub:` hold; absent: every topic. Ask `mayUse` of `topic_rights.ts`. */
+  readonly topics?: TopicBounds;
+  /** The only member id under which it may be present; absent: any. */
+  readonly memberId?: string;
   /** Runs the node, owns no namespace: metrics, limits. */
   readonly operator: boolean;
   /** Unix milliseconds at which the credential dies by itself; absent where it never does. */

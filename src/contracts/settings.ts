@@ -61,11 +61,55 @@ export interface StorageRules {
   readonly encrypt: boolean;
 }
 
+/** What becomes of a subscriber who does not read: the oldest that waits for it is dropped, or it is closed. */
+export const SLOW_POLICIES = ["drop", "close"] as const;
+/** What becomes of a subscriber who does not read. */
+export type SlowPolicy = typeof SLOW_POLICIES[number];
+
+/** What holds for live messages of one namespace. What is counted is counted on one gateway. */
+export interface PubSubRules {
+  /** Bytes of one message. */
+  readonly maxMessageBytes: number;
+  /** Messages that are kept of each topic; 0: none. */
+  readonly historySize: number;
+  /** Milliseconds for which a message is kept, at most. */
+  readonly historyTtl: number;
+  /** Bytes that are kept of all topics of the namespace. */
+  readonly maxHistoryBytes: number;
+  /** Messages that are published per second; 0: as many as come. */
+  readonly publishRate: number;
+  /** Sockets and streams that are open at once. */
+  readonly maxSockets: number;
+  /** Topics that have subscribers, or of which something is kept. */
+  readonly maxTopics: number;
+  /** Topics to which one socket is subscribed. */
+  readonly maxTopicsPerSocket: number;
+  /** Of the topics, the rate and the sockets, the percentage that one credential may have; see {@link shareOf}. */
+  readonly credentialShare: number;
+  /** The same for one of those who were given tokens that name topics. */
+  readonly guestShare: number;
+  /** Bytes that wait for one socket. */
+  readonly maxQueueBytes: number;
+  readonly slowPolicy: SlowPolicy;
+  /** Bytes of what a member says of itself, as JSON. */
+  readonly maxMetaBytes: number;
+  /** Origins (`https://app.example`) of pages that may connect; `undefined`: any. */
+  readonly origins: readonly string[] | undefined;
+}
+
+/** How much of what a namespace may have is for one caller: at least 1. @param isGuest see `PubSubCaller` */
+export const shareOf = (
+  all: number,
+  { credentialShare, guestShare }: Pick<PubSubRules, "credentialShare" | "guestShare">,
+  isGuest: boolean,
+): number => Math.max(1, Math.ceil(all * (isGuest ? guestShare : credentialShare) / 100));
+
 /** What holds in one namespace, by domain. */
 export interface NamespaceRules {
   readonly sql: SqlRules;
   readonly cache: CacheRules;
   readonly storage: StorageRules;
+  readonly pubsub: PubSubRules;
 }
 
 /**
@@ -99,6 +143,17 @@ export interface CacheSettings {
 export interface StorageSettings {
   /** Whether uploads are encrypted that do not say. By default they are not. */
   readonly encrypt: boolean | null;
+}
+
+/** The owner's settings for live messages. `null`: the gateway's default. */
+export interface PubSubSettings {
+  /** Messages of each topic; 0: none are kept. */
+  readonly history_size: number | null;
+  /** Milliseconds. */
+  readonly history_ttl: number | null;
+  readonly slow_readers: SlowPolicy | null;
+  /** Each once. By default any. */
+  readonly origins: readonly string[] | null;
 }
 
 /** What each limit for SQL may be at most; see {@link SqlRules} for what they mean. */
@@ -136,6 +191,26 @@ export interface StorageLimitValues {
   readonly entries: number;
 }
 
+/** What each limit for live messages may be at most; see {@link PubSubRules} for what they mean. */
+export interface PubSubLimitValues {
+  readonly message_bytes: number;
+  /** The most that {@link PubSubSettings.history_size} may be. */
+  readonly history_messages: number;
+  /** Milliseconds. The most that {@link PubSubSettings.history_ttl} may be. */
+  readonly history_ttl: number;
+  readonly history_bytes: number;
+  /** 0: none. */
+  readonly publish_rate: number;
+  readonly sockets: number;
+  readonly topics: number;
+  readonly topics_per_socket: number;
+  /** Percent. */
+  readonly credential_share: number;
+  /** Percent. */
+  readonly guest_share: number;
+  readonly queue_bytes: number;
+}
+
 /** Values of which each may be left to the gateway's default, by `null`. */
 export type OrDefault<Values> = { readonly [Name in keyof Values]: Values[Name] | null };
 
@@ -144,6 +219,7 @@ export interface NamespaceSettings {
   readonly sql: SqlSettings;
   readonly cache: CacheSettings;
   readonly storage: StorageSettings;
+  readonly pubsub: PubSubSettings;
 }
 
 /** What an operator has set for one namespace, by domain. */
@@ -151,6 +227,7 @@ export interface NamespaceLimits {
   readonly sql: OrDefault<SqlLimitValues>;
   readonly cache: OrDefault<CacheLimitValues>;
   readonly storage: OrDefault<StorageLimitValues>;
+  readonly pubsub: OrDefault<PubSubLimitValues>;
 }
 
 /** Some members of some domains: what is not in it stays as it is, `null` gives a value back to the default. */

@@ -1,4 +1,4 @@
-import type { Principal, Role, Scope } from "./identity.ts";
+import type { Grant, Principal, Role } from "./identity.ts";
 import type { RequestContext } from "./request.ts";
 
 /** A request for something to sign. */
@@ -164,7 +164,7 @@ export interface Sessions {
 export interface NewKey {
   readonly name: string;
   /** Absent: all but `namespace:admin`. */
-  readonly scopes?: readonly Scope[] | undefined;
+  readonly scopes?: readonly Grant[] | undefined;
   /** Unix milliseconds. */
   readonly expiresAt?: number | undefined;
 }
@@ -175,7 +175,7 @@ export interface KeyView {
   readonly name: string;
   readonly namespace: string;
   readonly wallet: string | null;
-  readonly scopes: readonly Scope[] | null;
+  readonly scopes: readonly Grant[] | null;
   readonly operator: boolean;
   readonly createdAt: number;
   readonly createdBy: string;

@@ -29,7 +29,13 @@ export class Spares {
   #fill(): void {
     this.#filling = undefined;
     while (!this.#closed && this.#hosts.length < this.wanted) {
-      const host = this.start();
+      let host;
+      try {
+        host = this.start();
+      } catch {
+        // There is no descriptor, or no process, to be had now. Whoever needs one meanwhile is told.
+        return this.#fillIn(this.#pause());
+      }
       this.#hosts.push(host);
       void host.ended.then(() => this.#lost(host));
     }
@@ -47,7 +53,11 @@ export class Spares {
     if (at < 0) return;
     this.#hosts.splice(at, 1);
     // A program that cannot start at all must not be started in a circle.
-    this.#fillIn(Math.min(10_000, 100 * 2 ** this.#failures++));
+    this.#fillIn(this.#pause());
+  }
+
+  #pause(): number {
+    return Math.min(10_000, 100 * 2 ** this.#failures++);
   }
 
   #fillIn(wait: number): void {

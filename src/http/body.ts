@@ -129,8 +129,8 @@ const exactInteger =
       ? BigInt(context.source!)
       : value) as (key: string, value: unknown) => unknown;
 
-/** Walks level by level, without recursion: the depth is what a hostile client chooses. */
-function isDeeper(value: unknown, maxDepth: number): boolean {
+/** Whether arrays and objects nest too deep. Walks level by level, without recursion: the depth is what a hostile client chooses. */
+export function isDeeper(value: unknown, maxDepth: number): boolean {
   let level = [value].filter(isContainer);
   for (let depth = 1; level.length > 0; depth++) {
     if (depth > maxDepth) return true;

@@ -2,6 +2,7 @@ import type { Context } from "hono";
 import type { Principal } from "../contracts/identity.ts";
 import type { Observed } from "../contracts/observation.ts";
 import type { RequestContext } from "../contracts/request.ts";
+import type { SocketGuard } from "../kernel/socket_guard.ts";
 import type { Route } from "./route.ts";
 import type { StreamedBody } from "./streaming_body.ts";
 
@@ -11,6 +12,8 @@ export interface ServerFacts {
   readonly shutdown: AbortSignal;
   /** Aborted when a shutdown begins to wait for what runs: what would run for ever ends now. */
   readonly stopping: AbortSignal;
+  /** Looks after WebSockets by way of the system, and the port that they come to; absent where that cannot be asked. */
+  readonly sockets?: { readonly guard: SocketGuard; readonly port: () => number } | undefined;
   /** The client's address: the socket's, or what a configured proxy says. */
   readonly addressOf: (http: Context) => string;
 }

@@ -1,5 +1,8 @@
 import { GatewayError } from "../contracts/errors.ts";
+import type { Principal } from "../contracts/identity.ts";
+import type { Services } from "../contracts/services.ts";
 import type { Call } from "./call.ts";
+import { credentialOf, type Ending, EXPIRED, REVOKED, Standing } from "./live/standing.ts";
 import type { Reply } from "./reply.ts";
 import type { StreamedReply } from "./streamed_reply.ts";
 
@@ -26,12 +29,15 @@ export interface EventStreamOptions {
   readonly retry?: number;
   /** Characters that wait for the reader beyond which it is too slow. Default 1 MiB. */
   readonly maxWaiting?: number;
+  /** Told when the caller's rights are other ones; what it throws ends the stream. Default: the scope of the route is asked for. */
+  readonly changed?: (now: Principal) => void;
 }
+
+/** What of a call a stream holds on to. */
+export type ListeningCall = Pick<Call, "signal" | "stopping" | "incoming" | "http" | "principal" | "route">;
 
 /** Characters beyond which whoever can wait should. */
 const ENOUGH = 64 * 1024;
-/** Milliseconds between two looks at whether the caller may still listen. */
-const RECHECK = 500;
 
 const encoder = new TextEncoder();
 
@@ -46,6 +52,8 @@ export class EventStream implements AsyncIterable<Uint8Array, unknown> {
   #failure: unknown = undefined;
   /** Told that there is something to hand out, or that nothing will come. */
   #reader: (() => void) | undefined = undefined;
+  /** When it was first seen that the reader waits, of this time. */
+  #silentSince: number | undefined = undefined;
   #sender = Promise.withResolvers<void>();
   #begin: (() => void) | undefined;
 
@@ -74,6 +82,16 @@ export class EventStream implements AsyncIterable<Uint8Array, unknown> {
   /** Resolves when the reader has room, or when the stream is over. At once unless much is waiting. */
   async drained(): Promise<void> {
     while (this.#text.length > ENOUGH && !this.signal.aborted) await this.#sender.promise;
+  }
+
+  /** Gives a sign of life where one is due; called now and then. @param now milliseconds that never run backwards */
+  look(now: number): void {
+    if (this.#reader === undefined) return;
+    const { heartbeat = 15_000, position } = this.#options;
+    this.#silentSince ??= now;
+    if (now - this.#silentSince < heartbeat) return;
+    this.#text += `:\n${position ? `id: ${oneLine(position())}\n` : ""}\n`;
+    this.#reader();
   }
 
   /** Ends the stream behind what was sent. */
@@ -116,14 +134,9 @@ export class EventStream implements AsyncIterable<Uint8Array, unknown> {
   }
 
   #something(): Promise<void> {
-    const { heartbeat = 15_000, position } = this.#options;
+    this.#silentSince = undefined;
     return new Promise((resolve) => {
-      const timer = setTimeout(() => {
-        this.#text += `:\n${position ? `id: ${position()}\n` : ""}\n`;
-        this.#reader?.();
-      }, heartbeat);
       this.#reader = () => {
-        clearTimeout(timer);
         this.#reader = undefined;
         resolve();
       };
@@ -146,15 +159,17 @@ const oneLine = (text: string) => text.replaceAll(/[\r\n]/g, "").replaceAll("\0"
 
 /**
  * Answers with a stream of events. It ends when the client leaves, when the gateway stops, and within a second when the
- * caller's credential is revoked or expires.
+ * caller's credential is revoked, expires or loses its right; where nobody can say, after as long as a socket does.
  * @param produce sends the events; the stream ends when it is done, and is over when the stream's signal fires
  */
 export function eventStream(
-  call: Pick<Call, "signal" | "stopping" | "admit">,
+  call: ListeningCall,
+  services: Pick<Services, "authenticator" | "connections">,
   options: EventStreamOptions,
   produce: (stream: EventStream) => Promise<void>,
 ): Reply {
-  const body: StreamedReply = new EventStream(options, () => void keep(body as EventStream, call, produce));
+  const stream = new EventStream(options, () => void keep(stream, call, services, options, produce));
+  const body: StreamedReply = stream;
   return {
     status: 200,
     body,
@@ -169,21 +184,47 @@ export function eventStream(
 
 async function keep(
   stream: EventStream,
-  call: Pick<Call, "signal" | "stopping" | "admit">,
+  call: ListeningCall,
+  { authenticator, connections }: Pick<Services, "authenticator" | "connections">,
+  { changed = (now) => assertScope(call, now) }: EventStreamOptions,
   produce: (stream: EventStream) => Promise<void>,
 ): Promise<void> {
   const end = () => stream.end();
   const signals = [call.signal, call.stopping];
   for (const signal of signals) signal.addEventListener("abort", end, { once: true });
   if (signals.some(({ aborted }) => aborted)) end();
-  const timer = setInterval(() => void call.admit().catch((error) => stream.fail(error)), RECHECK);
+  const monotonic = () => connections.monotonic();
+  const standing = new Standing(authenticator, credentialOf(call), call.principal, monotonic, (now) => {
+    try {
+      changed(now);
+    } catch (error) {
+      stream.fail(error);
+    }
+  });
+  const unwatch = connections.watch({
+    look(now) {
+      if (stream.signal.aborted) return;
+      const ending = standing.check(now);
+      if (ending) stream.fail(failureOf(ending));
+      else stream.look(monotonic());
+    },
+    stop: end,
+  });
   try {
     await produce(stream);
     stream.end();
   } catch (error) {
     stream.fail(error);
   } finally {
-    clearInterval(timer);
+    unwatch();
     for (const signal of signals) signal.removeEventListener("abort", end);
   }
 }
+
+function assertScope({ route: { access } }: ListeningCall, { scopes }: Principal): void {
+  if (access.kind !== "namespace" || scopes.has(access.scope)) return;
+  throw new GatewayError("INSUFFICIENT_SCOPE", `this credential lacks the scope ${access.scope}`);
+}
+
+const failureOf = ({ code, reason }: Ending) =>
+  new GatewayError(code === EXPIRED.code || code === REVOKED.code ? "INVALID_CREDENTIAL" : "UNAVAILABLE", reason);

@@ -18,9 +18,11 @@ const TAGS: Readonly<Record<string, string>> = {
   "Keys": "API keys of a namespace: made, listed, revoked, replaced.",
   "Namespaces": "What data belongs to: who may use it, what happened in it.",
   "Database": "SQL on the namespace's own database.",
+  "Pub/sub": "Live messages by topic: published, received on sockets and event streams, kept for a while.",
   "Cache": "Maps of values that live for a while, and locks. What is in it may be lost at any time.",
   "Storage": "Files and directories by their content, and links to them.",
   "Pinning": "Requests to keep content, as the IPFS Pinning Service API has them: for `ipfs pin remote` and its like.",
+  "Network": "The other gateways of the cluster.",
   "Pages": "What people see in a browser, and the parts it is made of.",
 };
 
@@ -145,8 +147,8 @@ const IDEMPOTENCY_KEY = {
   in: "header",
   required: false,
   description:
-    "Makes repeating safe: within 24 hours the same request with the same key is applied once, and answered as the " +
-    "first time. 1 to 255 printable ASCII characters, as they are or in quotes; all credentials of a namespace share its keys.",
+    "Makes repeating safe: within 24 hours (live messages: 5 minutes) the same request with the same key is applied once, " +
+    "and answered as the first time. 1 to 255 printable ASCII characters, as they are or in quotes; all credentials of a namespace share its keys.",
   schema: { type: "string", minLength: 1 },
 } as const;
 
@@ -160,6 +162,7 @@ const HEADERS = {
   "RateLimit-Policy": header("The limit, in requests and seconds. Absent where it is off."),
   "Retry-After": header("Seconds after which another try may succeed.", { type: "integer", minimum: 0 }),
   "Allow": header("The methods that the path takes."),
+  "Upgrade": header("`websocket`: the protocol that the path takes."),
   "WWW-Authenticate": header("What kind of credential is missing or lacking (RFC 6750)."),
   "ETag": header("Names this state of the answer, for `If-None-Match`."),
   "Location": header("Where to look."),

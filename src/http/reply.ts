@@ -1,4 +1,5 @@
 import { type ErrorCode, GatewayError } from "../contracts/errors.ts";
+import type { Upgrade } from "./live/socket.ts";
 import type { StreamedReply } from "./streamed_reply.ts";
 
 /** What a handler answers. */
@@ -10,7 +11,12 @@ export interface Reply {
   readonly headers?: Readonly<Record<string, string>>;
   /** Milliseconds that a client may leave a piece of a stream unread; longer where a reader that waits costs next to nothing. Default 30 s. */
   readonly patience?: number | undefined;
+  /** What becomes of the WebSocket, of a route that `upgrades`; the status is 101 then. */
+  readonly upgrade?: Upgrade | undefined;
 }
+
+/** 101: the connection is a WebSocket from here on. */
+export const switching = (upgrade: Upgrade): Reply => ({ status: 101, body: null, upgrade });
 
 /** JSON with a status and, if need be, headers. */
 export const json = (status: number, body: unknown, headers?: Readonly<Record<string, string>>): Reply => ({

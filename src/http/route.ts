@@ -74,8 +74,10 @@ export interface Route<
   readonly produces?: string;
   /** Further media types of a success, for those who ask for them, each with what then stands in it. */
   readonly alsoProduces?: Readonly<Record<string, ZodType>>;
-  /** Status of a success. Default 200. */
-  readonly status?: 200 | 201 | 202 | 204 | 302;
+  /** Status of a success. Default 200; 101 of a route that {@link upgrades}. */
+  readonly status?: 101 | 200 | 201 | 202 | 204 | 302;
+  /** Whether a success is a WebSocket: what asks for no upgrade is refused before the handler. */
+  readonly upgrades?: true;
   /** Whether a success has no body, whatever its status; 204 and 302 never have one. */
   readonly bodiless?: true;
   /** Whether the handler takes an `Idempotency-Key`: the reference then tells of it and of its errors. */

@@ -1,15 +1,18 @@
 import type { Context, Handler, Hono } from "hono";
 import { TrieRouter } from "hono/router/trie-router";
 import { GatewayError } from "../contracts/errors.ts";
-import type { Observe } from "../contracts/observation.ts";
+import type { Observe, Observed } from "../contracts/observation.ts";
 import type { Services } from "../contracts/services.ts";
+import type { GuardedSocket } from "../kernel/socket_guard.ts";
 import { Call, type CallFacts, type Middleware, type ServerFacts } from "./call.ts";
 import { type Reply, toErrorReply } from "./reply.ts";
 import { isRequestId } from "./request_id.ts";
 import type { OriginHeaders } from "./cors.ts";
 import { type Method, METHODS, type Route } from "./route.ts";
 import { discard, type Streamed, type StreamedReply, streamOf } from "./streamed_reply.ts";
+import type { Upgrade } from "./live/socket.ts";
 import { continueTrace } from "./trace.ts";
+import { expectUpgrade, guarded, upgraded } from "./upgrade.ts";
 
 /** What {@link mount} needs beside the routes. */
 export interface ServeOptions {
@@ -34,7 +37,8 @@ export function mount(app: Hono, routes: readonly Route[], options: ServeOptions
 }
 
 function handlerOf(route: Route, options: ServeOptions): Handler {
-  const { chain, services, facts, observe, newRequestId, random, originHeaders } = options;
+  const { services, facts, observe, newRequestId, random, originHeaders } = options;
+  const chain = route.upgrades ? [...options.chain, expectUpgrade] : options.chain;
   const steps = chain.length;
 
   function serve(c: Context): Response | Promise<Response> {
@@ -80,6 +84,7 @@ function handlerOf(route: Route, options: ServeOptions): Handler {
   }
 
   function answer(call: Call, start: number, given: Reply | undefined, thrown: unknown): Response {
+    if (given?.upgrade) return switched(call, start, given.upgrade);
     const { requestId } = call;
     const request = call.http.req.raw;
     const error = thrown instanceof DOMException ? brokenOff(thrown, request, facts) : thrown;
@@ -109,6 +114,28 @@ function handlerOf(route: Route, options: ServeOptions): Handler {
     }
     if (head && status !== 204 && status !== 304) headers["content-length"] ??= String(lengthOf(reply.body));
     return new Response(reply.body as BodyInit | null, { status, headers });
+  }
+
+  /** What fails in a WebSocket later is told as a request that failed. */
+  function switched(call: Call, start: number, upgrade: Upgrade): Response {
+    // Not the call: it would hold on to all of the request for as long as the socket is open.
+    const told = tellOf(observe, observedOf(call), start);
+    let guard: GuardedSocket | undefined;
+    try {
+      guard = guarded(call.http, facts);
+      const response = upgraded(
+        call.http.req.raw,
+        upgrade,
+        (error) => told(error instanceof GatewayError ? error.status : 500, error),
+        guard,
+      );
+      told(101, undefined);
+      return response;
+    } catch (thrown) {
+      guard?.release();
+      upgrade.lost();
+      return answer(call, start, undefined, thrown);
+    }
   }
 
   /** Whoever was told a length takes no more, and asks for no end. */
@@ -252,3 +279,13 @@ function wrongMethod(found: readonly Route[]): Route {
     });
   });
 }
+
+/** What is told of a request, without the request: its socket may be open for days. */
+function observedOf(
+  { requestId, method, template, path, clientAddress, caller, traceparent, quiet }: Observed,
+): Observed {
+  return { requestId, method, template, path, clientAddress, caller, traceparent, quiet };
+}
+
+const tellOf = (observe: Observe, observed: Observed, start: number) => (status: number, error: unknown): void =>
+  observe(observed, { status, milliseconds: performance.now() - start, error });

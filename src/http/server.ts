@@ -19,18 +19,50 @@ export interface RunningServer {
   stop(grace: number): Promise<void>;
 }
 
+/** Milliseconds after which connections are taken again when the system could give none. */
+const AGAIN = 1_000;
+
+/** What listening needs beside an address. */
+export interface ListenOptions {
+  /** Aborted when a stop has run out of patience, so that drivers give up too. */
+  readonly abort: AbortController;
+  /** Told that no connection could be taken, most often for want of descriptors. It is tried again. */
+  readonly onRefused: (error: unknown) => void;
+}
+
 /**
  * Listens.
- * @param abort aborted when a stop has run out of patience, so that drivers give up too
  * @throws Deno.errors.AddrInUse
  */
-export function listen(fetch: Fetch, { hostname, port }: ListenAddress, abort: AbortController): RunningServer {
-  const server = Deno.serve({ hostname, port, onListen: () => {}, onError: lastResort }, fetch);
-  const { addr } = server;
+export function listen(fetch: Fetch, { hostname, port }: ListenAddress, options: ListenOptions): RunningServer {
+  const { abort, onRefused } = options;
+  const servers: Deno.HttpServer[] = [];
+  let isStopped = false;
+  const serve = (port: number) => {
+    const server = Deno.serve({ hostname, port, onListen: () => {}, onError: lastResort }, fetch);
+    servers.push(server);
+    // The runtime gives up listening at the first connection that it cannot take. Those that are there go on, until all are shut down.
+    server.finished.catch((error) => {
+      if (isStopped) return;
+      onRefused(error);
+      setTimeout(serveAgain, AGAIN);
+    });
+    return server;
+  };
+  const serveAgain = () => {
+    if (isStopped) return;
+    try {
+      serve(addr.port);
+    } catch {
+      setTimeout(serveAgain, AGAIN);
+    }
+  };
+  const { addr } = serve(port);
   return {
     url: `http://${callable(addr.hostname)}:${addr.port}`,
     address: { hostname: addr.hostname, port: addr.port },
     async stop(grace) {
+      isStopped = true;
       const patience = setTimeout(
         () => abort.abort(new DOMException("the gateway is shutting down", "AbortError")),
         grace,
@@ -38,7 +70,7 @@ export function listen(fetch: Fetch, { hostname, port }: ListenAddress, abort: A
       // One more second, so that requests cut off by the abort can still answer.
       const { promise: tooLate, resolve } = Promise.withResolvers<void>();
       const giveUp = setTimeout(resolve, grace + 1000);
-      await Promise.race([server.shutdown(), tooLate]);
+      await Promise.race([Promise.all(servers.map((server) => server.shutdown().catch(() => {}))), tooLate]);
       clearTimeout(patience);
       clearTimeout(giveUp);
     },

@@ -201,6 +201,28 @@ test("an address that is taken is told in a sentence", async () => {
   });
 });
 
+test("a network between gateways that cannot be had is told in a sentence, with its setting, and ends the program", async () => {
+  await withFolder(async (folder) => {
+    using taken = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+    const identity = `${folder}/identity`;
+    await Deno.writeTextFile(identity, "no key");
+    for (
+      const [network, sentence] of [
+        [{ listen: [`/ip4/127.0.0.1/tcp/${taken.addr.port}`] }, /^error: network\.listen: .*address already in use/],
+        [{ identity_file: identity }, /^error: network\.identity_file: .*does not hold the Ed25519 key/],
+      ] as const
+    ) {
+      const config = `${folder}/config.yaml`;
+      await Deno.writeTextFile(config, JSON.stringify({ pubsub: { driver: "libp2p" }, network }));
+      const places = ["--config", config, "--data", `${folder}/data`, "--listen", "127.0.0.1:0"];
+      const { code, stderr } = await runProgram(["serve", ...places]);
+      equal(code, 1);
+      match(stderr, sentence);
+      equal(/\n\s+at /.test(stderr), false, stderr);
+    }
+  });
+});
+
 test("--listen says where, and port 0 lets the system choose", async () => {
   const urls = await Promise.all([0, 1].map(async () => {
     await using gateway = await start();

@@ -27,17 +27,20 @@ const NOTHING_SET = {
   retained_changes: null,
   change_retention: null,
 };
+const NO_PUBSUB = { history_size: null, history_ttl: null, slow_readers: null, origins: null };
+const DEFAULT_PUBSUB = { history_size: 100, history_ttl: 300_000, slow_readers: "drop", origins: null };
 
 test("an owner sets what it names, reads what holds, and gives it back", async () => {
   await using owner = await newOwner(suite.gateway);
   const { namespace, accessToken: token } = owner;
   const before = (await read(namespace, "settings", { token })).expect(200);
   deepEqual(before.body, {
-    settings: { sql: NOTHING_SET, cache: { near: null }, storage: { encrypt: null } },
+    settings: { sql: NOTHING_SET, cache: { near: null }, storage: { encrypt: null }, pubsub: NO_PUBSUB },
     effective: {
       sql: { ...NOTHING_SET, statement_timeout: 10_000, retained_changes: 100_000, change_retention: 86_400_000 },
       cache: { near: [] },
       storage: { encrypt: false },
+      pubsub: DEFAULT_PUBSUB,
     },
     version: 0,
   });
@@ -50,8 +53,8 @@ test("an owner sets what it names, reads what holds, and gives it back", async (
   };
   const after = (await change(namespace, "settings", { token }, { sql })).expect(200);
   deepEqual(after.body, {
-    settings: { sql, cache: { near: null }, storage: { encrypt: null } },
-    effective: { sql, cache: { near: [] }, storage: { encrypt: false } },
+    settings: { sql, cache: { near: null }, storage: { encrypt: null }, pubsub: NO_PUBSUB },
+    effective: { sql, cache: { near: [] }, storage: { encrypt: false }, pubsub: DEFAULT_PUBSUB },
     version: 1,
   });
   deepEqual((await read(namespace, "settings", { token })).expect(200).body, after.body);
@@ -126,6 +129,19 @@ test("an operator limits a namespace, its owner reads the limits and changes non
     uploads_in_flight: 20,
     entries: 10_000,
   });
+  deepEqual(defaults.get("effective.pubsub"), {
+    message_bytes: 1_048_576,
+    history_messages: 10_000,
+    history_ttl: 86_400_000,
+    history_bytes: 16_777_216,
+    publish_rate: 5_000,
+    sockets: 20_000,
+    topics: 10_000,
+    topics_per_socket: 1_000,
+    credential_share: 80,
+    guest_share: 5,
+    queue_bytes: 1_048_576,
+  });
   (await change(namespace, "limits", key, { sql: { rows_per_answer: 5, bulk_rows: 6 } })).expect(200);
   const put = (await change(namespace, "limits", key, { sql: { rows_per_answer: 7 } }, "PUT")).expect(200);
   deepEqual([put.get("limits.sql.rows_per_answer"), put.get("limits.sql.bulk_rows")], [7, null]);
@@ -167,7 +183,7 @@ test("names that are unknown are told with the nearest that there is, and nothin
       [{ sql: { freshness: 1, statment_timeout: 5 } }, "sql.statment_timeout", /did you mean statement_timeout\?/],
       [{ sql: { freshness: 1 }, sqll: {} }, "sqll", /did you mean sql\?/],
       [{ cache: { ttl: 1 } }, "cache.ttl", /one of near/],
-      [{ freshness: 1 }, "freshness", /one of sql, cache, storage/],
+      [{ freshness: 1 }, "freshness", /one of sql, cache, storage, pubsub/],
       [{ sql: { rows_per_answer: 1 } }, "sql.rows_per_answer", /one of read_level, freshness, statement_timeout/],
       [{ settings: { sql: { freshness: 1 } } }, "settings", /unknown/],
     ] as const
@@ -231,10 +247,31 @@ test("a value that does not fit is refused by the name of its field", async () =
     uploads_in_flight: [...numbers, 0, 100_001],
     entries: [...numbers, 0, 1_000_001],
   };
+  const bytes = [...numbers, 0, 2 ** 20 + 1];
+  const ofPubSub: Record<string, readonly unknown[]> = {
+    message_bytes: bytes,
+    history_messages: [...numbers, 1_000_001],
+    history_ttl: [...numbers, 999, 86_400_001],
+    history_bytes: [...numbers, 2 ** 40 + 1],
+    publish_rate: [...numbers, 10_000_001],
+    sockets: [...numbers, 0, 10_000_001],
+    topics: [...numbers, 0, 10_000_001],
+    topics_per_socket: [...numbers, 0, 100_001],
+    credential_share: [...numbers, 0, 101],
+    guest_share: [...numbers, 0, 101],
+    queue_bytes: [...numbers, 1_023, 64 * 2 ** 20 + 1],
+  };
+  const pubsub: Record<string, readonly unknown[]> = {
+    history_size: [...numbers, 10_001],
+    history_ttl: [...numbers, 0, 999, 86_400_001],
+    slow_readers: ["", "wait", "Drop", 1, true, [], {}],
+  };
   for (
     const [part, domain, fields, credential] of [
       ["settings", "sql", settings, { token }],
       ["settings", "storage", { encrypt: [0, 1, "true", [], {}] }, { token }],
+      ["settings", "pubsub", pubsub, { token }],
+      ["limits", "pubsub", ofPubSub, await operator()],
       ["limits", "sql", limits, await operator()],
       ["limits", "cache", ofCache, await operator()],
       ["limits", "storage", ofStorage, await operator()],
@@ -256,6 +293,51 @@ test("a value that does not fit is refused by the name of its field", async () =
     for (const body of [[], "x", 1]) (await change(namespace, part, credential, body)).expect(400);
     equal((await read(namespace, part, { token })).get("version"), 0);
   }
+});
+
+test("origins of pages are told as browsers send them, and what is none is refused by its place", async () => {
+  await using owner = await newOwner(suite.gateway);
+  const { namespace, accessToken: token } = owner;
+  const set = (origins: unknown) => change(namespace, "settings", { token }, { pubsub: { origins } });
+  for (
+    const wrong of [
+      "app.example",
+      "https://app.example/",
+      "https://app.example/path",
+      "https://user@app.example",
+      "https://*.app.example",
+      "https://app.example?x",
+      "https://a b",
+      "https://",
+      "https://app.example:99999",
+      "null",
+      "*",
+      "",
+      7,
+      null,
+      `https://${"a".repeat(300)}`,
+    ]
+  ) {
+    const refused = (await set(["https://good.example", wrong])).expect(400);
+    equal(refused.get("details.0.field"), "pubsub.origins.1", JSON.stringify(wrong));
+  }
+  for (const wrong of ["https://app.example", {}, [], Array(65).fill("https://app.example")]) {
+    match((await set(wrong)).expect(400).string("details.0.field"), /^pubsub\.origins/, JSON.stringify(wrong));
+  }
+  const twice = (await set(["https://app.example", "HTTPS://App.Example:443"])).expect(400);
+  deepEqual([twice.get("details.0.field"), twice.get("details.0.problem")], [
+    "pubsub.origins.1",
+    "is in the list already",
+  ]);
+  const given = ["HTTPS://App.Example:443", "http://localhost:3000", "http://[::1]:80", "Capacitor://localhost"];
+  const taken = (await set(given)).expect(200);
+  deepEqual(taken.get("effective.pubsub.origins"), [
+    "https://app.example",
+    "http://localhost:3000",
+    "http://[::1]",
+    "capacitor://localhost",
+  ]);
+  equal((await set(null)).expect(200).get("effective.pubsub.origins"), null);
 });
 
 test("of many changes at once none is lost", async () => {

@@ -44,6 +44,20 @@ const LIMITS = {
 };
 const CACHE_LIMITS = { value_bytes: 1, bytes: 0, scan_keys: 1, lock_waiters: 0 };
 const STORAGE_LIMITS = { object_bytes: 1, bytes: 0, objects: 0, uploads_in_flight: 1, entries: 1 };
+const PUBSUB_LIMITS = {
+  message_bytes: 1,
+  history_messages: 0,
+  history_ttl: 1_000,
+  history_bytes: 0,
+  publish_rate: 0,
+  sockets: 1,
+  topics: 1,
+  topics_per_socket: 1,
+  credential_share: 1,
+  guest_share: 1,
+  queue_bytes: 1_024,
+};
+const NAMESPACE_LIMITS = { sql: LIMITS, cache: CACHE_LIMITS, storage: STORAGE_LIMITS, pubsub: PUBSUB_LIMITS };
 const ENTRY = { dmap: "m", key: "k" };
 const KEYS = { dmap: "m", keys: ["k"] };
 const TOKEN = "0".repeat(32);
@@ -54,6 +68,7 @@ const PIN = {
   origins: ["/ip4/192.0.2.1/tcp/4001/p2p/12D3KooWGRUVh7qLsFKBvVxJCdiUMWmqAyXmYGDkkRzm9ueVtzjm"],
   meta: { app: "x" },
 };
+const PEER = "/ip4/192.0.2.1/tcp/4001/p2p/12D3KooWGRUVh7qLsFKBvVxJCdiUMWmqAyXmYGDkkRzm9ueVtzjm";
 const FIND = { table: "t", criteria: { id: 1 }, options: PARTS, ...PARTS, integers: "number", ...READ };
 const S256 = { code_challenge: "A".repeat(43), code_challenge_method: "S256" };
 
@@ -68,16 +83,26 @@ const SAMPLES: Readonly<Record<string, Record<string, unknown>>> = {
   "POST /v1/auth/logout": { refresh_token: "unknown", namespace: "some-name", all: false },
   "POST /v1/auth/login/code": { ...PROOF, callback: "https://app.example/", ...S256 },
   "POST /v1/auth/login/token": { code: "c", code_verifier: "v".repeat(43), callback: "https://app.example/" },
-  "POST /v1/auth/keys": { name: "key", scopes: ["cache:read"], expires_at: "2099-01-01T00:00:00Z" },
+  "POST /v1/auth/keys": {
+    name: "key",
+    scopes: ["cache:read", "pubsub:publish:a*"],
+    expires_at: "2099-01-01T00:00:00Z",
+  },
   "POST /v1/namespaces": { name: "some-name", owner: PROOF.wallet },
   "PUT /v1/namespaces/:ns/members/:wallet": { role: "viewer" },
   "PATCH /v1/namespaces/:ns/settings": {
     sql: { read_level: "weak", freshness: 1, statement_timeout: 1, retained_changes: 1, change_retention: 60_000 },
     cache: { near: [{ dmap: "m", ttl: "1s" }, { dmap: "n", ttl: 1_000 }] },
     storage: { encrypt: false },
+    pubsub: { history_size: 1, history_ttl: 1_000, slow_readers: "drop", origins: ["https://app.example"] },
   },
-  "PATCH /v1/namespaces/:ns/limits": { sql: LIMITS, cache: CACHE_LIMITS, storage: STORAGE_LIMITS },
-  "PUT /v1/namespaces/:ns/limits": { sql: LIMITS, cache: CACHE_LIMITS, storage: STORAGE_LIMITS },
+  "PATCH /v1/namespaces/:ns/limits": NAMESPACE_LIMITS,
+  "PUT /v1/namespaces/:ns/limits": NAMESPACE_LIMITS,
+  "POST /v1/pubsub/token": {
+    topics: { publish: ["a"], subscribe: ["a*", "b"], presence: ["*"] },
+    ttl: "5m",
+    member_id: "m",
+  },
   "POST /v1/cache/put": {
     ...ENTRY,
     value: { a: [1] },
@@ -126,7 +151,13 @@ const SAMPLES: Readonly<Record<string, Record<string, unknown>>> = {
   },
   "POST /v1/pins": PIN,
   "POST /v1/pins/:requestid": PIN,
+  "POST /v1/network/connect": { multiaddr: PEER, peer_addr: PEER },
+  "POST /v1/network/disconnect": { peer_id: PEER.split("/").at(-1) },
   "POST /v1/storage/links": { cid: CID, expires_in: "1h" },
+  "POST /v1/pubsub/publish": { topic: "t", data_base64: "aGk=", data: { a: [1] } },
+  "POST /v1/pubsub/publish-batch": {
+    messages: [{ topic: "t", data: { a: [1] } }, { topic: "u", data_base64: "aGk=" }],
+  },
   "POST /v1/rqlite/query": { ...SQL, ...READ },
   "POST /v1/rqlite/exec": SQL,
   "POST /v1/rqlite/find": FIND,

@@ -129,7 +129,7 @@ const isComplete = (buffer: Uint8Array, have: number) =>
   have >= (answerLength(decoder.decode(buffer.subarray(0, have))) ?? Infinity);
 
 /** Microseconds of CPU time that a process has used (Linux: proc(5), stat). */
-function cpuTime(pid: number | undefined): number {
+export function cpuTime(pid: number | undefined): number {
   if (pid === undefined) return NaN;
   try {
     const fields = Deno.readTextFileSync(`/proc/${pid}/stat`).split(") ")[1]!.split(" ");

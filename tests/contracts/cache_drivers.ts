@@ -1,5 +1,5 @@
 import type { CacheDriver } from "../../services/cache/driver.ts";
-import { type CacheClock, SYSTEM_CLOCK } from "../../services/cache/clock.ts";
+import { type Clock, SYSTEM_CLOCK } from "../../services/clock/clock.ts";
 import { MemoryDriver } from "../../services/cache/memory/driver.ts";
 import { NearDriver } from "../../services/cache/near/driver.ts";
 import { OlricDriver } from "../../services/cache/olric/driver.ts";
@@ -126,7 +126,7 @@ export class CacheSubject {
     this.#clock = clock;
   }
 
-  get clock(): CacheClock {
+  get clock(): Clock {
     return this.#clock ?? SYSTEM_CLOCK;
   }
 

@@ -82,6 +82,8 @@ async function isUpgraded(control: ControlDatabase, version: number): Promise<vo
   const objects = await control.db.selectFrom("storage_objects").select(["namespace", "cid", "requested"]).execute();
   const expected = version >= 3 ? [{ namespace: NAMESPACE, cid: "bafkqaaa", requested: 0 }] : [];
   deepEqual(objects, expected);
+  const requests = await control.db.selectFrom("storage_pin_requests").select(["id", "cid"]).execute();
+  deepEqual(requests, version >= 4 ? [{ id: "pin_1", cid: "bafkqaaa" }] : []);
   const audit = await control.db.selectFrom("audit_events").select("action").where("at", "=", MADE_AT).execute();
   ok(audit.some(({ action }) => action === "namespace.created"));
 }

@@ -149,7 +149,7 @@ engineTest("what nobody has is pinning, then an error, and recovers when somebod
   const { error, peers: [peer] } = await driver.pinState(cid, WAITER);
   equal(error, "0 of 1 copies are kept, and 1 could not be made");
   deepEqual([peer?.name, peer?.status], ["c0", "error"]);
-  equal(/\d+\.\d+\.\d+\.\d+|http|context/.test(peer?.error ?? ""), false, peer?.error);
+  equal(/\d+\.\d+\.\d+\.\d+|http|context/.test(peer?.error ?? ""), false, peer?.error ?? "");
   await driver.add(inPieces(content), WAITER);
   await driver.recover(cid, WAITER);
   await until("it is pinned", async () => await statusOf(driver, cid) === "pinned");

@@ -24,7 +24,7 @@ const tally = (outcomes: readonly Outcome[]): Record<string, number> => {
 
 /** What was not acknowledged may have happened all the same, but nothing else. */
 function assertTried(outcomes: readonly Outcome[]): void {
-  for (const { value } of outcomes) ok(["0", "1", "2"].includes(value ?? ""), value);
+  for (const { value } of outcomes) ok(["0", "1", "2"].includes(value ?? ""), value ?? "");
 }
 
 for (const victim of [0, 2]) {
@@ -42,7 +42,7 @@ for (const victim of [0, 2]) {
       const isAlone = () => node.output().slice(said).includes("cannot be reached cluster quorum");
       await network.cut(machine);
       const meanwhile = await writeAll("1");
-      for (const { code } of meanwhile) ok(code === undefined || code === "UNAVAILABLE", code);
+      for (const { code } of meanwhile) ok(code === undefined || code === "UNAVAILABLE", code ?? "");
       await Promise.all([recovered, until("it has given up the others", isAlone, ALONE_WITHIN)]);
       for (const outcomes of [await readAll(), await writeAll("2")]) {
         deepEqual(tally(outcomes), { UNAVAILABLE: KEYS.length });

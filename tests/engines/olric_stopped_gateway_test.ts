@@ -86,10 +86,10 @@ twoGateways(
       let other: Outcome = { code: "UNAVAILABLE" };
       const isSettled = async () => (other = await near.change(key, '"other"', from)).code !== "UNAVAILABLE";
       await until("the other one has changed it, or was refused", isSettled, 20_000);
-      ok(other.code === undefined || other.code === "PRECONDITION_FAILED", other.code);
+      ok(other.code === undefined || other.code === "PRECONDITION_FAILED", other.code ?? "");
       far.goOn();
       const told = await stopped;
-      ok(["UNAVAILABLE", "PRECONDITION_FAILED", undefined].includes(told.code), told.code);
+      ok(["UNAVAILABLE", "PRECONDITION_FAILED", undefined].includes(told.code), told.code ?? "");
       ok(other.code !== undefined || told.code !== undefined, `look ${look}: both were told that they changed it`);
       const { value } = await near.get(key);
       if (other.code !== undefined) {
@@ -126,7 +126,7 @@ class Watched {
     else if (told.code === "PRECONDITION_FAILED") {
       this.history.push({ ...settled, outcome: "refused", result: undefined });
     } else {
-      equal(told.code, "UNAVAILABLE", told.message);
+      equal(told.code, "UNAVAILABLE", told.message ?? "");
       if (NOTHING_CHANGED.test(told.message ?? "")) return told;
       const unknown: EntryHappening = { ...settled, outcome: "unknown", result: undefined };
       this.history.push(unknown);

@@ -94,7 +94,7 @@ engineTest(
       await insert("two");
       const { status, reason, details } = await driver.health(context.signal);
       equal(status, "degraded");
-      ok(/in 1 a statement does not come to an end/.test(reason ?? ""), reason);
+      ok(/in 1 a statement does not come to an end/.test(reason ?? ""), reason ?? "");
       deepEqual(details, { clusters: 2, ready: 1, stuck: 1 });
 
       await bulk.ended;

@@ -93,8 +93,17 @@ export class Client {
       },
       ...(payload !== undefined && { body: payload }),
     });
-    const text = await response.text();
+    const text = await textOf(response);
     this.secrets.read(text);
     return new Answer(response.status, response.headers, text);
   }
+}
+
+/** The body of an answer; of a stream of events, which has no end, the first piece. */
+async function textOf(response: Response): Promise<string> {
+  if (response.headers.get("content-type") !== "text/event-stream" || response.body === null) {
+    return await response.text();
+  }
+  for await (const piece of response.body.pipeThrough(new TextDecoderStream())) return piece;
+  return "";
 }

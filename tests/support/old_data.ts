@@ -9,7 +9,7 @@ export const NAMESPACE = "shop";
 /** When they were made. Unix milliseconds. */
 export const MADE_AT = 1_800_000_000_000;
 /** Versions of the control database of which there is one. */
-export const CONTROL_VERSIONS = [1, 2, 3] as const;
+export const CONTROL_VERSIONS = [1, 2, 3, 4] as const;
 /** The write with a key that is in the namespace's fixture. */
 export const KEYED = { sql: "INSERT INTO orders (item) VALUES (?), (?)", args: ["tea", "milk"], key: "order-4711" };
 /** The migrations of the application that were applied. */

@@ -5,6 +5,8 @@ export class Relay implements AsyncDisposable {
   readonly #accepting: Promise<void>;
   /** Bytes that went from clients to what is behind. */
   sent = 0;
+  /** While it is paused. */
+  #held: PromiseWithResolvers<void> | undefined;
 
   /** @param target the URL of what is behind */
   constructor(public target: string) {
@@ -15,7 +17,24 @@ export class Relay implements AsyncDisposable {
     return `http://127.0.0.1:${this.#listener.addr.port}`;
   }
 
+  /** Ends all connections that there are; new ones are taken. */
+  cut(): void {
+    for (const one of this.#open) end(one);
+  }
+
+  /** Nothing passes any more, in either direction, not even an end: connections stay open, and new ones are taken. */
+  pause(): void {
+    this.#held ??= Promise.withResolvers();
+  }
+
+  /** Undoes {@link pause}: what was sent meanwhile passes now. */
+  goOn(): void {
+    this.#held?.resolve();
+    this.#held = undefined;
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
+    this.goOn();
     this.#listener.close();
     for (const one of this.#open) end(one);
     await this.#accepting;
@@ -30,13 +49,15 @@ export class Relay implements AsyncDisposable {
   async #pass(client: Deno.TcpConn): Promise<void> {
     this.#open.add(client);
     let behind: Deno.TcpConn | undefined;
+    const passable = () => this.#held?.promise;
     try {
+      await passable();
       const { hostname, port } = new URL(this.target);
       behind = await Deno.connect({ hostname, port: Number(port) });
       this.#open.add(behind);
       await Promise.race([
-        copy(client, behind, (bytes) => this.sent += bytes),
-        copy(behind, client, () => {}),
+        copy(client, behind, passable, (bytes) => this.sent += bytes),
+        copy(behind, client, passable, () => {}),
       ]);
     } catch {
       // Nobody is behind it now.
@@ -50,17 +71,25 @@ export class Relay implements AsyncDisposable {
   }
 }
 
-async function copy(from: Deno.TcpConn, to: Deno.TcpConn, told: (bytes: number) => void): Promise<void> {
+async function copy(
+  from: Deno.TcpConn,
+  to: Deno.TcpConn,
+  passable: () => Promise<void> | undefined,
+  told: (bytes: number) => void,
+): Promise<void> {
   const buffer = new Uint8Array(64 * 1024);
   try {
     for (;;) {
       const count = await from.read(buffer);
       if (count === null) return;
       told(count);
+      await passable();
       for (let at = 0; at < count;) at += await to.write(buffer.subarray(at, count));
     }
   } catch {
     // Reset by one of them, or closed: an end all the same.
+  } finally {
+    await passable();
   }
 }
 

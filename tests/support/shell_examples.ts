@@ -14,12 +14,33 @@ const isThere = (program: string) =>
   new Deno.Command(program, { args: ["--version"] }).output().then(({ success }) => success, () => false);
 const lacking = [await isThere("bash") ? [] : ["bash"], await isThere("curl") ? [] : ["curl"]].flat();
 
+/** A test that runs commands of a shell, which call `curl`. */
+export function shellTest(suite: Suite<AnyGateway>, name: string, run: () => Promise<void>): void {
+  if (lacking.length > 0) Deno.test.ignore(`${name} [needs ${lacking.join(" and ")}]`, () => {});
+  else suite.test(name, run);
+}
+
 /** A test that the examples of a page run, in its order, and answer what it says. @param page within `docs` */
 export function testShellExamples(suite: Suite<AnyGateway>, page: string): void {
-  const name = `the examples of docs/${page} run, and answer what the page says`;
-  if (lacking.length > 0) Deno.test.ignore(`${name} [needs ${lacking.join(" and ")}]`, () => {});
-  else suite.test(name, () => examplesRun(suite.gateway, new URL(`../../docs/${page}`, import.meta.url)));
+  const run = () => examplesRun(suite.gateway, new URL(`../../docs/${page}`, import.meta.url));
+  shellTest(suite, `the examples of docs/${page} run, and answer what the page says`, run);
 }
+
+/** An answer that is no success ends the script. A stream of events (`-N`) has no end: its first message is waited for, 30 s at most. */
+const CURL = `
+curl() {
+  case " $* " in
+    *" -N "*) stream "$@" ;;
+    *) command curl -sS --fail-with-body "$@" && echo ;;
+  esac
+}
+stream() {
+  local tries=0
+  command curl -sS --fail-with-body "$@" > stream &
+  until grep -q '^data: {"type":"message".*}$' stream || [ $((tries += 1)) -gt 300 ]; do sleep 0.1; done
+  kill $!
+  cat stream
+}`;
 
 async function examplesRun(gateway: AnyGateway, page: URL): Promise<void> {
   await using owner = await newOwner(gateway);
@@ -27,8 +48,7 @@ async function examplesRun(gateway: AnyGateway, page: URL): Promise<void> {
   const examples = [...text.matchAll(/^```sh\n(.*?)^```/gms)].map(([, example]) => example!).join("\n");
   const folder = await Deno.makeTempDir({ prefix: "orama-examples-" });
   try {
-    // An answer that is no success ends the script.
-    const script = `curl() { command curl -sS --fail-with-body "$@" && echo; }\n${examples}`;
+    const script = `${CURL}\n${examples}`;
     const { code, stdout, stderr } = await new Deno.Command("bash", {
       args: ["-euo", "pipefail", "-c", script],
       env: { URL: gateway.url, KEY: owner.apiKey },

@@ -10,6 +10,7 @@ export const SUBKEY_LABELS = [
   "signing-keys",
   "function-secrets",
   "storage",
+  "pubsub-network",
 ] as const;
 /** One of {@link SUBKEY_LABELS}. */
 export type SubkeyLabel = typeof SUBKEY_LABELS[number];

@@ -1,4 +1,4 @@
-import type { CacheClock } from "../clock.ts";
+import type { Clock } from "../../clock/clock.ts";
 
 /** Something in which time leaves what is over. */
 export interface Clearable {
@@ -18,7 +18,7 @@ export class Clearing {
   #stop: (() => void) | undefined;
   #closed = false;
 
-  constructor(private readonly clock: CacheClock, private readonly all: readonly Clearable[]) {}
+  constructor(private readonly clock: Clock, private readonly all: readonly Clearable[]) {}
 
   /** Something came that will be over at some time. */
   arm(wait = PERIOD): void {

@@ -10,7 +10,7 @@ import type {
   Maybe,
 } from "../../../src/contracts/cache.ts";
 import type { ServiceHealth, Usage } from "../../../src/contracts/health.ts";
-import { type CacheClock, SYSTEM_CLOCK } from "../clock.ts";
+import { type Clock, SYSTEM_CLOCK } from "../../clock/clock.ts";
 import { numberOf, sumOf } from "../counters.ts";
 import type { CacheDriver, Increment, Scan, Waiter } from "../driver.ts";
 import { invalid, notAsExpected } from "../failures.ts";
@@ -25,7 +25,7 @@ export interface MemoryDriverOptions {
   /** Bytes that the entries of one namespace may take; 0: as many as there are. Default 0. */
   readonly quotaOf?: (namespace: string, waiter: Waiter) => Maybe<number>;
   /** Default: this machine's. */
-  readonly clock?: CacheClock;
+  readonly clock?: Clock;
   /** Bytes that cannot be guessed. Default `crypto.getRandomValues`. */
   readonly random?: (n: number) => Uint8Array;
 }
@@ -39,7 +39,7 @@ const SHARE_OF_LOCKS = 1 / 4;
 
 /** The cache in this process's own memory. Everything happens at once, so every operation is exact. */
 export class MemoryDriver implements CacheDriver {
-  readonly #clock: CacheClock;
+  readonly #clock: Clock;
   readonly #quotaOf: NonNullable<MemoryDriverOptions["quotaOf"]>;
   readonly #store: Store;
   readonly #locks: Locks;

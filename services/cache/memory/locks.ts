@@ -1,13 +1,13 @@
 import type { CacheAddress, CacheLease } from "../../../src/contracts/cache.ts";
 import { GatewayError } from "../../../src/contracts/errors.ts";
-import type { CacheClock } from "../clock.ts";
+import type { Clock } from "../../clock/clock.ts";
 import { lockLost } from "../failures.ts";
 import { COST, nameCost } from "./directory.ts";
 import { DueHeap } from "./due_heap.ts";
 
 /** What the locks are made of. */
 export interface LocksOptions {
-  readonly clock: Pick<CacheClock, "now" | "monotonic">;
+  readonly clock: Pick<Clock, "now" | "monotonic">;
   /** Bytes that cannot be guessed. */
   readonly random: (n: number) => Uint8Array;
   /** Counts bytes that locks take or, below 0, give back. */

@@ -1,13 +1,13 @@
 import { LRUCache } from "lru-cache";
 import type { CacheNearStatistics } from "../../../src/contracts/cache.ts";
-import type { CacheClock } from "../clock.ts";
+import type { Clock } from "../../clock/clock.ts";
 import { type Copy, MapCopies } from "./map_copies.ts";
 
 /** What copies are made of. */
 export interface CopiesOptions {
   /** Bytes that those of all namespaces take together. */
   readonly maxBytes: number;
-  readonly clock: Pick<CacheClock, "now" | "monotonic">;
+  readonly clock: Pick<Clock, "now" | "monotonic">;
 }
 
 /** Namespaces of which copies are held at once. */

@@ -12,7 +12,7 @@ import type {
   Maybe,
 } from "../../../src/contracts/cache.ts";
 import type { ServiceHealth, Usage } from "../../../src/contracts/health.ts";
-import { SYSTEM_CLOCK } from "../clock.ts";
+import { SYSTEM_CLOCK } from "../../clock/clock.ts";
 import type { CacheDriver, Increment, Scan, Waiter } from "../driver.ts";
 import { Copies, type CopiesOptions } from "./copies.ts";
 import type { MapCopies } from "./map_copies.ts";

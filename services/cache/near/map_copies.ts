@@ -1,6 +1,6 @@
 import type { LRUCache } from "lru-cache";
 import type { CacheEntry, Maybe } from "../../../src/contracts/cache.ts";
-import type { CacheClock } from "../clock.ts";
+import type { Clock } from "../../clock/clock.ts";
 
 /** An entry as it was read. */
 export interface Copy {
@@ -17,7 +17,7 @@ export interface MapCopiesOptions {
   readonly ttl: number;
   /** Copies of all maps. */
   readonly held: LRUCache<string, Copy>;
-  readonly clock: Pick<CacheClock, "now" | "monotonic">;
+  readonly clock: Pick<Clock, "now" | "monotonic">;
   /** Counted up. */
   readonly reads: { hits: number; misses: number };
 }

@@ -11,7 +11,7 @@ import type {
 } from "../../../src/contracts/cache.ts";
 import { hasCode } from "../../../src/contracts/errors.ts";
 import type { ServiceHealth, Usage } from "../../../src/contracts/health.ts";
-import { type CacheClock, SYSTEM_CLOCK } from "../clock.ts";
+import { type Clock, SYSTEM_CLOCK } from "../../clock/clock.ts";
 import type { CacheDriver, Increment, Scan, Waiter } from "../driver.ts";
 import { forEachOf } from "./at_once.ts";
 import { PING } from "./commands.ts";
@@ -42,7 +42,7 @@ const NOBODY = { signal: new AbortController().signal };
  * The cache on a cluster of Olric, for any number of gateways. `DESIGN.md` says what it guarantees and what Olric cannot.
  */
 export class OlricDriver implements CacheDriver {
-  readonly #clock: Pick<CacheClock, "now" | "monotonic">;
+  readonly #clock: Pick<Clock, "now" | "monotonic">;
   readonly #timeout: number;
   readonly #transport: Transport;
   readonly #queue: KeyedQueue;

@@ -1,4 +1,4 @@
-import type { CacheClock } from "../clock.ts";
+import type { Clock } from "../../clock/clock.ts";
 
 /** How to reach one Olric cluster. */
 export interface OlricDriverOptions {
@@ -10,7 +10,7 @@ export interface OlricDriverOptions {
   /** Milliseconds that an operation may take in all. Default 2,000. */
   readonly timeout?: number | undefined;
   /** Default: this machine's. */
-  readonly clock?: Pick<CacheClock, "now" | "monotonic">;
+  readonly clock?: Pick<Clock, "now" | "monotonic">;
   /** Bytes that cannot be guessed. Default `crypto.getRandomValues`. */
   readonly random?: (n: number) => Uint8Array;
 }

@@ -3,6 +3,7 @@ import { identity } from "./0001_identity.ts";
 import { settings } from "./0002_settings.ts";
 import { storage } from "./0003_storage.ts";
 import { pinRequests } from "./0004_pin_requests.ts";
+import { gatewayEpochs } from "./0005_gateway_epochs.ts";
 
 /** All migrations, oldest first. One that was released is never changed: what comes later is a new file. */
-export const migrations: readonly Migration[] = [identity, settings, storage, pinRequests];
+export const migrations: readonly Migration[] = [identity, settings, storage, pinRequests, gatewayEpochs];

@@ -1,6 +1,13 @@
 import type { FieldProblem } from "../../../src/contracts/errors.ts";
 import type { Change, NamespaceLimits, NamespaceRules, NamespaceSettings } from "../../../src/contracts/settings.ts";
 import { cacheBeyondLimits, type CacheDefaults, effectiveCache, NO_CACHE_LIMITS, NO_CACHE_SETTINGS } from "./cache.ts";
+import {
+  effectivePubSub,
+  NO_PUBSUB_LIMITS,
+  NO_PUBSUB_SETTINGS,
+  pubsubBeyondLimits,
+  type PubSubDefaults,
+} from "./pubsub.ts";
 import { effectiveSql, NO_SQL_LIMITS, NO_SQL_SETTINGS, sqlBeyondLimits, type SqlDefaults } from "./sql.ts";
 import { effectiveStorage, NO_STORAGE_LIMITS, NO_STORAGE_SETTINGS, type StorageDefaults } from "./storage.ts";
 
@@ -11,6 +18,7 @@ export interface RuleDefaults {
   readonly sql: SqlDefaults;
   readonly cache: CacheDefaults;
   readonly storage: StorageDefaults;
+  readonly pubsub: PubSubDefaults;
 }
 
 /** What was set for one namespace. */
@@ -28,8 +36,13 @@ export interface Effective {
 
 /** A namespace for which nothing was set. */
 export const NOTHING_WRITTEN: Written = {
-  settings: { sql: NO_SQL_SETTINGS, cache: NO_CACHE_SETTINGS, storage: NO_STORAGE_SETTINGS },
-  limits: { sql: NO_SQL_LIMITS, cache: NO_CACHE_LIMITS, storage: NO_STORAGE_LIMITS },
+  settings: {
+    sql: NO_SQL_SETTINGS,
+    cache: NO_CACHE_SETTINGS,
+    storage: NO_STORAGE_SETTINGS,
+    pubsub: NO_PUBSUB_SETTINGS,
+  },
+  limits: { sql: NO_SQL_LIMITS, cache: NO_CACHE_LIMITS, storage: NO_STORAGE_LIMITS, pubsub: NO_PUBSUB_LIMITS },
 };
 
 /** What holds where this was set. */
@@ -37,25 +50,34 @@ export function effectiveOf({ settings, limits }: Written, defaults: RuleDefault
   const sql = effectiveSql(settings.sql, limits.sql, defaults.sql);
   const cache = effectiveCache(settings.cache, limits.cache, defaults.cache);
   const storage = effectiveStorage(settings.storage, limits.storage, defaults.storage);
+  const pubsub = effectivePubSub(settings.pubsub, limits.pubsub, defaults.pubsub);
   return {
-    settings: { sql: sql.settings, cache: cache.settings, storage: storage.settings },
-    limits: { sql: sql.limits, cache: cache.limits, storage: storage.limits },
-    rules: { sql: sql.rules, cache: cache.rules, storage: storage.rules },
+    settings: { sql: sql.settings, cache: cache.settings, storage: storage.settings, pubsub: pubsub.settings },
+    limits: { sql: sql.limits, cache: cache.limits, storage: storage.limits, pubsub: pubsub.limits },
+    rules: { sql: sql.rules, cache: cache.rules, storage: storage.rules, pubsub: pubsub.rules },
   };
 }
 
 /** What holds where nobody can say what was set: the defaults, but what is forgotten on a guess does not come back. */
 export function assumedRules(defaults: RuleDefaults): NamespaceRules {
   const { rules } = effectiveOf(NOTHING_WRITTEN, defaults);
-  return { ...rules, sql: { ...rules.sql, retainedChanges: Infinity, changeRetention: Infinity } };
+  const { history_messages, history_ttl } = defaults.pubsub.limits;
+  return {
+    ...rules,
+    sql: { ...rules.sql, retainedChanges: Infinity, changeRetention: Infinity },
+    pubsub: { ...rules.pubsub, historySize: history_messages, historyTtl: history_ttl },
+  };
 }
 
 /** What of a change of settings lies beyond the limits of the namespace. */
 export function beyondLimits(
-  { sql = {}, cache = {} }: Change<NamespaceSettings>,
+  { sql = {}, cache = {}, pubsub = {} }: Change<NamespaceSettings>,
   { limits }: Written,
   defaults: RuleDefaults,
 ): FieldProblem[] {
-  const effective = effectiveSql(NO_SQL_SETTINGS, limits.sql, defaults.sql);
-  return [...sqlBeyondLimits(sql, effective.limits), ...cacheBeyondLimits(cache, defaults.cache)];
+  return [
+    ...sqlBeyondLimits(sql, effectiveSql(NO_SQL_SETTINGS, limits.sql, defaults.sql).limits),
+    ...cacheBeyondLimits(cache, defaults.cache),
+    ...pubsubBeyondLimits(pubsub, effectivePubSub(NO_PUBSUB_SETTINGS, limits.pubsub, defaults.pubsub).limits),
+  ];
 }

@@ -10,7 +10,7 @@ import type {
 } from "../../../src/contracts/storage.ts";
 import type { Added, ContentDriver, ContentInfo, Reach, Waiter } from "../driver.ts";
 import type { Damage } from "./block_files.ts";
-import { type StorageClock, SYSTEM_CLOCK } from "./clock.ts";
+import { type Clock, SYSTEM_CLOCK } from "../../clock/clock.ts";
 import type { Collected } from "./collector.ts";
 import { type Disk, SYSTEM_DISK } from "./disk.ts";
 import type { LocalEngine } from "./engine.ts";
@@ -44,7 +44,7 @@ export interface LocalDriverOptions {
    * it throws is what callers get. Default: nobody asks.
    */
   readonly lock?: (folder: string) => Promise<Disposable>;
-  readonly clock?: StorageClock;
+  readonly clock?: Clock;
   readonly disk?: Disk;
 }
 
@@ -60,7 +60,7 @@ const UNREADABLE = "some content cannot be read, and nothing is deleted until it
 export class LocalDriver implements ContentDriver {
   readonly name = "local";
   readonly #options: LocalDriverOptions;
-  readonly #clock: StorageClock;
+  readonly #clock: Clock;
   #engine: Promise<LocalEngine> | undefined;
   #lock: Disposable | undefined;
   #untimed: (() => void) | undefined;
@@ -224,7 +224,7 @@ export class LocalDriver implements ContentDriver {
       this.#collecting = this.#collectIfUsed()
         .then((collected) => collected && onCollected?.(collected), (error) => this.#closed || onError?.(error))
         .finally(() => this.#schedule());
-    });
+    }, true);
   }
 
   /** Where there is nothing, nothing has to be loaded to collect it. */

@@ -18,7 +18,7 @@ import { aheadOf } from "../car/sources.ts";
 import type { Added, ContentInfo, Waiter } from "../driver.ts";
 import { addDirectory, addFile } from "./adding.ts";
 import { BlockFiles, type Damage, nameOf, unavailable } from "./block_files.ts";
-import type { StorageClock } from "./clock.ts";
+import type { Clock } from "../../clock/clock.ts";
 import { type Collected, Collector } from "./collector.ts";
 import { type Disk, reporting } from "./disk.ts";
 import { importCar } from "./importing.ts";
@@ -36,7 +36,7 @@ export interface EngineOptions {
   readonly grace: number;
   readonly roots: () => AsyncIterable<string>;
   readonly onDamage: (cid: string, damage: Damage) => void;
-  readonly clock: StorageClock;
+  readonly clock: Clock;
   readonly disk: Disk;
 }
 

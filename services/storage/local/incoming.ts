@@ -1,7 +1,7 @@
 import { isNearlyFull } from "../../disk/space.ts";
 import { type Disk, diskFull, type WrittenFile } from "./disk.ts";
 import type { BlockFiles, BlockName } from "./block_files.ts";
-import type { StorageClock } from "./clock.ts";
+import type { Clock } from "../../clock/clock.ts";
 import { eachOf } from "./sources.ts";
 import type { Add, Underway } from "./underway.ts";
 
@@ -10,7 +10,7 @@ export interface IncomingParts {
   readonly disk: Disk;
   readonly files: BlockFiles;
   readonly underway: Underway;
-  readonly clock: StorageClock;
+  readonly clock: Clock;
   readonly room: Room;
   readonly syncs: Syncs;
   /** A folder that is nobody else's. */

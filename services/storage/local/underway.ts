@@ -1,4 +1,4 @@
-import type { StorageClock } from "./clock.ts";
+import type { Clock } from "../../clock/clock.ts";
 
 /** How much older than the begin of its add a file may look: file systems round times, some to two seconds. */
 const SLACK = 60_000;
@@ -24,7 +24,7 @@ export class Underway {
   #collecting = false;
 
   /** @param grace milliseconds that content stays after it was added, claimed or not */
-  constructor(private readonly clock: StorageClock, readonly grace: number) {}
+  constructor(private readonly clock: Clock, readonly grace: number) {}
 
   begin(): Add {
     const add: Add = { begun: this.clock.now() };

@@ -1,8 +1,7 @@
 import { errorOfBody, invalidResponse, isObject, OramaError } from "../errors.ts";
-import { eventsOf, type ServerSentEvent } from "../event_stream.ts";
+import { type ServerSentEvent, watched } from "../event_stream.ts";
 import type { CallOptions, Client, OpenAnswer } from "../http.ts";
 import { parseJson } from "../json.ts";
-import { brokenOff } from "../lines.ts";
 import { pause } from "../pause.ts";
 import { DEFAULT_RETRY, pauseAfter } from "../retry.ts";
 import type { Integers } from "./options.ts";
@@ -41,9 +40,6 @@ export interface ChangesOptions extends CallOptions {
   /** Told where listening has begun, also after a connection was lost. */
   readonly onReady?: (position: string) => void;
 }
-
-/** Milliseconds of silence after which a connection counts as lost: the gateway gives a sign of life every 15 seconds. */
-const SILENCE = 45_000;
 
 const EVENT_STREAM = "text/event-stream";
 
@@ -104,22 +100,6 @@ async function open(
     signal,
     requestTimeout,
   }, EVENT_STREAM);
-}
-
-/** Events, until there is silence. @throws OramaError `NETWORK_ERROR` however reading ends without an end */
-async function* watched({ body, close }: OpenAnswer): AsyncGenerator<ServerSentEvent, void, void> {
-  let timer = setTimeout(close, SILENCE);
-  try {
-    for await (const event of eventsOf(body)) {
-      clearTimeout(timer);
-      yield event;
-      timer = setTimeout(close, SILENCE);
-    }
-  } catch (error) {
-    throw error instanceof OramaError ? error : brokenOff(error);
-  } finally {
-    clearTimeout(timer);
-  }
 }
 
 function changeOf(data: string, options: ChangesOptions): Change {

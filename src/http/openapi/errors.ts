@@ -30,6 +30,12 @@ const ERROR_MEANING: Readonly<Record<ErrorCode, string>> = {
   LOCK_LOST: "The token does not hold the lock, or not any more.",
   TOO_MANY_WAITERS: "As many wait for locks as may. Nothing was done.",
   TOO_MANY_UPLOADS: "Too many uploads into this namespace are under way. Nothing was done.",
+  TOO_MANY_SOCKETS:
+    "As many sockets and event streams of the namespace, or of one credential, are open as may be. Nothing was done.",
+  TOO_MANY_SUBSCRIPTIONS: "As many subscriptions are open as may be. Nothing was done.",
+  TOO_MANY_TOPICS:
+    "As many topics are in use as may be, of the `namespace` or of one `credential`: `details.of`. Nothing was done.",
+  UPGRADE_REQUIRED: "This is a WebSocket's address; `Upgrade` names what it takes.",
   UPLOAD_LOCKED: "Something else is being done with the upload; `Retry-After` says when to try again.",
   CHECKSUM_MISMATCH: "The bytes are not those that were meant. Nothing of them was kept.",
   TOO_MANY_STATEMENTS: "Too many statements of this namespace run at once. Nothing was done.",
@@ -55,10 +61,11 @@ const KEY_ERRORS = ["INVALID_REQUEST", "IDEMPOTENCY_KEY_IN_USE", "IDEMPOTENCY_KE
 
 /** Every code that an operation can answer, in the order of the table: its own, and those of the request path before it. */
 export function errorCodesOf(route: Route): ErrorCode[] {
-  const { access, params, query, body, rawBody, idempotent, errors = [] } = route;
+  const { access, params, query, body, rawBody, idempotent, upgrades, errors = [] } = route;
   const codes = new Set<ErrorCode>([...errors, ...accessErrors(access), "INTERNAL"]);
   if (isLimited(route)) codes.add("RATE_LIMITED");
   if (params || query || body || rawBody) codes.add("INVALID_REQUEST");
+  if (upgrades) { for (const code of ["INVALID_REQUEST", "UPGRADE_REQUIRED"] as const) codes.add(code); }
   if (idempotent) { for (const code of KEY_ERRORS) codes.add(code); }
   if (body) { for (const code of ["INVALID_JSON", "BODY_TOO_LARGE", "REQUEST_TIMEOUT"] as const) codes.add(code); }
   if (rawBody) {

@@ -136,11 +136,11 @@ function successOf(route: Route, id: string, { schemas }: Shared): JsonSchema {
   const bodies = Object.entries({ [produces]: output, ...alsoProduces }).map(([type, schema]) => [type, {
     schema: jsonSchemaOf(schema, "output", `${id}Answer`, schemas),
   }]);
-  const hasBody = status !== 204 && status !== 302 && !route.bodiless;
+  const hasBody = status !== 101 && status !== 204 && status !== 302 && !route.bodiless;
   const success = ["ETag", ...headers];
   return {
     [status]: {
-      description: hasBody ? "Done." : status === 302 ? "Look there." : "Done; there is nothing to say.",
+      description: hasBody ? "Done." : BODILESS[status] ?? "Done; there is nothing to say.",
       headers: headersOf(route, [
         ...(revalidates ? ["ETag"] : []),
         ...(status === 302 ? ["Location"] : []),
@@ -159,6 +159,11 @@ function successOf(route: Route, id: string, { schemas }: Shared): JsonSchema {
   };
 }
 
+const BODILESS: Readonly<Record<number, string>> = {
+  101: "The connection is a WebSocket now.",
+  302: "Look there.",
+};
+
 function failuresOf(route: Route, { responses }: Shared): JsonSchema {
   const byStatus = Map.groupBy(errorCodesOf(route), (code) => ERROR_STATUS[code]);
   return Object.fromEntries(
@@ -175,6 +180,7 @@ const HEADERS_OF_STATUS: Readonly<Record<number, readonly string[]>> = {
   401: ["WWW-Authenticate"],
   403: ["WWW-Authenticate"],
   405: ["Allow"],
+  426: ["Upgrade"],
   429: ["Retry-After"],
   503: ["Retry-After"],
 };

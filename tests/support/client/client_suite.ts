@@ -1,7 +1,7 @@
 import { deepEqual } from "node:assert/strict";
 import { newOwner, type Owner } from "../accounts.ts";
 import { anyGatewaySuite } from "../suite.ts";
-import { runOnNode, usableNode } from "./node.ts";
+import { runOnNode, usableNode, withSockets } from "./node.ts";
 import type { Target } from "./scenarios.ts";
 
 /**
@@ -10,7 +10,7 @@ import type { Target } from "./scenarios.ts";
  */
 export function clientSuite(
   scenarios: Readonly<Record<string, (target: Target) => Promise<void>>>,
-  set: "database" | "options" | "cache" | "storage",
+  set: "database" | "options" | "cache" | "storage" | "realtime",
 ): void {
   const suite = anyGatewaySuite();
   const targetOf = ({ apiKey }: Owner): Target => ({ url: suite.gateway.url, apiKey });
@@ -31,7 +31,8 @@ export function clientSuite(
   suite.test(onNode, async () => {
     await using owner = await newOwner(suite.gateway);
     const { url, apiKey } = targetOf(owner);
-    const results = await runOnNode("./on_node.ts", { TARGET_URL: url, TARGET_KEY: apiKey, SCENARIOS: set });
+    const env = { TARGET_URL: url, TARGET_KEY: apiKey, SCENARIOS: set };
+    const results = await runOnNode("./on_node.ts", { ...env, ...(set === "realtime" && withSockets(usableNode())) });
     // Apart, since a comparison of everything is cut short before it comes to what differs.
     deepEqual(results.filter(({ problem }) => problem !== null), []);
     deepEqual(results.map(({ name }) => name), Object.keys(scenarios));

@@ -9,6 +9,10 @@ export function usableNode(): string | undefined {
   }
 }
 
+/** Variables with which this Node has sockets: they are part of it since 22, and for whoever asks before. */
+export const withSockets = (version = ""): Readonly<Record<string, string>> =>
+  Number(/^v(\d+)/.exec(version)?.[1]) < 22 ? { NODE_OPTIONS: "--experimental-websocket" } : {};
+
 /** What became of one scenario. */
 export interface Ran {
   readonly name: string;

@@ -3,6 +3,8 @@ import { CACHE_SCENARIOS } from "./cache_scenarios.ts";
 import { HOSTILE_SCENARIOS } from "./hostile_scenarios.ts";
 import { KYSELY_SCENARIOS } from "./kysely_scenarios.ts";
 import { OPTION_SCENARIOS } from "./option_scenarios.ts";
+import { REALTIME_HOSTILE_SCENARIOS } from "./realtime_hostile_scenarios.ts";
+import { REALTIME_SCENARIOS } from "./realtime_scenarios.ts";
 import { SCENARIOS, type Target } from "./scenarios.ts";
 import { STORAGE_HOSTILE_SCENARIOS } from "./storage_hostile_scenarios.ts";
 import { STORAGE_SCENARIOS } from "./storage_scenarios.ts";
@@ -14,8 +16,10 @@ const sets: Readonly<Record<string, Readonly<Record<string, (target: Target) => 
   options: OPTION_SCENARIOS,
   cache: CACHE_SCENARIOS,
   storage: STORAGE_SCENARIOS,
+  realtime: REALTIME_SCENARIOS,
   hostile: HOSTILE_SCENARIOS,
   storage_hostile: STORAGE_HOSTILE_SCENARIOS,
+  realtime_hostile: REALTIME_HOSTILE_SCENARIOS,
 };
 for (const [name, run] of Object.entries(sets[process.env.SCENARIOS ?? ""] ?? {})) {
   const problem = await run(target).then(() => null, (error) => String(error instanceof Error ? error.stack : error));

@@ -1,5 +1,5 @@
 import { deepEqual, equal, throws } from "node:assert/strict";
-import { assertHeld, JsonSource } from "../../../routes/cache/json_source.ts";
+import { assertHeld, JsonSource } from "../../../src/http/json_source.ts";
 import { GatewayError } from "../../../src/contracts/errors.ts";
 import { jsonOf } from "../../../src/http/body.ts";
 

@@ -312,7 +312,7 @@ Deno.test("a cursor with a partition twice, out of order, beyond the last, or wi
   const { cursor } = await page(driver, { limit: 100 });
   const [, unseen, positions] = /^(\d+):(.*)$/.exec(cursor!)!;
   const [first, second, ...others] = positions!.split(",");
-  ok(second !== undefined, cursor);
+  ok(second !== undefined, cursor ?? "");
   const odd = [
     `${unseen}:${first},${first}`,
     `${unseen}:${second},${first}`,

@@ -38,6 +38,27 @@ Deno.test("loadConfig() gives defaults when nothing is said", () => {
       uploads_in_flight: 20,
       entries: 10_000,
     },
+    pubsub: {
+      message_bytes: 1_048_576,
+      history_messages: 10_000,
+      history_ttl: 86_400_000,
+      history_bytes: 16_777_216,
+      publish_rate: 5_000,
+      sockets: 20_000,
+      topics: 10_000,
+      topics_per_socket: 1_000,
+      credential_share: 80,
+      guest_share: 5,
+      queue_bytes: 1_048_576,
+    },
+  });
+  deepEqual(config.pubsub, {
+    driver: "local",
+    history: { size: 100, ttl: 300_000, max_bytes: 67_108_864 },
+    slow_readers: "drop",
+    idle_timeout: 25_000,
+    sockets: { unauthenticated: 1_000, per_credential: 20_000, commands_per_second: 200, commands_per_frame: 100 },
+    token_ttl: 3_600_000,
   });
   deepEqual(config.cache, {
     driver: "memory",

@@ -56,6 +56,23 @@ Deno.test("pull() tells each revocation once, in order", async () => {
   equal(t.feed.find("session", "1"), undefined);
 });
 
+Deno.test("what was revoked here is told apart from what is only heard of, once, and not before it is committed", async () => {
+  await using t = await feeds();
+  const other = t.feedOf(t.control);
+  let [own, others] = [0, 0];
+  t.feed.onOwn(() => own++);
+  other.onOwn(() => others++);
+  const entry = t.feed.entry("key", "1");
+  await t.database.run(other.entry("key", "0"));
+  await t.feed.pull();
+  await other.pull();
+  deepEqual([own, others], [0, 1]);
+  await t.database.run(entry);
+  await t.revoke("session", "2");
+  for (let i = 0; i < 2; i++) await Promise.all([t.feed.pull(), other.pull()]);
+  deepEqual([own, others], [1, 1]);
+});
+
 Deno.test("a long sequence is read to its end, whole pages included", async () => {
   await using t = await feeds();
   for (const count of [2_500, 1_500]) {

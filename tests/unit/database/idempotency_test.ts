@@ -1,5 +1,5 @@
 import { equal, match, notEqual, throws } from "node:assert/strict";
-import { idempotencyKeyOf } from "../../../routes/database/idempotency.ts";
+import { idempotencyKeyOf } from "../../../src/http/idempotency_key.ts";
 import { fingerprintOf } from "../../../services/database/idempotency.ts";
 import type { Expectation, SqlArgument } from "../../../src/contracts/database.ts";
 import { GatewayError } from "../../../src/contracts/errors.ts";

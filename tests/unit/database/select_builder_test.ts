@@ -56,7 +56,7 @@ Deno.test("buildSelect() takes calls with plain arguments, and keeps their names
 Deno.test("buildSelect() knows every kind of join, with or without its further words", () => {
   const join = (kind: string | undefined) => sql({ joins: [{ kind, table: "o AS x", on: "x.a = t.b" }] });
   for (const kind of [undefined, "", "  ", "JOIN", "inner", "INNER JOIN"]) {
-    equal(join(kind), "SELECT * FROM `t` INNER JOIN `o` AS `x` ON (x.a = t.b)", kind);
+    equal(join(kind), "SELECT * FROM `t` INNER JOIN `o` AS `x` ON (x.a = t.b)", kind ?? "");
   }
   for (const kind of ["LEFT", "RIGHT", "FULL"]) {
     for (const words of [kind, kind.toLowerCase(), `${kind} JOIN`, `${kind} outer join`]) {

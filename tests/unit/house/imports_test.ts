@@ -17,9 +17,10 @@ const RULES: readonly {
   { of: /^src\/contracts\//, may: () => [/^src\/contracts\//], packages: /^$/ },
   {
     of: /^src\/http\//,
-    may: () => [/^src\/(contracts|http)\//],
+    may: () => [/^src\/(contracts|http|kernel)\//],
     packages: /^(hono|zod|ipaddr\.js|fastest-levenshtein|content-disposition|modern-tar)$/,
   },
+  { of: /^src\/kernel\//, may: () => [/^src\/kernel\//], packages: /^ipaddr\.js$/ },
   { of: /^src\/hosts\//, may: () => [/^src\/hosts\//], packages: /^$/ },
   // It runs on other platforms, in other programs.
   { of: /^src\/client\//, may: () => [/^src\/client\//], packages: /^kysely$/ },
@@ -41,7 +42,7 @@ const RULES: readonly {
       from,
     ) => [
       /^src\/(contracts|hosts)\//,
-      /^services\/(control_plane|disk|rqlite|sqlite)\//,
+      /^services\/(clock|control_plane|disk|network|rqlite|sqlite)\//,
       new RegExp(`^${from.split("/", 2).join("/")}/`),
     ],
     packages: /^(?!hono)/,
@@ -64,14 +65,14 @@ const EXCEPTIONS: Readonly<Record<string, string>> = {
 };
 
 /** Whoever says so puts drivers together; nobody else knows that there are several. */
-const KNOW_DRIVERS = /^src\/(container\.ts|drivers\.ts|(cache|storage)_drivers\.ts|cli\/)/;
+const KNOW_DRIVERS = /^src\/(container\.ts|drivers\.ts|(cache|pubsub|storage)_drivers\.ts|cli\/)/;
 const KNOW_SERVICES =
-  /^src\/(container|control_services|drivers|cache_drivers|storage_drivers|gateway|upkeep)\.ts$|^src\/cli\//;
+  /^src\/(container|auth_services|control_services|drivers|(cache|pubsub|storage)_drivers|gateway|upkeep)\.ts$|^src\/cli\//;
 const KNOW_CONFIGURATION =
-  /^src\/(container|control_services|drivers|cache_drivers|storage_drivers|gateway)\.ts$|^src\/cli\//;
+  /^src\/(container|auth_services|control_services|drivers|(cache|pubsub|storage)_drivers|gateway)\.ts$|^src\/cli\//;
 const KNOW_ROUTES = /^src\/(gateway\.ts|cli\/)/;
 /** A driver is a file or a folder named after its engine, or is what that engine's drivers share. */
-const DRIVER = /^services\/(\w+\/)*(sqlite|rqlite|memory|olric|local|ipfs)(\.ts$|\/)/;
+const DRIVER = /^services\/(\w+\/)*(sqlite|rqlite|memory|olric|local|ipfs|libp2p)(\.ts$|\/)/;
 
 Deno.test("imports point one way", () => {
   const refused = code.filter(({ from, to }) => {

@@ -1,7 +1,16 @@
 import { deepEqual, equal, match, ok } from "node:assert/strict";
 import { GatewayError } from "../../../src/contracts/errors.ts";
-import { EventStream, eventStream, type EventStreamOptions } from "../../../src/http/event_stream.ts";
-import { until } from "../../engines/support/wait.ts";
+import type { Principal } from "../../../src/contracts/identity.ts";
+import type { Call } from "../../../src/http/call.ts";
+import {
+  EventStream,
+  eventStream,
+  type EventStreamOptions,
+  type ListeningCall,
+} from "../../../src/http/event_stream.ts";
+import { principal } from "../auth/support/node.ts";
+import { liveGateway } from "../realtime/support/live.ts";
+import { route, TableAuthenticator } from "./support.ts";
 
 const decoder = new TextDecoder();
 
@@ -21,16 +30,23 @@ function reading(options: EventStreamOptions = {}) {
   };
 }
 
-/** A call that can be ended in each of the ways in which calls end. */
-function fakeCall() {
+/** A gateway, and a call on it that can be ended in each of the ways in which calls end. */
+function listening() {
+  const gateway = liveGateway();
+  const caller = principal();
+  const authenticator = new TableAuthenticator(new Map([["key", caller]]));
   const leaving = new AbortController(), stopping = new AbortController();
-  const call = {
-    refusal: undefined as Error | undefined,
+  const url = "http://gateway.example/v1/thing";
+  const call: ListeningCall = {
     signal: leaving.signal,
     stopping: stopping.signal,
-    admit: () => call.refusal ? Promise.reject(call.refusal) : Promise.resolve(),
+    incoming: new Headers({ "x-api-key": "key" }),
+    http: { req: { raw: { url } } } as unknown as Call["http"],
+    principal: caller,
+    route: route({ access: { kind: "namespace", scope: "sql:read" } }),
   };
-  return { call, leaving, stopping };
+  const services = { authenticator, connections: gateway.connections };
+  return { ...gateway, call, services, authenticator, leaving, stopping };
 }
 
 Deno.test("a stream says first when to come back, and then what is sent, each event on its own", async () => {
@@ -59,15 +75,28 @@ Deno.test("no text can end an event early or begin another field", async () => {
 
 Deno.test("a silent stream shows that it lives, and from where to go on", async () => {
   let at = 4;
-  const { stream, piece } = reading({ heartbeat: 20, position: () => `e-${at}` });
-  await piece();
-  equal(await piece(), ":\nid: e-4\n\n");
+  const { stream, piece } = reading({ heartbeat: 1_000, position: () => `e-${at}` });
+  // Nobody reads yet.
+  stream.look(0);
+  stream.look(9_000);
+  equal(await piece(), "retry: 1000\n\n");
+  let told = piece();
+  for (const now of [10_000, 10_999, 11_000, 11_001]) stream.look(now);
+  equal(await told, ":\nid: e-4\n\n");
   at = 5;
-  equal(await piece(), ":\nid: e-5\n\n");
+  told = piece();
+  for (const now of [11_500, 12_499]) stream.look(now);
+  stream.send({ data: "x" });
+  equal(await told, "data: x\n\n");
+  told = piece();
+  for (const now of [12_500, 13_499, 13_500]) stream.look(now);
+  equal(await told, ":\nid: e-5\n\n");
   stream.end();
-  const plain = reading({ heartbeat: 20 });
+  const plain = reading({ heartbeat: 1_000 });
   await plain.piece();
-  equal(await plain.piece(), ":\n\n");
+  told = plain.piece();
+  for (const now of [0, 1_000]) plain.stream.look(now);
+  equal(await told, ":\n\n");
   plain.stream.end();
 });
 
@@ -109,40 +138,71 @@ Deno.test("whoever stops reading ends the stream", async () => {
 });
 
 Deno.test("a stream ends with its producer, with its caller, with the gateway and with the right to it", async () => {
-  const ways: [string, (parts: ReturnType<typeof fakeCall>, done: () => void) => void, RegExp][] = [
+  const failure = (code: string) => new RegExp(`^event: failure\ndata: {"code":"${code}","error":"[^"]+"}\n\n$`);
+  const narrow = principal({ scopes: new Set(["sql:write"] as const) });
+  const ways: [string, (parts: ReturnType<typeof listening>, done: () => void) => void, RegExp][] = [
     ["producer", (_parts, done) => done(), /^$/],
     ["caller", ({ leaving }) => leaving.abort(), /^$/],
     ["gateway", ({ stopping }) => stopping.abort(), /^$/],
+    ["connections", ({ connections }) => connections.stop(), /^$/],
+    ["credential", ({ authenticator }) => authenticator.known.delete("key"), failure("INVALID_CREDENTIAL")],
+    ["right", ({ authenticator }) => authenticator.known.set("key", narrow), failure("INSUFFICIENT_SCOPE")],
     [
-      "right",
-      ({ call }) => void (call.refusal = new GatewayError("INVALID_CREDENTIAL", "gone")),
-      /^event: failure\ndata: {"code":"INVALID_CREDENTIAL","error":"gone"}\n\n$/,
+      "defect",
+      ({ authenticator }) => void (authenticator.identifyKey = () => Promise.reject(new Error("secret"))),
+      failure("UNAVAILABLE"),
     ],
-    ["defect", ({ call }) => void (call.refusal = new Error("secret")), /"code":"INTERNAL","error":"internal error"/],
   ];
   for (const [what, end, last] of ways) {
-    const parts = fakeCall();
+    const parts = listening();
     const done = Promise.withResolvers<void>();
     let produced: EventStream | undefined;
-    const { body, headers, status } = eventStream(parts.call, {}, (stream) => (produced = stream, done.promise));
+    const { body, headers, status } = eventStream(
+      parts.call,
+      parts.services,
+      {},
+      (stream) => (produced = stream, done.promise),
+    );
     deepEqual([status, headers?.["content-type"]], [200, "text/event-stream"]);
     const iterator = (body as AsyncIterable<Uint8Array>)[Symbol.asyncIterator]();
     equal(decoder.decode((await iterator.next()).value as Uint8Array), "retry: 1000\n\n");
-    const start = performance.now();
     end(parts, () => done.resolve());
+    for (let i = 0; i < 2; i++) await parts.pass(500);
+    ok(produced!.signal.aborted, what);
     let text = "", result = await iterator.next();
     for (; !result.done; result = await iterator.next()) text += decoder.decode(result.value);
-    ok(performance.now() - start < 1_000, what);
     match(text, last, what);
-    await until("the producer hears of it", () => produced!.signal.aborted);
     done.resolve();
   }
 });
 
+Deno.test("what a change of rights means is the stream's to say, and nobody looks after one that is over", async () => {
+  const { call, services, authenticator, pass } = listening();
+  const told: string[] = [];
+  const changed = ({ id }: Principal) => {
+    told.push(id);
+    if (id === "third") throw new GatewayError("FORBIDDEN", "not you");
+  };
+  const { body } = eventStream(call, services, { changed }, ({ signal }) => {
+    return new Promise((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
+  });
+  const iterator = (body as AsyncIterable<Uint8Array>)[Symbol.asyncIterator]();
+  await iterator.next();
+  for (const id of ["second", "third", "fourth"]) {
+    authenticator.known.set("key", principal({ id, scopes: new Set() }));
+    await pass(500);
+  }
+  deepEqual(told, ["second", "third"]);
+  const asked = authenticator.asked.length;
+  await pass(500);
+  equal(authenticator.asked.length, asked);
+  match(decoder.decode((await iterator.next()).value as Uint8Array), /"code":"FORBIDDEN","error":"not you"/);
+});
+
 Deno.test("a producer that fails is told of, and its failure is what the stream ended with", async () => {
-  const { call } = fakeCall();
+  const { call, services } = listening();
   const failure = new GatewayError("UNAVAILABLE", "no database");
-  const { body } = eventStream(call, {}, () => Promise.reject(failure));
+  const { body } = eventStream(call, services, {}, () => Promise.reject(failure));
   const iterator = (body as AsyncIterable<Uint8Array, unknown>)[Symbol.asyncIterator]();
   let text = "", result = await iterator.next();
   for (; !result.done; result = await iterator.next()) text += decoder.decode(result.value);

@@ -133,7 +133,7 @@ Deno.test("with a list of origins only those may, exactly, and caches tell them 
       "*",
       "",
     ]
-  ) deepEqual(headersFor(origins, origin), { vary: "Origin" }, origin);
+  ) deepEqual(headersFor(origins, origin), { vary: "Origin" }, origin ?? "");
   deepEqual(headersFor([], "https://app.example"), { vary: "Origin" });
 });
 

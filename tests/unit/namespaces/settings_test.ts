@@ -34,6 +34,20 @@ const NO_LIMITS = {
 };
 const NO_CACHE_LIMITS = { value_bytes: null, bytes: null, scan_keys: null, lock_waiters: null };
 const NO_STORAGE_LIMITS = { object_bytes: null, bytes: null, objects: null, uploads_in_flight: null, entries: null };
+const NO_PUBSUB_SETTINGS = { history_size: null, history_ttl: null, slow_readers: null, origins: null };
+const NO_PUBSUB_LIMITS = {
+  message_bytes: null,
+  history_messages: null,
+  history_ttl: null,
+  history_bytes: null,
+  publish_rate: null,
+  sockets: null,
+  topics: null,
+  topics_per_socket: null,
+  credential_share: null,
+  guest_share: null,
+  queue_bytes: null,
+};
 const DEFAULT_RULES: NamespaceRules = {
   sql: {
     level: undefined,
@@ -50,6 +64,22 @@ const DEFAULT_RULES: NamespaceRules = {
   },
   cache: { maxValueBytes: 21, maxBytes: 22, maxScanKeys: 23, maxLockWaiters: 24, near: new Map() },
   storage: { maxObjectBytes: 31, maxBytes: 32, maxObjects: 33, maxUploads: 34, maxEntries: 35, encrypt: false },
+  pubsub: {
+    historySize: 40,
+    historyTtl: 41_000,
+    maxMessageBytes: 42,
+    maxHistoryBytes: 45,
+    publishRate: 46,
+    maxSockets: 47,
+    maxTopics: 48,
+    maxTopicsPerSocket: 49,
+    credentialShare: 51,
+    guestShare: 52,
+    maxQueueBytes: 50,
+    slowPolicy: "close",
+    maxMetaBytes: 4_096,
+    origins: undefined,
+  },
 };
 
 async function shop() {
@@ -74,13 +104,23 @@ Deno.test("a namespace for which nobody set anything has the defaults, and no ro
   await using t = await shop();
   deepEqual(await t.settings.rulesOf("shop"), DEFAULT_RULES);
   deepEqual(await t.settings.settings("shop", CONTEXT), {
-    values: { sql: NOTHING_SET, cache: { near: null }, storage: { encrypt: null } },
-    effective: { sql: DEFAULTS_OF_SETTINGS, cache: { near: [] }, storage: { encrypt: false } },
+    values: { sql: NOTHING_SET, cache: { near: null }, storage: { encrypt: null }, pubsub: NO_PUBSUB_SETTINGS },
+    effective: {
+      sql: DEFAULTS_OF_SETTINGS,
+      cache: { near: [] },
+      storage: { encrypt: false },
+      pubsub: { history_size: 40, history_ttl: 41_000, slow_readers: "close", origins: null },
+    },
     version: 0,
   });
   deepEqual(await t.settings.limits("shop", CONTEXT), {
-    values: { sql: NO_LIMITS, cache: NO_CACHE_LIMITS, storage: NO_STORAGE_LIMITS },
-    effective: { sql: DEFAULTS.sql.limits, cache: DEFAULTS.cache.limits, storage: DEFAULTS.storage.limits },
+    values: { sql: NO_LIMITS, cache: NO_CACHE_LIMITS, storage: NO_STORAGE_LIMITS, pubsub: NO_PUBSUB_LIMITS },
+    effective: {
+      sql: DEFAULTS.sql.limits,
+      cache: DEFAULTS.cache.limits,
+      storage: DEFAULTS.storage.limits,
+      pubsub: DEFAULTS.pubsub.limits,
+    },
     version: 0,
   });
   deepEqual(await stored(t.node), []);
@@ -221,7 +261,20 @@ Deno.test("every limit reaches the rules under its own name", async () => {
   };
   const cache = { value_bytes: 1, bytes: 0, scan_keys: 3, lock_waiters: 4 };
   const storage = { object_bytes: 1, bytes: 2, objects: 0, uploads_in_flight: 4, entries: 5 };
-  const all = { sql, cache, storage };
+  const pubsub = {
+    message_bytes: 1,
+    history_messages: 2,
+    history_ttl: 3,
+    history_bytes: 4,
+    publish_rate: 0,
+    sockets: 6,
+    topics: 7,
+    topics_per_socket: 8,
+    credential_share: 10,
+    guest_share: 11,
+    queue_bytes: 9,
+  };
+  const all = { sql, cache, storage, pubsub };
   const { values, effective } = await t.settings.changeLimits("shop", all, operator, CONTEXT, false);
   deepEqual([values, effective], [all, all]);
   const rules = await t.settings.rulesOf("shop");
@@ -246,6 +299,22 @@ Deno.test("every limit reaches the rules under its own name", async () => {
     maxUploads: 4,
     maxEntries: 5,
     encrypt: false,
+  });
+  deepEqual(rules.pubsub, {
+    maxMessageBytes: 1,
+    historySize: 2,
+    historyTtl: 3,
+    maxHistoryBytes: 4,
+    publishRate: 0,
+    maxSockets: 6,
+    maxTopics: 7,
+    maxTopicsPerSocket: 8,
+    credentialShare: 10,
+    guestShare: 11,
+    maxQueueBytes: 9,
+    slowPolicy: "close",
+    maxMetaBytes: 4_096,
+    origins: undefined,
   });
 });
 
@@ -372,6 +441,7 @@ Deno.test("values of a newer gateway outlive a change by an older one", async ()
     sql: { ...NOTHING_SET, freshness: 1 },
     cache: { near: null },
     storage: { encrypt: null },
+    pubsub: NO_PUBSUB_SETTINGS,
   }, 3]);
   await t.settings.changeSettings("shop", { sql: { freshness: 2 } }, alice, CONTEXT);
   const [row] = await stored(t.node);
@@ -430,6 +500,7 @@ Deno.test("while the control plane is down, rules that are known hold, and other
   deepEqual(await t.settings.rulesOf("cafe"), {
     ...DEFAULT_RULES,
     sql: { ...DEFAULT_RULES.sql, retainedChanges: Infinity, changeRetention: Infinity },
+    pubsub: { ...DEFAULT_RULES.pubsub, historySize: 430, historyTtl: 44_000 },
   }, "nothing that was to be kept is given up on a guess");
   equal(t.errors.length, 1);
   await rejects(t.settings.settings("shop", CONTEXT), code("UNAVAILABLE"));

@@ -52,7 +52,7 @@ Deno.test("what browsers run is to be saved, and everything where that is asked 
       "application/octet-stream",
     ]
   ) {
-    equal(await dispositionOf(type), "attachment; filename=a.x", type);
+    equal(await dispositionOf(type), "attachment; filename=a.x", type ?? "");
   }
   for (const type of ["image/png", "video/mp4", "application/json"]) {
     equal(await dispositionOf(type), "inline; filename=a.x", type);

@@ -7,6 +7,7 @@ import { LoginCodes } from "../../../../services/auth/login_codes.ts";
 import { WalletSessions } from "../../../../services/auth/sessions.ts";
 import { SigningKeys } from "../../../../services/auth/signing_keys.ts";
 import { Tokens } from "../../../../services/auth/tokens.ts";
+import { SignedTopicTokens } from "../../../../services/auth/topic_tokens.ts";
 import { WalletSignIn } from "../../../../services/auth/wallet_auth.ts";
 import { type SignInSite, WalletProofs } from "../../../../services/auth/wallet_proof.ts";
 import { ControlAuditLog } from "../../../../services/control_plane/audit.ts";
@@ -69,6 +70,7 @@ export class Node implements AsyncDisposable {
   readonly members: MemberRegistry;
   readonly proofs: WalletProofs;
   readonly loginCodes: LoginCodes;
+  readonly topicTokens: SignedTopicTokens;
   readonly signIn: WalletSignIn;
   deletionsWanted = 0;
 
@@ -99,6 +101,7 @@ export class Node implements AsyncDisposable {
     });
     const settings = { issuer: "orama-gateway", audience: "gateway", ttl: TOKEN_TTL };
     this.tokens = new Tokens(this.signingKeys, { ...settings, now, random });
+    this.topicTokens = new SignedTopicTokens({ tokens: this.tokens, maxTtl: TOKEN_TTL });
     this.authenticator = new CredentialAuthenticator({
       control,
       revocations,

@@ -1,4 +1,4 @@
-import type { CacheClock } from "../../../../services/cache/clock.ts";
+import type { Clock } from "../../../../services/clock/clock.ts";
 
 interface Timer {
   readonly at: number;
@@ -6,7 +6,7 @@ interface Timer {
 }
 
 /** A clock that stands still until it is told to go on. */
-export class FakeClock implements CacheClock {
+export class FakeClock implements Clock {
   #now: number;
   #monotonic = 5_000;
   readonly #timers = new Set<Timer>();

@@ -24,6 +24,24 @@ export const DEFAULTS: RuleDefaults = {
     near: { max_ttl: 3_000, available: true },
   },
   storage: { limits: { object_bytes: 31, bytes: 32, objects: 33, uploads_in_flight: 34, entries: 35 } },
+  pubsub: {
+    history_size: 40,
+    history_ttl: 41_000,
+    slow_readers: "close",
+    limits: {
+      message_bytes: 42,
+      history_messages: 430,
+      history_ttl: 44_000,
+      history_bytes: 45,
+      publish_rate: 46,
+      sockets: 47,
+      topics: 48,
+      topics_per_socket: 49,
+      credential_share: 51,
+      guest_share: 52,
+      queue_bytes: 50,
+    },
+  },
 };
 
 /** The settings service of a gateway, and what it complained of. */

@@ -1,5 +1,5 @@
 import { equal } from "node:assert/strict";
-import type { StorageClock } from "../../../../services/storage/local/clock.ts";
+import type { Clock } from "../../../../services/clock/clock.ts";
 import { type Disk, SYSTEM_DISK } from "../../../../services/storage/local/disk.ts";
 import { LocalDriver, type LocalDriverOptions } from "../../../../services/storage/local/driver.ts";
 import { ContentSubject } from "../../../support/test_content.ts";
@@ -58,7 +58,7 @@ export class HurtDisk implements Disk {
 export const failure = (code: string): Error => Object.assign(new Error(`${code}: /a/path/of/this/machine`), { code });
 
 /** A clock that stands until it is told to go on. It begins now, as files tell the time of this machine. */
-export class StandingClock implements StorageClock {
+export class StandingClock implements Clock {
   #now = Date.now();
   #monotonic = 1_000_000;
   readonly timers = new Set<{ readonly ms: number; readonly run: () => void }>();

@@ -1,0 +1,44 @@
+import { unlessMissing } from "./files.ts";
+
+/** More is no secret of ours. */
+const MAX_BYTES = 4_096;
+
+/** What a file of a secret holds, and how others may read it. */
+export interface SecretFile {
+  readonly text: string;
+  /** Whether other users of this machine can read it. */
+  readonly open: boolean;
+}
+
+/**
+ * Reads a small secret from a file, or makes it first where there is none, for this user alone (mode 0600). Of several that start
+ * at once one makes it and all read the same; a crash never leaves half of it.
+ * @param make the text of a new one
+ * @throws what the system says, and Error for a file that is too large
+ */
+export async function readOrCreateSecret(path: string, make: () => string | Promise<string>): Promise<SecretFile> {
+  return await readSecret(path) ?? await create(path, await make());
+}
+
+async function create(path: string, text: string): Promise<SecretFile> {
+  const draft = `${path}.${crypto.randomUUID()}`;
+  await Deno.writeTextFile(draft, text, { mode: 0o600, createNew: true });
+  try {
+    // A link, unlike a rename, never replaces the secret that another process made meanwhile.
+    await Deno.link(draft, path);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
+  } finally {
+    await Deno.remove(draft);
+  }
+  return (await readSecret(path))!;
+}
+
+/** `undefined` where there is none. */
+async function readSecret(path: string): Promise<SecretFile | undefined> {
+  using file = await unlessMissing(Deno.open(path));
+  if (file === undefined) return undefined;
+  const { isFile, size, mode } = await file.stat();
+  if (!isFile || size > MAX_BYTES) throw new Error(`${path} is no file of up to ${MAX_BYTES} bytes`);
+  return { text: await new Response(file.readable).text(), open: mode !== null && (mode & 0o077) !== 0 };
+}
