@@ -21,6 +21,8 @@ const ROUND = 500, SLICES = 10;
 const OFTEN = 20;
 /** Milliseconds of work after which others get their turn, and how much is done between two looks at the clock. */
 const TURN = 8, UNLOOKED = 64;
+/** Places for tasks that are kept. */
+const MOST_KEPT = 1 << 16;
 /** Milliseconds for which systems usually send again what nobody takes. */
 const OWED = 15 * 60_000;
 
@@ -60,8 +62,10 @@ export class Connections implements LiveConnections {
   readonly #often = new Set<Task>();
   #watched = 0;
   #slice = 0;
-  #tasks: Task[] = [];
+  /** What is to run, from `#next` to `#end`. The array stays: each turn would leave one behind with a place for each socket. */
+  #tasks: (Task | undefined)[] = [];
   #next = 0;
+  #end = 0;
   #running = false;
   #dropped = 0;
   #sent = 0;
@@ -152,7 +156,7 @@ export class Connections implements LiveConnections {
   }
 
   soon(task: Task): void {
-    this.#tasks.push(task);
+    this.#tasks[this.#end++] = task;
     if (this.#running) return;
     this.#running = true;
     this.#schedule();
@@ -166,8 +170,9 @@ export class Connections implements LiveConnections {
   #run(): void {
     const until = this.monotonic() + TURN;
     const tasks = this.#tasks;
-    while (this.#next < tasks.length) {
-      const task = tasks[this.#next++]!;
+    while (this.#next < this.#end) {
+      const task = tasks[this.#next]!;
+      tasks[this.#next++] = undefined;
       try {
         task.run();
       } catch (error) {
@@ -175,8 +180,8 @@ export class Connections implements LiveConnections {
       }
       if (this.#next % UNLOOKED === 0 && this.monotonic() > until) return this.#schedule();
     }
-    this.#tasks = [];
-    this.#next = 0;
+    if (tasks.length > MOST_KEPT) this.#tasks = [];
+    this.#next = this.#end = 0;
     this.#running = false;
   }
 

@@ -39,11 +39,11 @@ export interface OutboxOptions {
 
 /** How a socket was when its other side was last seen to take something. */
 interface Seen {
-  readonly handed: number;
-  readonly buffered: number;
-  readonly acknowledged: number | undefined;
+  handed: number;
+  buffered: number;
+  acknowledged: number | undefined;
   /** Monotonic milliseconds. */
-  readonly at: number;
+  at: number;
 }
 
 /** Bytes with the system at once, at most: what it has been given cannot be dropped any more. Also the size of a joined frame. */
@@ -56,6 +56,8 @@ const KEPT = 3 / 4;
 const SLOW_LINE = 16 * 1024;
 /** How many times as much may wait for a socket of which it is not known that it is slow: much may come in one turn. */
 const BURST = 4;
+/** Places that an empty queue keeps: an array for each message of each socket would be most of the garbage that there is. */
+const PLACES = 16;
 
 const encoder = new TextEncoder();
 
@@ -74,22 +76,24 @@ export const pieceOf = (text: string, topic?: string, position?: string): Piece 
 export class Outbox implements Task {
   readonly #options: OutboxOptions;
   #bounds: Bounds;
-  #pieces: Piece[] = [];
+  /** What waits, from `#head` to `#end`; around it there is nothing, or what is gone. */
+  #pieces: (Piece | undefined)[] = [];
   #head = 0;
+  #end = 0;
   #bytes = 0;
   #asked = false;
   #stopOften: (() => void) | undefined;
   #over = false;
   /** Frames handed over, ever; and how it was when the other side was last seen to take something. */
   #handed = 0;
-  #seen: Seen = { handed: 0, buffered: 0, acknowledged: undefined, at: 0 };
+  readonly #seen: Seen = { handed: 0, buffered: 0, acknowledged: undefined, at: 0 };
   /** Bytes of the largest frame that was handed over since none was under way. */
   #largest = 0;
 
   constructor(options: OutboxOptions) {
     this.#options = options;
     this.#bounds = options.bounds;
-    this.#seen = { ...this.#seen, at: options.connections.monotonic() };
+    this.#seen.at = options.connections.monotonic();
   }
 
   /** Bytes that wait here. */
@@ -105,7 +109,7 @@ export class Outbox implements Task {
   /** Sends a piece in a turn of the event loop to come, behind those before it. */
   put(piece: Piece): void {
     if (this.#over) return;
-    this.#pieces.push(piece);
+    this.#pieces[this.#end++] = piece;
     this.#bytes += piece.bytes + OVERHEAD;
     if (this.#isOver(this.#stopOften === undefined ? BURST : 1)) this.#cut();
     this.#ask();
@@ -126,18 +130,19 @@ export class Outbox implements Task {
     this.#leaveOften();
     if (buffered === 0) this.#largest = 0;
     let room = this.#window() - buffered;
-    while (this.#head < this.#pieces.length && room > 0) room -= this.#frame(room);
-    if (this.#head < this.#pieces.length) return this.#ask();
-    // Most are empty most of the time, and there may be very many of them.
-    this.#pieces = [];
-    this.#head = this.#bytes = 0;
+    while (this.#head < this.#end && room > 0) room -= this.#frame(room);
+    if (this.#head < this.#end) {
+      this.#compact();
+      return this.#ask();
+    }
+    this.#empty();
     this.#options.drained?.();
   }
 
   /** Sends what there is now, whatever waits: before the socket is closed. */
   flush(): void {
     if (this.#over) return;
-    while (this.#head < this.#pieces.length) this.#frame(Infinity);
+    while (this.#head < this.#end) this.#frame(Infinity);
   }
 
   /**
@@ -152,16 +157,33 @@ export class Outbox implements Task {
     const acknowledged = buffered === 0 ? undefined : socket.acknowledged;
     const moved = buffered === 0 || buffered < seen.buffered || this.#handed !== seen.handed ||
       acknowledged !== seen.acknowledged;
-    if (moved) this.#seen = { handed: this.#handed, buffered, acknowledged, at };
-    else if (at - seen.at > patience + this.#allowance() && !this.#over) stuck();
+    if (moved) {
+      seen.handed = this.#handed;
+      seen.buffered = buffered;
+      seen.acknowledged = acknowledged;
+      seen.at = at;
+    } else if (at - seen.at > patience + this.#allowance() && !this.#over) stuck();
   }
 
   /** Forgets what waits. */
   close(): void {
     this.#over = true;
     this.#leaveOften();
-    this.#pieces = [];
-    this.#head = this.#bytes = 0;
+    this.#empty();
+  }
+
+  /** Lets go of what was sent: for a reader who is never quite done, there would be more and more of it. */
+  #compact(): void {
+    if (this.#head < PLACES) return;
+    this.#pieces = this.#pieces.slice(this.#head, this.#end);
+    this.#end -= this.#head;
+    this.#head = 0;
+  }
+
+  #empty(): void {
+    if (this.#pieces.length > PLACES) this.#pieces = [];
+    else this.#pieces.fill(undefined, 0, this.#end);
+    this.#head = this.#end = this.#bytes = 0;
   }
 
   /** Sends a frame. @returns its bytes */
@@ -169,7 +191,7 @@ export class Outbox implements Task {
     const pieces = this.#pieces, from = this.#head;
     let to = from + 1, bytes = pieces[from]!.bytes;
     if (this.#options.joins) {
-      while (to < pieces.length && bytes + pieces[to]!.bytes < room) bytes += pieces[to++]!.bytes + 1;
+      while (to < this.#end && bytes + pieces[to]!.bytes < room) bytes += pieces[to++]!.bytes + 1;
     }
     this.#head = to;
     this.#bytes -= bytes - (to - from - 1) + (to - from) * OVERHEAD;
@@ -190,7 +212,7 @@ export class Outbox implements Task {
     const pieces = this.#pieces, room = this.#room();
     const ends = new Map<string, { readonly at: number; readonly position: string | undefined }>();
     let to = this.#head, dropped = 0;
-    for (; to < pieces.length - 1 && this.#bytes > room * KEPT; to++) {
+    for (; to < this.#end - 1 && this.#bytes > room * KEPT; to++) {
       const { topic, bytes, position } = pieces[to]!;
       if (topic === undefined) continue;
       dropped++;
@@ -198,7 +220,7 @@ export class Outbox implements Task {
       // Joins and leaves have none.
       ends.set(topic, { at: to, position: position ?? ends.get(topic)?.position });
     }
-    const kept: Piece[] = [];
+    const kept: (Piece | undefined)[] = [];
     for (let i = this.#head; i < to; i++) {
       const piece = pieces[i]!, { topic } = piece;
       const end = topic === undefined ? undefined : ends.get(topic);
@@ -211,14 +233,15 @@ export class Outbox implements Task {
       }
     }
     this.#options.connections.dropped(dropped);
-    this.#pieces = kept.concat(pieces.slice(to));
+    this.#pieces = kept.concat(pieces.slice(to, this.#end));
     this.#head = 0;
+    this.#end = this.#pieces.length;
     // Answers alone: whoever sends commands and reads no answer is not waited for.
     if (this.#stopOften !== undefined && this.#isOver(1)) this.#giveUp();
   }
 
   #isOver(times: number): boolean {
-    return this.#bytes > this.#room() * times && this.#pieces.length - this.#head > 1;
+    return this.#bytes > this.#room() * times && this.#end - this.#head > 1;
   }
 
   /** Not at once: what was put may be on its way to others. */
@@ -259,15 +282,15 @@ export class Outbox implements Task {
 }
 
 /** What was joined last: in a turn, most sockets get the same. */
-let lately: { readonly pieces: readonly Piece[]; readonly text: string } = { pieces: [], text: "" };
+let lately: { readonly pieces: readonly (Piece | undefined)[]; readonly text: string } = { pieces: [], text: "" };
 
-function joined(pieces: readonly Piece[], from: number, to: number): string {
+function joined(pieces: readonly (Piece | undefined)[], from: number, to: number): string {
   const known = lately.pieces;
   let same = known.length === to - from;
   for (let i = 0; same && i < known.length; i++) same = known[i] === pieces[from + i];
   if (!same) {
     const taken = pieces.slice(from, to);
-    lately = { pieces: taken, text: taken.map(({ text }) => text).join("\n") };
+    lately = { pieces: taken, text: taken.map((piece) => piece!.text).join("\n") };
   }
   return lately.text;
 }
