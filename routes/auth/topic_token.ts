@@ -1,23 +1,16 @@
 import { z } from "zod";
 import { MAX_PATTERN_BYTES, MAX_PATTERNS, patternsProblem } from "../../src/contracts/topic_rights.ts";
+import { durationField } from "../../src/http/duration_field.ts";
 import { rfc3339 } from "../../src/http/formats.ts";
-import { parseGoDuration } from "../../src/http/go_duration.ts";
 import { json, NO_STORE } from "../../src/http/reply.ts";
 import { defineRoute } from "../../src/http/route.ts";
 import { named, optional } from "./schemas.ts";
 
 /** Milliseconds; what lives for less is of no use. */
 const SHORTEST = 1_000;
-const DURATION = /^(?:\d{1,9}(?:\.\d{1,9})?(?:ms|[smh])){1,4}$/;
 const EXPECTED = "must be milliseconds, or a duration such as 30s, 15m or 1h, 1s at least";
 
-const ttl = z.union([z.int(EXPECTED).min(SHORTEST, EXPECTED), z.string().regex(DURATION, EXPECTED)], EXPECTED)
-  .transform((value, context) => {
-    const milliseconds = typeof value === "string" ? Math.round(parseGoDuration(value) ?? 0) : value;
-    if (milliseconds >= SHORTEST) return milliseconds;
-    context.addIssue({ code: "custom", message: EXPECTED });
-    return z.NEVER;
-  });
+const ttl = durationField(SHORTEST, EXPECTED);
 
 const patterns = optional(z.array(named("Pattern of a topic.")).min(1).max(MAX_PATTERNS));
 

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { parseGoDuration } from "../../src/http/go_duration.ts";
+import { durationField } from "../../src/http/duration_field.ts";
 
 /** How many maps of a namespace may have a near cache: each gateway keeps their names in memory. */
 const MAX_MAPS = 32;
@@ -7,7 +7,6 @@ const MAX_MAPS = 32;
 const MAX_NAME_BYTES = 255;
 /** Milliseconds; what lives for less is of no use. */
 const SHORTEST = 10;
-const DURATION = /^(?:\d{1,9}(?:\.\d{1,9})?(?:ms|[smh])){1,4}$/;
 const EXPECTED = `must be milliseconds, or a duration such as 500ms or 1s, ${SHORTEST} ms at least`;
 
 const dmap = z.string().min(1).max(MAX_NAME_BYTES)
@@ -18,13 +17,7 @@ const dmap = z.string().min(1).max(MAX_NAME_BYTES)
     `must have at most ${MAX_NAME_BYTES} bytes`,
   );
 
-const ttl = z.union([z.int(EXPECTED).min(SHORTEST, EXPECTED), z.string().regex(DURATION, EXPECTED)], EXPECTED)
-  .transform((value, context) => {
-    const milliseconds = typeof value === "string" ? Math.round(parseGoDuration(value) ?? 0) : value;
-    if (milliseconds >= SHORTEST) return milliseconds;
-    context.addIssue({ code: "custom", message: EXPECTED });
-    return z.NEVER;
-  });
+const ttl = durationField(SHORTEST, EXPECTED);
 
 const near = z.array(z.strictObject({
   dmap: dmap.describe("The map."),

@@ -1,4 +1,4 @@
-import { unlessMissing } from "./files.ts";
+import { createOnce, unlessMissing } from "./files.ts";
 
 /** More is no secret of ours. */
 const MAX_BYTES = 4_096;
@@ -21,16 +21,7 @@ export async function readOrCreateSecret(path: string, make: () => string | Prom
 }
 
 async function create(path: string, text: string): Promise<SecretFile> {
-  const draft = `${path}.${crypto.randomUUID()}`;
-  await Deno.writeTextFile(draft, text, { mode: 0o600, createNew: true });
-  try {
-    // A link, unlike a rename, never replaces the secret that another process made meanwhile.
-    await Deno.link(draft, path);
-  } catch (error) {
-    if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
-  } finally {
-    await Deno.remove(draft);
-  }
+  await createOnce(path, `${path}.${crypto.randomUUID()}`, text);
   return (await readSecret(path))!;
 }
 

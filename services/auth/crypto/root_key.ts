@@ -1,6 +1,7 @@
 import { hkdfSync } from "node:crypto";
 import { bytesToHex, hexToBytes } from "@noble/hashes/utils.js";
 import { base64nopad, base64urlnopad } from "@scure/base";
+import { createOnce } from "../../disk/files.ts";
 
 /** What the keys derived from the root key are for. A label keeps its meaning for ever: another label is another key. */
 export const SUBKEY_LABELS = [
@@ -88,17 +89,8 @@ export async function readOrCreateRootKey(path: string, random: (n: number) => U
 }
 
 async function createRootKey(path: string, random: (n: number) => Uint8Array): Promise<void> {
-  const draft = `${path}.${bytesToHex(random(8))}`;
   try {
-    await Deno.writeTextFile(draft, bytesToHex(random(SIZE)) + "\n", { mode: 0o600, createNew: true });
-    try {
-      // A link, unlike a rename, never replaces the key that another process made meanwhile.
-      await Deno.link(draft, path);
-    } catch (error) {
-      if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
-    } finally {
-      await Deno.remove(draft);
-    }
+    await createOnce(path, `${path}.${bytesToHex(random(8))}`, bytesToHex(random(SIZE)) + "\n");
   } catch (cause) {
     throw new RootKeyError(`${path} cannot be written (${nameOf(cause)})`, { cause });
   }
