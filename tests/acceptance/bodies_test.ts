@@ -1,6 +1,7 @@
 import { equal, match, ok } from "node:assert/strict";
 import { until } from "../engines/support/wait.ts";
 import { newOwner } from "../support/accounts.ts";
+import { awaitedLater } from "../support/awaited_later.ts";
 import { type RawAnswer, RawConnection } from "../support/raw_http.ts";
 import { gatewaySuite } from "../support/suite.ts";
 import { ethereumWallet } from "../support/wallet.ts";
@@ -63,7 +64,7 @@ test("a body in countless small chunks is refused before much memory is filled, 
     await withConnection(async (connection) => {
       await connection.send(`${HEAD}Transfer-Encoding: chunked\r\n\r\n`);
       let answered = false;
-      const answer = connection.answer({ deadline: 20_000 }).finally(() => answered = true);
+      const answer = awaitedLater(connection.answer({ deadline: 20_000 }).finally(() => answered = true));
       let sent = 0;
       for (; !answered && sent < 256 * MAX && await connection.send(block);) sent += block.length;
       const refused = await answer;
@@ -92,7 +93,7 @@ test("a body without end is answered at the limit, and costs no memory however l
     await withConnection(async (connection) => {
       await connection.send(`${HEAD}Transfer-Encoding: chunked\r\n\r\n`);
       let answered = false;
-      const answer = connection.answer().finally(() => answered = true);
+      const answer = awaitedLater(connection.answer().finally(() => answered = true));
       let sent = 0;
       for (; !answered && sent < 64 * MAX; sent += 64 * 1024) await connection.send(block);
       isError(await answer, 413, "BODY_TOO_LARGE");
@@ -133,7 +134,7 @@ test("a body that comes drop by drop is given up after a while", async () => {
     const start = performance.now();
     await connection.send(`${HEAD}Transfer-Encoding: chunked\r\n\r\n`);
     let answered = false;
-    const answer = connection.answer({ deadline: 10_000 }).finally(() => answered = true);
+    const answer = awaitedLater(connection.answer({ deadline: 10_000 }).finally(() => answered = true));
     while (!answered && await connection.send(chunk(" "))) {
       const next = performance.now() + STALL / 4;
       await until("the next drop falls", () => performance.now() > next || answered);

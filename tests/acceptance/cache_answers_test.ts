@@ -1,5 +1,6 @@
 import { deepEqual, equal, match, ok } from "node:assert/strict";
 import { newOwner, type Owner } from "../support/accounts.ts";
+import { awaitedLater } from "../support/awaited_later.ts";
 import { CacheCaller } from "../support/cache.ts";
 import { gatewaySuite } from "../support/suite.ts";
 
@@ -63,7 +64,9 @@ test("while a pattern that is slow on every key is looked for, others are answer
   (await cache.call("mput", { dmap: "m", entries })).expect(200);
   await cache.put("other", "k", 1);
   let ended = false;
-  const scan = cache.call("scan", { dmap: "m", match: "[ab]{0,250}a[ab]{0,250}[cd]" }).finally(() => ended = true);
+  const scan = awaitedLater(
+    cache.call("scan", { dmap: "m", match: "[ab]{0,250}a[ab]{0,250}[cd]" }).finally(() => ended = true),
+  );
   for (let i = 0; i < 5; i++) {
     equal(await cache.value("other", "k"), 1);
     equal((await suite.gateway.call("GET", "/health")).status, 200);

@@ -300,7 +300,7 @@ test("a namespace that is deleted and made anew has nothing of the one before", 
   await until("the name is free", async () => {
     key = made.use(await newOwner(suite.gateway, namespace)).apiKey;
     return true;
-  }, 30_000);
+  });
   const after = new CacheCaller(suite.gateway, { key });
   equal((await after.get("m", "k")).status, 404);
   deepEqual((await after.raw("GET", [])).get("maps"), []);

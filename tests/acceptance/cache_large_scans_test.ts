@@ -1,6 +1,7 @@
 import { deepEqual, equal, ok } from "node:assert/strict";
 import { newOwner, type Owner } from "../support/accounts.ts";
 import { RUNS_ALONE } from "../support/alone.ts";
+import { awaitedLater } from "../support/awaited_later.ts";
 import { CacheCaller } from "../support/cache.ts";
 import { gatewaySuite } from "../support/suite.ts";
 
@@ -62,16 +63,16 @@ test(`a scan of ${KEYS} keys has all that stay, while others come and go and are
 
   let cursor: string | undefined = first.string("cursor");
   let isOver = false, reads = 0, pages = 0;
-  const reading = (async () => {
+  const reading = awaitedLater((async () => {
     for (; !isOver; reads++) equal(await cache.value("other", "k"), "there");
-  })();
-  const changing = (async () => {
+  })());
+  const changing = awaitedLater((async () => {
     for (let round = 0; !isOver && round < BATCH / 10; round++) {
       (await cache.call("mdelete", { dmap: "m", keys: numbered("goes", round * 10, 10) })).expect(200);
       const entries = [...numbered("comes", round * 10, 10), `stays:${round * 997}`];
       (await cache.call("mput", { dmap: "m", entries: entries.map((key) => ({ key, value: "longer" })) })).expect(200);
     }
-  })();
+  })());
   for (; cursor !== undefined; pages++) {
     ok(pages < 2 * KEYS / LEAST_LOOKED_AT, "the scan has no end");
     const page = (await cache.call("scan", { dmap: "m", limit: BATCH, cursor })).expect(200);

@@ -1,5 +1,6 @@
 import { deepEqual, equal, ok } from "node:assert/strict";
 import { newOwner } from "../support/accounts.ts";
+import { awaitedLater } from "../support/awaited_later.ts";
 import { CacheCaller } from "../support/cache.ts";
 import { CROWD, LockCrowd, meanwhile } from "../support/lock_crowd.ts";
 import { gatewaySuite } from "../support/suite.ts";
@@ -32,7 +33,7 @@ test(`${CROWD} wait for a lock whose holder dies: each gets it once, alone, in t
   const path = `/v1/namespaces/${lock.owner.namespace}/limits`;
   const limits = { cache: { lock_waiters: CROWD } };
   (await suite.gateway.call("PATCH", path, { key, body: limits })).expect(200);
-  const contended = crowd.contend(CROWD, true);
+  const contended = awaitedLater(crowd.contend(CROWD, true));
   await meanwhile("all of them wait", async () => {
     (await lock.call("renew", { lease: "20s", token: lock.token })).expect(200);
     // Whoever asks so waits for a moment, too, if there is room.
@@ -58,7 +59,7 @@ test(
     await using neighbour = await newOwner(suite.gateway);
     using crowd = lock.crowd;
     const other = new CacheCaller(suite.gateway, { key: neighbour.apiKey });
-    const contended = crowd.contend(CROWD, false);
+    const contended = awaitedLater(crowd.contend(CROWD, false));
     let served = 0;
     await meanwhile("all for whom there is no room are told", async () => {
       const { token } = (await other.call("lock", { dmap: "m", key: "k", lease: "1m", wait: "1m" })).expect(200).body;

@@ -1,6 +1,7 @@
 import { deepEqual, equal, match, ok } from "node:assert/strict";
 import { until } from "../engines/support/wait.ts";
 import { newOwner, uniqueName } from "../support/accounts.ts";
+import { awaitedLater } from "../support/awaited_later.ts";
 import { CacheCaller } from "../support/cache.ts";
 import type { Answer } from "../support/client.ts";
 import { gatewaySuite } from "../support/suite.ts";
@@ -105,10 +106,12 @@ test("those who wait get the lock in the order in which they came", async () => 
   for (let i = 0; i < 4; i++) {
     await line.allow(i + 1);
     waiting.push(
-      line.joined().then((answer) => {
-        order.push(i);
-        return answer;
-      }),
+      awaitedLater(
+        line.joined().then((answer) => {
+          order.push(i);
+          return answer;
+        }),
+      ),
     );
     await line.full();
   }
@@ -157,7 +160,7 @@ test("as many may wait as the namespace's limit says; one more is 429", async ()
   await using line = await lineOf();
   const token = (await line.lock("0")).expect(200).string("token");
   await line.allow(1);
-  const waiting = line.joined();
+  const waiting = awaitedLater(line.joined());
   await line.full();
   const refused = (await line.lock("1m")).expect(429);
   equal(refused.get("code"), "TOO_MANY_WAITERS");

@@ -115,12 +115,12 @@ Deno.test({
     await until("figures say so", async () => await upOf() === "0.5");
     const name = uniqueName();
     const put = async () => (await cache.call("put", { dmap: "m", key: name, value: 1 })).status === 200;
-    await until("those that are left go on", put, 30_000);
+    await until("those that are left go on", put);
     equal(await cache.value("m", name), 1);
 
     await victim!.start();
     await shared.cluster!.ready();
-    await until("the status says so", isNow("ok"), 30_000);
+    await until("the status says so", isNow("ok"));
     await until("figures say so", async () => await upOf() === "1");
   },
 });

@@ -1,19 +1,10 @@
 import { deepEqual } from "node:assert/strict";
 import { createClient, createRealtime } from "../../src/client/index.ts";
-import { TiedProcess } from "../engines/support/tied_process.ts";
 import { until } from "../engines/support/wait.ts";
 import { newOwner } from "../support/accounts.ts";
+import { browser, openPage } from "../support/browser.ts";
 import { TestGateway } from "../support/gateway.ts";
 import { Relay } from "../support/relay.ts";
-
-/** A browser on PATH. */
-const browser = (Deno.env.get("PATH") ?? "").split(":").map((folder) => `${folder}/chromium`).find((path) => {
-  try {
-    return Deno.statSync(path).isFile;
-  } catch {
-    return false;
-  }
-});
 
 /** Serves the page, and keeps what it tells. */
 function servePage(script: string, target: unknown, told: unknown[]): Deno.HttpServer<Deno.NetAddr> {
@@ -57,7 +48,7 @@ Deno.test({
     const page = servePage(await bundle(folder), { url: relay.url, apiKey }, told);
     owned.defer(() => page.shutdown());
     const hears = async (...expected: readonly unknown[]) => {
-      await until(`the page tells ${JSON.stringify(expected)}`, () => told.length >= expected.length, 30_000);
+      await until(`the page tells ${JSON.stringify(expected)}`, () => told.length >= expected.length);
       deepEqual(told.splice(0), expected);
     };
     const writerTo = ({ url }: TestGateway) => {
@@ -66,9 +57,8 @@ Deno.test({
       return writer;
     };
 
-    const flags = ["--headless", "--no-sandbox", "--disable-gpu", `--user-data-dir=${folder}/profile`];
     const address = `http://127.0.0.1:${page.addr.port}/`;
-    const chromium = await TiedProcess.start([browser!, ...flags, address], `${folder}/chromium.log`);
+    const chromium = await openPage(address, folder);
     owned.defer(() => chromium.kill());
     await hears(["live"], ["message", "from the page"]);
     const writer = writerTo(first);

@@ -31,7 +31,7 @@ async function errorOf(work: Promise<unknown>): Promise<OramaError> {
 
 /** Why a signal fired. */
 async function reasonOf(signal: AbortSignal): Promise<OramaError> {
-  await until("the signal fires", () => signal.aborted, 20_000);
+  await until("the signal fires", () => signal.aborted);
   ok(signal.reason instanceof OramaError);
   return signal.reason;
 }

@@ -24,7 +24,7 @@ test("six thousand messages of one turn arrive once each and in order, whatever 
     const numbers = Array.from({ length: 6_000 }, (_, at) => at);
     const outcomes = await Promise.allSettled(numbers.map((number) => writer.publish("t", number)));
     deepEqual(outcomes.filter(({ status }) => status === "rejected"), []);
-    await until("all are heard", () => seen.length >= 6_000, 60_000);
+    await until("all are heard", () => seen.length >= 6_000);
     ok(seen.every((number, at) => number === at), "in order");
     deepEqual([seen.length, gaps, errors], [6_000, [], []]);
     equal(await closed(suite.gateway, 4429), 0);

@@ -9,6 +9,7 @@ import {
 } from "../../src/client/index.ts";
 import { until } from "../engines/support/wait.ts";
 import { newOwner, type Owner } from "../support/accounts.ts";
+import { awaitedLater } from "../support/awaited_later.ts";
 import { TestGateway } from "../support/gateway.ts";
 import { Relay } from "../support/relay.ts";
 import { noise } from "../support/storage.ts";
@@ -88,17 +89,16 @@ test("an upload in parts goes on by itself after the gateway was killed in the m
   const storage = storageAt(relay.url, key);
   const sent: number[] = [];
   let begun = 0;
-  const done = storage.uploadResumable(slowly(bytes, 10).stream, {
+  const done = awaitedLater(storage.uploadResumable(slowly(bytes, 10).stream, {
     name: "killed.bin",
     partSize: MB,
     retry: PATIENT,
     onState: () => void begun++,
     onProgress: (progress) => void sent.push(progress.sent),
-  });
-  done.catch(() => {});
-  await until("some parts are there", () => sent.length > 3, 60_000);
+  }));
+  await until("some parts are there", () => sent.length > 3);
   const before = relay.sent;
-  await until("another part is on its way", () => relay.sent > before + 10_000, 60_000);
+  await until("another part is on its way", () => relay.sent > before + 10_000);
   await mortal.kill();
   await mortal.restart();
   const { cid, size } = await done;
@@ -114,14 +114,15 @@ test("another process goes on after both, program and gateway, have ended; witho
   const bytes = noise(6 * MB, 12);
   let kept = "";
   const leaving = new AbortController();
-  const first = storageAt(relay.url, key).uploadResumable(bytes, {
-    checksum: false,
-    partSize: 64 * MB,
-    signal: leaving.signal,
-    onState: (state) => void (kept = JSON.stringify(state)),
-  });
-  first.catch(() => {});
-  await until("a part of it is there", () => relay.sent > MB, 60_000);
+  const first = awaitedLater(
+    storageAt(relay.url, key).uploadResumable(bytes, {
+      checksum: false,
+      partSize: 64 * MB,
+      signal: leaving.signal,
+      onState: (state) => void (kept = JSON.stringify(state)),
+    }),
+  );
+  await until("a part of it is there", () => relay.sent > MB);
   await mortal.kill();
   leaving.abort(new Error("the program ends"));
   await rejects(first, /the program ends/);
@@ -147,7 +148,7 @@ test("a download goes on after the gateway was killed in the middle of it", asyn
   const reader = (await storage.download(cid)).body.getReader();
   const pieces = [(await reader.read()).value!];
   await mortal.kill();
-  const restarted = mortal.restart();
+  const restarted = awaitedLater(mortal.restart());
   for (let piece = await reader.read(); !piece.done; piece = await reader.read()) pieces.push(piece.value);
   await restarted;
   deepEqual(new Uint8Array(await new Blob(pieces).arrayBuffer()), bytes);
@@ -159,7 +160,7 @@ test("what was on its way when the gateway died is unknown, or known to be store
   const storage = storageAt(relay.url, key, { attempts: 1, firstPause: 10 });
   const { stream, state } = slowly(noise(64 * MB, 14), 5);
   const streaming = errorOf(storage.upload(stream, { name: "lost" }));
-  await until("some of it was sent", () => relay.sent > MB, 60_000);
+  await until("some of it was sent", () => relay.sent > MB);
   await mortal.kill();
   equal((await streaming).code, "NETWORK_ERROR");
   await until("its source was let go", () => state.cancelled);

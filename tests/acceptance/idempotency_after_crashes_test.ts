@@ -1,5 +1,6 @@
 import { deepEqual, equal, ok } from "node:assert/strict";
 import { until } from "../engines/support/wait.ts";
+import { awaitedLater } from "../support/awaited_later.ts";
 import { TestGateway } from "../support/gateway.ts";
 import { SqlCaller } from "../support/sql.ts";
 import { chosenDriver } from "../support/test_database.ts";
@@ -23,7 +24,7 @@ class Load {
 
   /** @param caller of the gateway that serves now */
   constructor(private readonly caller: () => SqlCaller) {
-    this.#loops = Array.from({ length: WRITERS }, () => this.#write());
+    this.#loops = awaitedLater(Array.from({ length: WRITERS }, () => this.#write()));
   }
 
   async acknowledges(count: number): Promise<void> {

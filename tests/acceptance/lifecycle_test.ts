@@ -1,6 +1,7 @@
 import { equal, match, notEqual, ok, rejects } from "node:assert/strict";
 import { until } from "../engines/support/wait.ts";
 import { newOwner, proof } from "../support/accounts.ts";
+import { awaitedLater } from "../support/awaited_later.ts";
 import { runProgram, type Sections, TestGateway } from "../support/gateway.ts";
 import { RawConnection } from "../support/raw_http.ts";
 import { gatewaySuite } from "../support/suite.ts";
@@ -70,7 +71,7 @@ async function slowSignIn(gateway: TestGateway) {
 test("a gateway that is told to stop finishes what runs, takes nothing new, and ends well", async () => {
   await using node = slowNode();
   await using gateway = await start({}, { config: node.config });
-  const answer = slowSignIn(gateway);
+  const answer = awaitedLater(slowSignIn(gateway));
   await node.asked();
   gateway.signal("SIGTERM");
   await refused(gateway.url);
@@ -83,7 +84,7 @@ test("a gateway that is told to stop finishes what runs, takes nothing new, and 
 test("what runs too long for a stop is told to come again", async () => {
   await using node = slowNode();
   await using gateway = await start({}, { config: { ...node.config, http: { shutdown: { grace: "300ms" } } } });
-  const answer = slowSignIn(gateway);
+  const answer = awaitedLater(slowSignIn(gateway));
   await node.asked();
   gateway.signal("SIGTERM");
   equal((await answer).expect(503).get("code"), "UNAVAILABLE");

@@ -181,7 +181,7 @@ test("deleting a namespace removes its requests: one of the same name begins wit
   const path = `/v1/namespaces/${owner.namespace}`;
   ok([200, 202].includes((await suite.gateway.call("DELETE", path, { token: owner.accessToken })).status));
   const isFree = async () => (await tryToSignIn(suite.gateway, owner.wallet, owner.namespace)).status === 200;
-  await until("the name is free", isFree, 20_000);
+  await until("the name is free", isFree);
   await using again = await newOwner(suite.gateway, owner.namespace, owner.wallet);
   equal((await callersOf(again).pins("GET", `?${ALL}`)).expect(200).get("count"), 0);
 });

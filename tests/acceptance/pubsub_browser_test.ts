@@ -1,19 +1,10 @@
 import { deepEqual, ok } from "node:assert/strict";
-import { TiedProcess } from "../engines/support/tied_process.ts";
 import { until } from "../engines/support/wait.ts";
 import { newOwner } from "../support/accounts.ts";
+import { browser, openPage } from "../support/browser.ts";
 import { gatewaySuite } from "../support/suite.ts";
 
 const suite = gatewaySuite();
-
-/** A browser on PATH. */
-const browser = (Deno.env.get("PATH") ?? "").split(":").map((folder) => `${folder}/chromium`).find((path) => {
-  try {
-    return Deno.statSync(path).isFile;
-  } catch {
-    return false;
-  }
-});
 
 /** The example of the page on live messages that listens in a browser. */
 async function example(): Promise<string> {
@@ -59,16 +50,15 @@ else {
       }
     });
     owned.defer(() => page.shutdown());
-    const flags = ["--headless", "--no-sandbox", "--disable-gpu", `--user-data-dir=${folder}/profile`];
     const address = `http://127.0.0.1:${page.addr.port}/`;
-    const chromium = await TiedProcess.start([browser, ...flags, address], `${folder}/chromium.log`);
+    const chromium = await openPage(address, folder);
     owned.defer(() => chromium.kill());
 
     const topics = async () =>
       (await suite.gateway.call("GET", "/v1/pubsub/topics", { key: owner.apiKey })).expect(200).get(
         "topics",
       ) as string[];
-    await until("the page listens", async () => (await topics()).length === 2, 30_000);
+    await until("the page listens", async () => (await topics()).length === 2);
     const sent: number[] = [];
     const publish = async () => {
       sent.push(sent.length);
@@ -76,12 +66,12 @@ else {
     };
     for (let round = 1; round <= 2; round++) {
       await publish();
-      await until("what was published has come", () => told.length === sent.length, 30_000);
-      await until("the token has ended", async () => (await topics()).length === 0, 30_000);
+      await until("what was published has come", () => told.length === sent.length);
+      await until("the token has ended", async () => (await topics()).length === 0);
       await publish();
-      await until("another token was asked for", () => tokens > round, 30_000);
+      await until("another token was asked for", () => tokens > round);
     }
-    await until("all has come", () => told.length >= sent.length, 30_000);
+    await until("all has come", () => told.length >= sent.length);
     deepEqual(told.toSorted(), sent);
   });
 }

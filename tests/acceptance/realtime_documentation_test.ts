@@ -2,6 +2,7 @@ import { deepEqual, equal, ok } from "node:assert/strict";
 import { loadConfig } from "../../config/index.ts";
 import { until } from "../engines/support/wait.ts";
 import { newOwner } from "../support/accounts.ts";
+import { awaitedLater } from "../support/awaited_later.ts";
 import { shellTest, testShellExamples } from "../support/shell_examples.ts";
 import { TestSocket, type Told } from "../support/sockets.ts";
 import { gatewaySuite } from "../support/suite.ts";
@@ -54,8 +55,10 @@ class Running implements AsyncDisposable {
 
   constructor(program: string, args: readonly string[], env: Readonly<Record<string, string>>) {
     this.#process = new Deno.Command(program, { args: [...args], env, stdout: "piped", stderr: "null" }).spawn();
-    this.#read = this.#process.stdout.pipeThrough(new TextDecoderStream())
-      .pipeTo(new WritableStream({ write: (text) => void (this.written += text) }));
+    this.#read = awaitedLater(
+      this.#process.stdout.pipeThrough(new TextDecoderStream())
+        .pipeTo(new WritableStream({ write: (text) => void (this.written += text) })),
+    );
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -75,12 +78,12 @@ shellTest(suite, "the live messages of the README come by both of its ways", asy
   const [program = ""] = examples(page, "js");
   const script = `const KEY = Deno.env.get("KEY");\n${program}`;
   await using socket = new Running(Deno.execPath(), ["eval", "--quiet", script], env);
-  await until("the stream has begun", () => stream.written.includes("event: subscribed"), 30_000);
-  await until("the socket is subscribed", () => socket.written.includes('"type":"ok"'), 30_000);
+  await until("the stream has begun", () => stream.written.includes("event: subscribed"));
+  await until("the socket is subscribed", () => socket.written.includes('"type":"ok"'));
   const { success } = await new Deno.Command("bash", { args: ["-c", send], env, stderr: "null" }).output();
   ok(success, send);
   for (const reader of [stream, socket]) {
-    await until("the message comes", () => reader.written.includes('"data":{"title":"Hello"}'), 30_000);
+    await until("the message comes", () => reader.written.includes('"data":{"title":"Hello"}'));
   }
 });
 

@@ -1,6 +1,7 @@
 import { deepEqual, equal, match, ok } from "node:assert/strict";
 import { until } from "../engines/support/wait.ts";
 import { newOwner, type SignedIn } from "../support/accounts.ts";
+import { awaitedLater } from "../support/awaited_later.ts";
 import { TestSocket } from "../support/sockets.ts";
 import { gatewaySuite } from "../support/suite.ts";
 
@@ -149,7 +150,7 @@ test("a gateway that stops says so to its sockets", async () => {
   await using owner = await newOwner(suite.gateway);
   const socket = await open(owner);
   await socket.done({ type: "subscribe", topic: "t" });
-  const stopped = suite.gateway.stop();
+  const stopped = awaitedLater(suite.gateway.stop());
   equal(await socket.end(), 1001);
   equal(await stopped, 0);
   match(suite.gateway.log(), /"route":"\/v1\/realtime","status":101/);

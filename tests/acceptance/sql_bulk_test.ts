@@ -1,6 +1,7 @@
 import { deepEqual, equal, match, ok } from "node:assert/strict";
 import { until } from "../engines/support/wait.ts";
 import { newOwner, type Owner } from "../support/accounts.ts";
+import { awaitedLater } from "../support/awaited_later.ts";
 import type { Answer } from "../support/client.ts";
 import { RawConnection } from "../support/raw_http.ts";
 import { SqlCaller } from "../support/sql.ts";
@@ -195,7 +196,7 @@ if (chosenDriver() === "sqlite") {
     });
     const before = suite.gateway.memory();
     let most = 0, over = false, reads = 0;
-    const watch = (async () => {
+    const watch = awaitedLater((async () => {
       while (!over) {
         most = Math.max(most, suite.gateway.memory() - before);
         const n = await counted("million");
@@ -203,7 +204,7 @@ if (chosenDriver() === "sqlite") {
         reads++;
         await new Promise((resolve) => setTimeout(resolve, 50));
       }
-    })();
+    })());
     const start = performance.now();
     const response = await fetch(`${suite.gateway.url}/v1/rqlite/bulk?table=million&types=integer,text,real`, {
       method: "POST",

@@ -2,6 +2,7 @@ import { deepEqual, equal, match, ok } from "node:assert/strict";
 import { namespaceFile } from "../../services/database/sqlite/namespace_file.ts";
 import { until } from "../engines/support/wait.ts";
 import { newOwner } from "../support/accounts.ts";
+import { awaitedLater } from "../support/awaited_later.ts";
 import { TestGateway } from "../support/gateway.ts";
 import { CAN_SEE_PROCESSES, hostOf, hostsOf, isThere } from "../support/host_processes.ts";
 import { SqlCaller } from "../support/sql.ts";
@@ -43,7 +44,7 @@ test("a statement without end is answered in time, whichever way it came, and ne
   for (const [way, ask] of Object.entries(ways)) {
     const begun = performance.now();
     let took = Infinity, during = 0;
-    const answer = ask().finally(() => took = performance.now() - begun);
+    const answer = awaitedLater(ask().finally(() => took = performance.now() - begun));
     while (took === Infinity) {
       (await neighbour.exec("INSERT INTO t VALUES (1)")).expect(200);
       during++;

@@ -58,7 +58,7 @@ test("a database that is as large as it may be takes nothing more, by no way, an
   const grow = () => db.exec("INSERT INTO t (v) VALUES (randomblob(100000))");
   // How large it is is asked now and then on RQLite.
   let refused: Answer | undefined;
-  await until("it is full", async () => (refused = await grow()).status !== 200, 20_000);
+  await until("it is full", async () => (refused = await grow()).status !== 200);
   match(is(refused!, 403, "QUOTA_EXCEEDED", "an insert").string("error"), /as large as it may be/);
   const before = await db.rows("SELECT count(*) AS n FROM t");
   const blob = "randomblob(100000)";
@@ -87,8 +87,8 @@ test("a database that is as large as it may be takes nothing more, by no way, an
   (await neighbour.exec(`CREATE TABLE t AS ${numbers(10, "randomblob(100000) AS v")}`)).expect(200);
 
   await db.run("DELETE FROM t WHERE id > 1");
-  await until("there is room again", async () => (await grow()).status === 200, 20_000);
-  await until("it is full again", async () => (refused = await grow()).status !== 200, 20_000);
+  await until("there is room again", async () => (await grow()).status === 200);
+  await until("it is full again", async () => (refused = await grow()).status !== 200);
   is(refused!, 403, "QUOTA_EXCEEDED", "an insert");
   await limit({ database_bytes: null });
   (await grow()).expect(200);

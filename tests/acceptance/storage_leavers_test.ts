@@ -54,9 +54,9 @@ test("hundreds who leave in the middle of reading or sending leave nothing open,
   await until("the first have gone", async () => (await storage.form([{ name: "x", content: "x" }])).status === 200);
   const before = stored(), most = staged(), open = descriptors();
   for (let round = 0; round < 40; round++) await leaveAll();
-  await until("all is closed", () => descriptors() <= open, 20_000);
+  await until("all is closed", () => descriptors() <= open);
   // Of those before, some may still have been winding up when it was counted.
-  await until("nothing is left", () => staged() <= most, 20_000);
+  await until("nothing is left", () => staged() <= most);
   equal(stored(), before);
   ok((await storage.read(`${root}/b.txt`)).bytes.length === 1);
   equal((await storage.call("GET", "objects")).expect(200).get("total"), 2);

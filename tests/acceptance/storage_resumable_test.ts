@@ -103,7 +103,7 @@ test("a client from npm goes on by itself after the gateway was killed", async (
       onShouldRetry: () => true,
     });
     done.catch(() => {});
-    await until("a part of it is there", () => relay.sent > 3 * MB, 30_000);
+    await until("a part of it is there", () => relay.sent > 3 * MB);
     gateway.signal("SIGKILL");
     await gateway.exitCode();
     await gateway[Symbol.asyncDispose]();
@@ -148,7 +148,7 @@ test("a connection that broke half-open gives way to the one that goes on", asyn
     equal(early.status, 423, early.text);
     ok(Number(early.headers.get("retry-after")) <= 5);
     let late = early;
-    await until("the other gave way", async () => (late = await go()).status !== 423, 15_000);
+    await until("the other gave way", async () => (late = await go()).status !== 423);
     equal(late.expect(204).headers.get("upload-offset"), "11");
     equal((await half.answer()).status, 423);
   } finally {
@@ -211,5 +211,5 @@ test("with its namespace what was staged goes from the disk", async () => {
   const path = `/v1/namespaces/${owner.namespace}`;
   const answer = await gateway.call("DELETE", path, { token: owner.accessToken });
   ok(answer.status < 300, answer.text);
-  await until("it is gone", () => !staged(), 20_000);
+  await until("it is gone", () => !staged());
 }, { namespaces: 2 });

@@ -3,6 +3,7 @@ import type { BulkEvent, BulkLoad } from "../../src/contracts/bulk_loads.ts";
 import type { SqlArgument, WriteOptions } from "../../src/contracts/database.ts";
 import { GatewayError } from "../../src/contracts/errors.ts";
 import { until } from "../engines/support/wait.ts";
+import { awaitedLater } from "../support/awaited_later.ts";
 import { is, NAMESPACE, REQUEST } from "./sql_databases.ts";
 import { onWholeDatabases, type Whole } from "./whole_databases.ts";
 
@@ -192,7 +193,7 @@ onWholeDatabases({
       const once = { idempotencyKey: `twice-${length}` };
       const { promise: others, resolve: end } = Promise.withResolvers<void>();
       // A large load has to wait for it, and is under way meanwhile.
-      const held = whole.turns.run(NAMESPACE, () => others);
+      const held = awaitedLater(whole.turns.run(NAMESPACE, () => others));
       const ended: unknown[] = [];
       const loads = [1, 2].map(() =>
         load(whole, count(length), {}, once).then((done) => ended.push(done), (error) => ended.push(error))
@@ -222,7 +223,7 @@ onWholeDatabases({
   "only a few loads of a namespace are taken in at once": async (whole) => {
     await whole.db.exec("CREATE TABLE t (a, b)");
     const endings: (() => void)[] = [];
-    const waiting = Array.from({ length: 4 }, () => {
+    const waiting = awaitedLater(Array.from({ length: 4 }, () => {
       const { promise, resolve } = Promise.withResolvers<void>();
       endings.push(resolve);
       const rows = (async function* () {
@@ -230,7 +231,7 @@ onWholeDatabases({
         await promise;
       })();
       return load(whole, [], { rows });
-    });
+    }));
     await rejects(load(whole, count(1)), is("TOO_MANY_STATEMENTS", "4 loads"));
     endings.forEach((end) => end());
     await Promise.all(waiting);

@@ -1,5 +1,6 @@
 import { deepEqual, equal, match, notEqual, ok, rejects } from "node:assert/strict";
 import { GatewayError } from "../../src/contracts/errors.ts";
+import { awaitedLater } from "../support/awaited_later.ts";
 import { json, MAP, NAMESPACE, onEveryCache, REQUEST } from "./cache_drivers.ts";
 import { is } from "./sql_databases.ts";
 
@@ -97,7 +98,7 @@ onEveryCache({
     const { token } = await subject.lock("a", { lease: LONG });
     const leaving = new AbortController();
     const waiting = subject.lock("a", { lease: LONG, wait: LONG }, { ...REQUEST, signal: leaving.signal });
-    const behind = subject.lock("a", { lease: LONG, wait: LONG });
+    const behind = awaitedLater(subject.lock("a", { lease: LONG, wait: LONG }));
     leaving.abort(new Error("gone"));
     await rejects(waiting, /gone/);
     await subject.unlock("a", token);

@@ -1,5 +1,6 @@
 import { deepEqual, equal, ok, rejects } from "node:assert/strict";
 import type { FileFormat } from "../../src/contracts/database_files.ts";
+import { awaitedLater } from "../support/awaited_later.ts";
 import { is, NAMESPACE, REQUEST } from "./sql_databases.ts";
 import { onSqlite, onWholeDatabases, type Whole } from "./whole_databases.ts";
 
@@ -30,7 +31,9 @@ async function fill({ db }: Whole): Promise<void> {
 onWholeDatabases({
   "clients that send slowly keep nobody else from restoring, however many they are": async (whole) => {
     const slow = Array.from({ length: 20 }, () => halves("CREATE TABLE slow (a)"));
-    const restores = slow.map(({ body }, at) => whole.files.restore(`slow${at}`, "sql", body, ACTOR, REQUEST));
+    const restores = awaitedLater(
+      slow.map(({ body }, at) => whole.files.restore(`slow${at}`, "sql", body, ACTOR, REQUEST)),
+    );
     await Promise.all(slow.map(({ begun }) => begun));
     equal((await restore(whole, "CREATE TABLE quick (a)")).tables, 1);
     const copy = await whole.files.backup(NAMESPACE, "sqlite", REQUEST);
@@ -59,7 +62,7 @@ onWholeDatabases({
     await fill(whole);
     const left = (await whole.files.backup(NAMESPACE, "sql", REQUEST)).chunks[Symbol.asyncIterator]();
     await left.next();
-    const next = restore(whole, "CREATE TABLE later (a)");
+    const next = awaitedLater(restore(whole, "CREATE TABLE later (a)"));
     await left.return?.();
     equal((await next).tables, 1);
   },
@@ -68,7 +71,7 @@ onWholeDatabases({
     await fill(whole);
     const { database } = whole.db;
     const { body, begun, goOn } = halves("CREATE TABLE back (a)");
-    const slow = whole.files.restore(NAMESPACE, "sql", body, ACTOR, REQUEST);
+    const slow = awaitedLater(whole.files.restore(NAMESPACE, "sql", body, ACTOR, REQUEST));
     await begun;
     await database.purge(NAMESPACE, REQUEST.signal);
     goOn();
@@ -96,10 +99,10 @@ onWholeDatabases({
     const { database } = whole.db;
     const { promise: others, resolve: end } = Promise.withResolvers<void>();
     const order: string[] = [];
-    const held = whole.turns.run(NAMESPACE, () => others).then(() => order.push("work"));
-    const purge = database.purge(NAMESPACE, REQUEST.signal).then(() => order.push("deletion"));
+    const held = awaitedLater(whole.turns.run(NAMESPACE, () => others).then(() => order.push("work")));
+    const purge = awaitedLater(database.purge(NAMESPACE, REQUEST.signal).then(() => order.push("deletion")));
     const impatient = new AbortController();
-    const late = rejects(database.purge(NAMESPACE, impatient.signal), { name: "AbortError" });
+    const late = awaitedLater(rejects(database.purge(NAMESPACE, impatient.signal), { name: "AbortError" }));
     // As long as a deletion takes.
     if (whole.driver === "sqlite") await database.purge("other", REQUEST.signal);
     deepEqual(await whole.db.rows("SELECT count(*) FROM t"), [[1]]);
@@ -137,7 +140,7 @@ onSqlite("clients that read slowly keep nobody else from restoring, however many
 
 onSqlite("a namespace that was deleted while a restore of it was under way has no file", async (whole) => {
   const { body, begun, goOn } = halves("CREATE TABLE back (a)");
-  const slow = whole.files.restore(NAMESPACE, "sql", body, ACTOR, REQUEST);
+  const slow = awaitedLater(whole.files.restore(NAMESPACE, "sql", body, ACTOR, REQUEST));
   await begun;
   await whole.db.database.purge(NAMESPACE, REQUEST.signal);
   goOn();

@@ -3,6 +3,7 @@ import { DatabaseSync } from "node:sqlite";
 import { namespaceFile } from "../../services/database/sqlite/namespace_file.ts";
 import type { FileFormat } from "../../src/contracts/database_files.ts";
 import { GatewayError } from "../../src/contracts/errors.ts";
+import { awaitedLater } from "../support/awaited_later.ts";
 import { is, NAMESPACE, REQUEST } from "./sql_databases.ts";
 import { onSqlite, onWholeDatabases, type Whole, withBothDrivers } from "./whole_databases.ts";
 
@@ -96,7 +97,7 @@ onWholeDatabases({
       "INSERT INTO log (filler) WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 3000) SELECT hex(zeroblob(400)) FROM n",
     );
     let over = false, moved = 0;
-    const writer = (async () => {
+    const writer = awaitedLater((async () => {
       while (!over) {
         await whole.db.transaction([
           { kind: "exec", sql: "UPDATE accounts SET amount = amount - 1 WHERE id = 1", args: [] },
@@ -105,7 +106,7 @@ onWholeDatabases({
         ]);
         moved++;
       }
-    })();
+    })());
     const seen: number[] = [];
     for (let i = 0; i < 3; i++) {
       const before = moved;
@@ -301,7 +302,7 @@ onWholeDatabases({
     const file = await fileOf(whole, "CREATE TABLE t (a); INSERT INTO t VALUES ('new')");
     const seen = new Set<unknown>();
     let over = false;
-    const readers = Array.from({ length: 4 }, async () => {
+    const readers = awaitedLater(Array.from({ length: 4 }, async () => {
       while (!over) {
         try {
           const rows = await whole.db.rows("SELECT a FROM t");
@@ -310,7 +311,7 @@ onWholeDatabases({
           ok(error instanceof GatewayError && error.code === "UNAVAILABLE", String(error));
         }
       }
-    });
+    }));
     await restore(whole, "sqlite", file);
     deepEqual(await whole.db.rows("SELECT a FROM t"), [["new"]]);
     over = true;

@@ -3,6 +3,7 @@ import { SqlDatabase } from "../../services/database/database.ts";
 import type { SqlDriver } from "../../services/database/driver.ts";
 import type { TransactionStep, WriteOptions } from "../../src/contracts/database.ts";
 import { GatewayError } from "../../src/contracts/errors.ts";
+import { awaitedLater } from "../support/awaited_later.ts";
 import { exec, is, NAMESPACE, onBothDrivers, query, REQUEST, Subject } from "./sql_databases.ts";
 
 const key = (idempotencyKey: string) => ({ idempotencyKey });
@@ -242,7 +243,7 @@ onBothDrivers({
   "while a request runs, its key is in use on this gateway": async ({ db }) => {
     await db.exec(TABLE);
     const insert = () => db.exec("INSERT INTO t (a) VALUES (?)", ["x"], key("k"));
-    const first = insert();
+    const first = awaitedLater(insert());
     await rejects(insert(), is("IDEMPOTENCY_KEY_IN_USE"));
     await rejects(db.exec("DELETE FROM t", [], key("k")), is("IDEMPOTENCY_KEY_REUSED"));
     equal((await first).rowsAffected, 1);

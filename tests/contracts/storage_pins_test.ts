@@ -13,7 +13,7 @@ onEveryContentDriver({
     const cid = await subject.add(noise(3 * CHUNK));
     deepEqual((await subject.driver.pinState(cid, WAITER)).status, "unpinned");
     await subject.driver.pin(cid, OPTIONS, WAITER);
-    await until("it is pinned", async () => await statusOf(subject, cid) === "pinned", 30_000);
+    await until("it is pinned", async () => await statusOf(subject, cid) === "pinned");
     const state = await subject.driver.pinState(cid, WAITER);
     equal(state.error, undefined);
     equal(state.peers.filter(({ status }) => status === "pinned").length >= 1, true);
@@ -22,22 +22,22 @@ onEveryContentDriver({
   "a pin may be told again, with other options": async (subject) => {
     const { root } = await subject.addDirectory({ a: "a", b: noise(CHUNK + 1) });
     for (const name of ["one", "two", "two"]) await subject.driver.pin(root.cid, { ...OPTIONS, name }, WAITER);
-    await until("it is pinned", async () => await statusOf(subject, root.cid) === "pinned", 30_000);
+    await until("it is pinned", async () => await statusOf(subject, root.cid) === "pinned");
     await subject.driver.recover(root.cid, WAITER);
-    await until("it is pinned again", async () => await statusOf(subject, root.cid) === "pinned", 30_000);
+    await until("it is pinned again", async () => await statusOf(subject, root.cid) === "pinned");
   },
 
   "what is unpinned is not to be kept, and unpinning it twice is no mistake": async (subject) => {
     const cid = await subject.add("let go");
     await subject.driver.unpin(cid, WAITER);
     await subject.driver.pin(cid, OPTIONS, WAITER);
-    await until("it is pinned", async () => await statusOf(subject, cid) === "pinned", 30_000);
+    await until("it is pinned", async () => await statusOf(subject, cid) === "pinned");
     for (let i = 0; i < 2; i++) {
       await subject.driver.unpin(cid, WAITER);
-      await until("it is unpinned", async () => await statusOf(subject, cid) === "unpinned", 30_000);
+      await until("it is unpinned", async () => await statusOf(subject, cid) === "unpinned");
     }
     await subject.driver.pin(cid, OPTIONS, WAITER);
-    await until("it is pinned", async () => await statusOf(subject, cid) === "pinned", 30_000);
+    await until("it is pinned", async () => await statusOf(subject, cid) === "pinned");
   },
 
   "a block that is there is there, pinned or not, also as a part and by another codec of the same bytes": async (
@@ -62,7 +62,7 @@ onEveryContentDriver({
     const { root } = await subject.addDirectory({ x: "x" });
     await subject.driver.pin(root.cid, OPTIONS, WAITER);
     const old = CID.parse(root.cid).toV0().toString();
-    await until("its older CID says the same", async () => await statusOf(subject, old) === "pinned", 30_000);
+    await until("its older CID says the same", async () => await statusOf(subject, old) === "pinned");
   },
 
   "who reads what is unpinned meanwhile reads on": async (subject) => {

@@ -1,4 +1,5 @@
 import { deepEqual, ok } from "node:assert/strict";
+import { awaitedLater } from "../support/awaited_later.ts";
 import { TestGateway } from "../support/gateway.ts";
 import { databaseOn } from "../support/test_database.ts";
 import { engineTest } from "./support/engine_test.ts";
@@ -91,24 +92,24 @@ engineTest(
       }
     }
 
-    const writers = Array.from({ length: WRITERS }, async (_, writer) => {
+    const writers = awaitedLater(Array.from({ length: WRITERS }, async (_, writer) => {
       while (!stop) await (writer % 2 === 0 ? plain : keyed)(next++);
-    });
+    }));
     const recoveries: string[] = [];
     try {
-      await until("writes go through", () => acknowledged.size >= CALM, 30_000);
+      await until("writes go through", () => acknowledged.size >= CALM);
       for (const [name, strike] of BLOWS) {
         const undo = await strike(tenant);
         const start = performance.now();
         // What was on its way may still be acknowledged; what was begun after the blow tells that writes go through again.
         const first = next;
-        await until(`a write goes through after ${name}`, () => anyFrom(acknowledged, first), 30_000);
+        await until(`a write goes through after ${name}`, () => anyFrom(acknowledged, first));
         recoveries.push(`${name}: writes again after ${Math.round(performance.now() - start)} ms`);
         await until("the blow has lasted", () => performance.now() - start > PAUSE, PAUSE * 2);
         await undo();
         await tenant.ready();
         const then = acknowledged.size;
-        await until(`writes go on after ${name}`, () => acknowledged.size >= then + CALM, 30_000);
+        await until(`writes go on after ${name}`, () => acknowledged.size >= then + CALM);
       }
     } finally {
       stop = true;

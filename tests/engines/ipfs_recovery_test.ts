@@ -71,7 +71,7 @@ engineTest(
     const content = noise(600_000);
     const options = { replication: { min: 2, max: 2 } };
     const { cid } = await service.upload(principal({ namespace: "shop" }), stream(content), options, CONTEXT);
-    await until("it is pinned", async () => (await stateOf(cid)).status === "pinned", 20_000);
+    await until("it is pinned", async () => (await stateOf(cid)).status === "pinned");
     const holders = (await stateOf(cid)).peers.map(({ name }) => name);
     equal(holders.length, 2);
     const spare = cluster.peers.find(({ id }) => !holders.includes(id))!;
@@ -82,10 +82,10 @@ engineTest(
 
     // When the holder dies there is nobody to take its place, and the Cluster does not try again when there is.
     await spare.kill();
-    await until("the spare one is missed", async () => await livingAt(kept) === 2, 30_000);
+    await until("the spare one is missed", async () => await livingAt(kept) === 2);
     await Promise.all([lost.kill(), lost.kubo.kill()]);
-    await until("the other one is missed", async () => await livingAt(kept) === 1, 30_000);
-    await until("the pin has failed", async () => (await stateOf(cid)).status === "error", 20_000);
+    await until("the other one is missed", async () => await livingAt(kept) === 1);
+    await until("the pin has failed", async () => (await stateOf(cid)).status === "error");
     await storage.later();
     deepEqual(service.statistics().recoveries, { asked: 0, failed: 1 });
     await spare.start();
@@ -97,7 +97,7 @@ engineTest(
     await until("it is pinned at the spare one", async () => {
       const { status, peers } = await stateOf(cid);
       return status === "pinned" && peers.some(({ name, status }) => name === spare.id && status === "pinned");
-    }, 30_000);
+    });
     ok((await spare.kubo.pins()).includes(cid));
     await storage.later();
     deepEqual(service.statistics().recoveries, { asked: 1, failed: 1 }, "it is well");
@@ -120,11 +120,11 @@ engineTest(
     const content = noise(100_000, 7);
     const cid = blockOf(CODES.raw, content).toString();
     await service.pin(principal({ namespace: "shop" }), cid, {}, CONTEXT);
-    await until("it has failed", async () => (await driver.pinState(cid, WAITER)).status === "error", 30_000);
+    await until("it has failed", async () => (await driver.pinState(cid, WAITER)).status === "error");
     equal(await kubos.nodes[0]!.add(content, { pin: "false" }), cid);
     await storage.later();
     equal(service.statistics().recoveries.asked, 1);
-    await until("it is pinned", async () => (await driver.pinState(cid, WAITER)).status === "pinned", 30_000);
+    await until("it is pinned", async () => (await driver.pinState(cid, WAITER)).status === "pinned");
     await storage.later();
     const opened = await service.open({ namespace: "shop" }, cid, [], CONTEXT);
     deepEqual(await bytesOf(opened.read()), content);

@@ -27,7 +27,7 @@ Deno.test("gateways that share nothing are connected by `network.bootstrap`, and
   const bootstrap = [await addressOf(one)];
   const start = (key: string) => TestGateway.start({ driver: "sqlite", config: network(keyOf(key), { bootstrap }) });
   const meets = (gateway: TestGateway, count: number) =>
-    until(`it has ${count} peers`, async () => await peersOf(gateway) === count, 60_000);
+    until(`it has ${count} peers`, async () => await peersOf(gateway) === count);
   {
     await using other = await start("a1");
     for (const gateway of [one, other]) await meets(gateway, 1);
@@ -41,7 +41,7 @@ Deno.test("gateways that share nothing are connected by `network.bootstrap`, and
   await until("a stranger was refused", async () => {
     const { text } = await one.call("GET", "/metrics", { key });
     return Number(/^network_refused_total\{reason="stranger"\} (\d+)/m.exec(text)?.[1] ?? 0) > 0;
-  }, 60_000);
+  });
   deepEqual([await peersOf(one), await peersOf(stranger)], [1, 0]);
 });
 
@@ -61,7 +61,7 @@ engineTest(
       return `${is}: ${details.linked} of ${details.gateways}`;
     };
     const is = (gateway: TestGateway, state: string) =>
-      until(`status says ${state}`, async () => await seen(gateway) === state, 60_000);
+      until(`status says ${state}`, async () => await seen(gateway) === state);
     await using one = await start("a1");
     {
       await using other = await start("a1");

@@ -1,4 +1,5 @@
 import { deepEqual, ok } from "node:assert/strict";
+import { awaitedLater } from "../support/awaited_later.ts";
 import { CacheCaller } from "../support/cache.ts";
 import type { Answer } from "../support/client.ts";
 import { TestGateway } from "../support/gateway.ts";
@@ -66,7 +67,7 @@ class Load {
   #over = false;
 
   constructor(private readonly cache: CacheCaller) {
-    this.#loops = Array.from({ length: CALLERS }, (_, caller) => this.#call(caller));
+    this.#loops = awaitedLater(Array.from({ length: CALLERS }, (_, caller) => this.#call(caller)));
   }
 
   /** Waits until harm that was done is felt, and nothing fails any more. */

@@ -6,6 +6,7 @@ import { openCache } from "../../src/cache_drivers.ts";
 import type { CacheEntry } from "../../src/contracts/cache.ts";
 import { json, REQUEST, RULES } from "../contracts/cache_drivers.ts";
 import { signIn, uniqueName } from "../support/accounts.ts";
+import { awaitedLater } from "../support/awaited_later.ts";
 import { CacheCaller } from "../support/cache.ts";
 import { TestGateway } from "../support/gateway.ts";
 import { ethereumWallet } from "../support/wallet.ts";
@@ -82,7 +83,7 @@ engineTest(
         if (seen % 50 === 0) await new Promise((resolve) => setTimeout(resolve));
       }
     };
-    const readers = Promise.all(Array.from({ length: 8 }, reader));
+    const readers = awaitedLater(Promise.all(Array.from({ length: 8 }, reader)));
     for (let i = 1; i <= 500; i++) {
       await gateway.cache.put(SHOP, at("n"), json(i), {}, REQUEST);
       written = i;

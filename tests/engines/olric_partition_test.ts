@@ -1,4 +1,5 @@
 import { deepEqual, ok } from "node:assert/strict";
+import { awaitedLater } from "../support/awaited_later.ts";
 import { WHILE_MEMBERS_CHANGE } from "./support/cache_histories.ts";
 import { underLoad } from "./support/cache_load.ts";
 import type { Engines } from "./support/engine_test.ts";
@@ -38,7 +39,7 @@ for (const victim of [0, 2]) {
     const writeAll = (json: string) => Promise.all(KEYS.map((key) => far.put(key, json)));
     await underLoad(name, cluster.addresses, async (load) => {
       deepEqual(tally(await writeAll("0")), { ok: KEYS.length });
-      const recovered = load.recovers(BACK_WITHIN), said = node.output().length;
+      const recovered = awaitedLater(load.recovers(BACK_WITHIN)), said = node.output().length;
       const isAlone = () => node.output().slice(said).includes("cannot be reached cluster quorum");
       await network.cut(machine);
       const meanwhile = await writeAll("1");
@@ -66,7 +67,7 @@ const name = "a member that is cut off and reached again before it is given up: 
 networkTest(import.meta.url, name, ["olric-server"], 3, async (network, engines) => {
   const cluster = await clusterOn(network, engines), machine = network.machines[1]!;
   await underLoad(name, cluster.addresses, async (load) => {
-    const recovered = load.recovers(BACK_WITHIN);
+    const recovered = awaitedLater(load.recovers(BACK_WITHIN));
     await network.cut(machine);
     await until("the harm is felt", () => load.unavailable > 20).finally(() => network.mend(machine));
     await recovered;

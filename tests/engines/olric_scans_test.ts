@@ -1,6 +1,7 @@
 import { deepEqual, equal, ok } from "node:assert/strict";
 import { OlricDriver } from "../../services/cache/olric/driver.ts";
 import { CacheService } from "../../services/cache/service.ts";
+import { awaitedLater } from "../support/awaited_later.ts";
 import { engineTest } from "./support/engine_test.ts";
 
 const REQUEST = { requestId: "test", clientAddress: "127.0.0.1", signal: new AbortController().signal };
@@ -71,7 +72,7 @@ for (const [members, count] of [[1, 300_000], [3, 100_000]] as const) {
       try {
         const map = new BusyMap(driver, count);
         await map.fill();
-        const changing = map.change();
+        const changing = awaitedLater(map.change());
         const seen = new Set<string>(), unknown: string[] = [];
         let pages = 0, answeredBefore = 0;
         let cursor: string | undefined;

@@ -1,6 +1,7 @@
 import { equal, ok } from "node:assert/strict";
 import { OlricDriver } from "../../services/cache/olric/driver.ts";
 import { GatewayError } from "../../src/contracts/errors.ts";
+import { awaitedLater } from "../support/awaited_later.ts";
 import { type EntryAnswer, type EntryHappening, type EntryOperation, whyNotEntry } from "../support/cache_models.ts";
 import { engineTest } from "./support/engine_test.ts";
 import { FarGateway, type Outcome } from "./support/far_gateway.ts";
@@ -76,7 +77,7 @@ twoGateways(
       // So that it knows the cluster, and has its connections.
       await until("it reads what is there", async () => (await far.get(key)).version === from);
       let settled = false;
-      const stopped = far.change(key, '"stopped"', from, look).finally(() => settled = true);
+      const stopped = awaitedLater(far.change(key, '"stopped"', from, look).finally(() => settled = true));
       await until("it stands still, or is done", () => settled || far.isStopped);
       if (settled) {
         equal((await stopped).code, undefined);
@@ -85,7 +86,7 @@ twoGateways(
       stops++;
       let other: Outcome = { code: "UNAVAILABLE" };
       const isSettled = async () => (other = await near.change(key, '"other"', from)).code !== "UNAVAILABLE";
-      await until("the other one has changed it, or was refused", isSettled, 20_000);
+      await until("the other one has changed it, or was refused", isSettled);
       ok(other.code === undefined || other.code === "PRECONDITION_FAILED", other.code ?? "");
       far.goOn();
       const told = await stopped;
@@ -178,7 +179,9 @@ twoGateways(
         await new Promise((resolve) => setTimeout(resolve, 2));
       }
     };
-    const workers = [far, far, near, near].flatMap((gateway) => changed.map((_, key) => work(gateway, key)));
+    const workers = awaitedLater(
+      [far, far, near, near].flatMap((gateway) => changed.map((_, key) => work(gateway, key))),
+    );
     try {
       for (let stop = 0; stop < STOPS; stop++) {
         await new Promise((resolve) => setTimeout(resolve, 20 + Math.random() * 30));
@@ -187,7 +190,7 @@ twoGateways(
         const since = performance.now(), before = [...changed];
         const othersGoOn = () =>
           performance.now() - since > 3 * TIMEOUT && changed.every((count, key) => count > before[key]! + 1);
-        await until("its locks are over, and the other changes every entry", othersGoOn, 20_000);
+        await until("its locks are over, and the other changes every entry", othersGoOn);
         far.goOn();
       }
     } finally {

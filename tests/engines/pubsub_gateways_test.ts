@@ -24,7 +24,7 @@ engineTest(
     await until("it is alone, and well", () => isLinked(one, 0));
     await using other = await start();
     for (const gateway of [one, other]) {
-      await until("they are linked", () => isLinked(gateway, 1), 20_000);
+      await until("they are linked", () => isLinked(gateway, 1));
       await until("status tells of its peer", async () => {
         const status = (await gateway.call("GET", "/v1/status")).expect(200);
         return status.get("network.connected") === true && status.get("network.peer_count") === 1;
@@ -54,7 +54,7 @@ engineTest(
     await until("it is told that one cannot be reached", async () => {
       const { status, details } = await stateOf(one) as { status: string; details: Record<string, number> };
       return status === "degraded" && details.gateways === 1 && details.linked === 0;
-    }, 20_000);
+    });
     const { text } = await one.call("GET", "/v1/status");
     for (const secret of ["127.0.0.1", "/tcp/", "12D3Koo", owner.namespace]) {
       equal(text.includes(secret), false, secret);
@@ -68,7 +68,7 @@ engineTest("a gateway that ends is missed by none of those that go on", ["rqlite
   const start = () => TestGateway.start({ driver: "rqlite", database, config });
   await using one = await start();
   await using other = await start();
-  await until("they are linked", () => isLinked(one, 1), 20_000);
+  await until("they are linked", () => isLinked(one, 1));
   equal(await other.stop(), 0);
-  await until("the one that is left is alone, and well", () => isLinked(one, 0), 20_000);
+  await until("the one that is left is alone, and well", () => isLinked(one, 0));
 });

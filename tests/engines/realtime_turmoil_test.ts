@@ -1,4 +1,5 @@
 import { deepEqual, ok } from "node:assert/strict";
+import { awaitedLater } from "../support/awaited_later.ts";
 import { Chance } from "../unit/pubsub_cluster/support/random.ts";
 import { ClientParticipant, type CrowdOptions, type Participant } from "./support/live_crowd.ts";
 import { LINKING, type LiveCluster, liveTest } from "./support/live_gateways.ts";
@@ -34,7 +35,7 @@ async function live(who: Participant, topics: readonly string[], chance: Chance,
     await sleep(chance.between(...PAUSE));
     const dice = chance.next();
     if (isOver()) break;
-    if (dice < 0.82) publishing.push(who.publish(chance.pick(topics)));
+    if (dice < 0.82) publishing.push(awaitedLater(who.publish(chance.pick(topics))));
     else if (dice < 0.93) who.breakOff();
     else {
       who.leave();
@@ -86,7 +87,7 @@ liveTest(
     const verdictNow = () => judge(everyone.flatMap(({ views }) => views), ledger.messages);
     try {
       await until("all are there", () => everyone.every(({ isThere }) => isThere), LINKING);
-      for (const { who, topics, chance } of crowd) lives.push(live(who, topics, chance, () => over));
+      for (const { who, topics, chance } of crowd) lives.push(awaitedLater(live(who, topics, chance, () => over)));
       const turmoil = beginTurmoil(cluster.places, SEED);
       await sleep(SECONDS * 1_000);
       await turmoil.end();

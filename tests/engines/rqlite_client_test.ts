@@ -268,7 +268,7 @@ engineTest(
           if (values.length < 6) return false;
           equal(JSON.stringify(values.map(([r]) => r)), expected);
           return true;
-        }, 10_000);
+        });
       }
     } finally {
       await cluster.close();

@@ -6,6 +6,7 @@ import { DEFAULT_RULES } from "../../services/database/runner.ts";
 import { RqliteCluster } from "../../services/rqlite/client.ts";
 import type { SqlArgument, TransactionStep } from "../../src/contracts/database.ts";
 import { GatewayError } from "../../src/contracts/errors.ts";
+import { awaitedLater } from "../support/awaited_later.ts";
 import { engineTest } from "./support/engine_test.ts";
 import { until } from "./support/wait.ts";
 
@@ -134,7 +135,7 @@ engineTest(
       await new Promise((resolve) => setTimeout(resolve, 0));
       // They wait behind those that are on their way, and the definition does not.
       const waiting = atOnce(insert, insert);
-      const defined = gateway.exec(TRAP);
+      const defined = awaitedLater(gateway.exec(TRAP));
       const outcomes = [...await sent, ...await waiting, ...await atOnce(insert)];
       await defined;
       deepEqual(outcomes.filter((outcome) => outcome !== "done" && outcome !== "STATEMENT_TIMEOUT"), []);

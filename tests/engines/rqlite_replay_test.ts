@@ -89,12 +89,12 @@ engineTest(
       if (read.status === 200) deepEqual(read.list("items"), before);
       outcomes.add(inWords(write)).add(inWords(read));
       return write.status === 200;
-    }, 60_000);
+    });
     outcomes.delete("200");
     for (const outcome of outcomes) match(outcome, /^(409 OUTCOME_UNKNOWN|503 UNAVAILABLE)$/);
     const expected = `[[0,0,0,"${before.map(({ id, v }) => `${id}${v}`).join()},1000again"]]`;
     for (const node of tenant.nodes) {
-      await until(`${node.id} has what the others have`, async () => (await own(node)).includes(expected), 30_000);
+      await until(`${node.id} has what the others have`, async () => (await own(node)).includes(expected));
     }
     (await sql.call("migrations", {
       migrations: [{ version: 1, name: "m", sql: "INSERT INTO kept VALUES (3000, 'm')" }],

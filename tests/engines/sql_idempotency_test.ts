@@ -5,6 +5,7 @@ import { RqliteCluster } from "../../services/rqlite/client.ts";
 import type { TransactionResult, TransactionStep } from "../../src/contracts/database.ts";
 import { GatewayError } from "../../src/contracts/errors.ts";
 import type { RequestContext } from "../../src/contracts/request.ts";
+import { awaitedLater } from "../support/awaited_later.ts";
 import { engineTest } from "./support/engine_test.ts";
 import type { RqliteTestCluster } from "./support/rqlite.ts";
 import { until } from "./support/wait.ts";
@@ -45,12 +46,12 @@ class Load {
   readonly #loops: Promise<void>[];
 
   constructor(private readonly gateways: readonly SqlDatabase[]) {
-    this.#loops = Array.from({ length: WRITERS }, (_, writer) => this.#write(writer));
+    this.#loops = awaitedLater(Array.from({ length: WRITERS }, (_, writer) => this.#write(writer)));
   }
 
   async acknowledges(count: number): Promise<void> {
     const before = this.acknowledged.size;
-    await until(`${count} writes are acknowledged`, () => this.acknowledged.size >= before + count, 20_000);
+    await until(`${count} writes are acknowledged`, () => this.acknowledged.size >= before + count);
   }
 
   async stop(): Promise<void> {

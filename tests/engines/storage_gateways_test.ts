@@ -25,7 +25,7 @@ pairTest("what one gateway stores, another one has: bytes, ranges, directories, 
   );
   for (const storage of [one, other]) {
     for (const pinned of [cid, root]) {
-      await until("it is pinned", async () => await statusAt(storage, pinned) === "pinned", 20_000);
+      await until("it is pinned", async () => await statusAt(storage, pinned) === "pinned");
     }
   }
   deepEqual((await pair.kubos.nodes[0]!.pins()).toSorted(), [cid, root].toSorted());
@@ -71,7 +71,7 @@ pairTest("who reads at one gateway what another one gives up reads on, and never
   for (const collected of [false, true]) {
     const content = noise(24 * MB, collected ? 2 : 1);
     const cid = await one.put(content, "film");
-    await until("it is pinned", async () => await statusAt(other, cid) === "pinned", 20_000);
+    await until("it is pinned", async () => await statusAt(other, cid) === "pinned");
     const response = await fetch(`${url}/v1/storage/get/${cid}`, { headers: { "x-api-key": owner.apiKey } });
     let at = 0, broke = false;
     try {
@@ -138,7 +138,7 @@ pairTest("what is given up at one gateway and stored at the other is kept or gon
     const pins = new Set(await node!.pins());
     const allocated = new Set(await peer!.allocations());
     return cids.every((cid) => pins.has(cid) === kept.has(cid) && allocated.has(cid) === kept.has(cid));
-  }, 60_000);
+  });
   await node!.collect();
   for (const [i, cid] of cids.entries()) {
     const { status, bytes } = await other.read(cid);
@@ -167,7 +167,7 @@ pairTest(
     await until("its key is none any more", async () => (await mine.read(shared)).status === 401);
     equal(text((await theirs.read(shared)).bytes), "shared");
     const [node] = pair.kubos.nodes;
-    await until("only what the other has is kept", async () => (await node!.pins()).join() === shared, 60_000);
+    await until("only what the other has is kept", async () => (await node!.pins()).join() === shared);
     await node!.collect();
     equal(text((await theirs.read(shared)).bytes), "shared");
     equal(await node!.has(cid), false);

@@ -70,7 +70,7 @@ engineTest(
           `Content-Type: multipart/form-data; boundary=b\r\nContent-Length: ${length}\r\n\r\n${head}`,
       );
       await connection.send(content.subarray(0, 20 * MB));
-      await until("a part of it is with Kubo", async () => (await node!.blocks()).length >= 8, 20_000);
+      await until("a part of it is with Kubo", async () => (await node!.blocks()).length >= 8);
       await node!.kill();
       await connection.send(content.subarray(20 * MB));
       await connection.send(end);
@@ -88,9 +88,9 @@ engineTest(
         return again.status !== 503;
       });
       const cid = again.expect(200).string("cid");
-      await until("it is pinned", async () => (await here.status(cid)).get("status") === "pinned", 60_000);
+      await until("it is pinned", async () => (await here.status(cid)).get("status") === "pinned");
       (await storage.call("DELETE", `unpin/${cid}`)).expect(200);
-      await until("Kubo has let it go", async () => (await node!.pins()).length === 0, 30_000);
+      await until("Kubo has let it go", async () => (await node!.pins()).length === 0);
       await node!.collect();
       equal(await here.total(), 0);
     }
@@ -122,7 +122,7 @@ engineTest(
     await node!.start();
     await kubos.ready();
     let cid: string | null = null;
-    await until("it is stored", async () => (cid = (await look()).headers.get("upload-cid")) !== null, 30_000);
+    await until("it is stored", async () => (cid = (await look()).headers.get("upload-cid")) !== null);
     ok(Buffer.from((await here.storage.read(cid!)).bytes).equals(content));
     equal(await here.total(), 1);
   },
@@ -143,7 +143,7 @@ engineTest(
     (await storage.call("DELETE", `unpin/${ended}`)).expect(200);
     await peer!.start();
     await cluster.ready();
-    await until("it is pinned", async () => (await here.status(cid)).get("status") === "pinned", 60_000);
+    await until("it is pinned", async () => (await here.status(cid)).get("status") === "pinned");
     deepEqual(await node!.pins(), [cid]);
     deepEqual(await peer!.allocations(), [cid]);
   },
@@ -157,14 +157,14 @@ engineTest("the state of a pin says which peer is down, and another one takes ov
   const states = async () =>
     (await here.status(cid)).list("peer_states").map(({ name, status, error }) => ({ name, status, error }));
   const holders = async () => (await states()).filter(({ status }) => status === "pinned").map(({ name }) => name);
-  await until("two have it", async () => (await holders()).length === 2, 30_000);
+  await until("two have it", async () => (await holders()).length === 2);
   const [lost] = (await holders()).toSorted().toReversed();
   const peer = cluster.peers.find(({ id }) => id === lost)!;
   await Promise.all([peer.kill(), peer.kubo.kill()]);
   await until("the state says so, or another one has it instead", async () => {
     const of = (await states()).find(({ name }) => name === lost);
     return of === undefined || of.status === "error" && of.error !== undefined;
-  }, 30_000);
+  });
   equal((await storage.read(cid)).bytes.length, 3 * MB);
   await until("two of those that are left have it", async () => {
     if ((await here.status(cid)).get("status") === "error") await storage.call("POST", `recover/${cid}`);

@@ -3,6 +3,7 @@ import { CarWriter } from "@ipld/car";
 import { encode as encodePb } from "@ipld/dag-pb";
 import { CID } from "multiformats/cid";
 import { create as createDigest } from "multiformats/hashes/digest";
+import { awaitedLater } from "./awaited_later.ts";
 
 /** A block as tests make them, right or wrong. */
 export interface TestBlock {
@@ -86,10 +87,10 @@ export function varint(value: number): number[] {
 /** A CAR, written by the library of its authors. */
 export async function carOf(roots: readonly CID[], blocks: readonly TestBlock[]): Promise<Uint8Array> {
   const { writer, out } = CarWriter.create([...roots]);
-  const written = (async () => {
+  const written = awaitedLater((async () => {
     for (const block of blocks) await writer.put(block);
     await writer.close();
-  })();
+  })());
   const car = await bytesOf(out);
   await written;
   return car;

@@ -1,4 +1,5 @@
 import { RUNS_ALONE } from "./alone.ts";
+import { awaitedLater } from "./awaited_later.ts";
 
 /** Files that a process may have open, less what it needs beside connections (Linux; elsewhere it is taken to be many). */
 function room(): number {
@@ -47,7 +48,7 @@ export class LockCrowd implements Disposable {
   async contend(count: number, isPatient: boolean): Promise<void> {
     const all: Promise<void>[] = [];
     for (let i = 0; i < count; i++) {
-      all.push(this.#contend(isPatient));
+      all.push(awaitedLater(this.#contend(isPatient)));
       // So many connections at the same moment would have to be tried again.
       if (i % 100 === 99) await new Promise((resolve) => setTimeout(resolve, 1));
     }

@@ -16,7 +16,7 @@ export async function acrossGateways(): Promise<void> {
   const config = { pubsub: { driver: "libp2p" }, log: { level: "info" } };
   await using one = await TestGateway.start({ driver: "rqlite", cacheDriver: "memory", database, config });
   await using other = await TestGateway.start({ driver: "rqlite", cacheDriver: "memory", database, config });
-  for (const gateway of [one, other]) await until("they are linked", () => isLinked(gateway), 60_000);
+  for (const gateway of [one, other]) await until("they are linked", () => isLinked(gateway));
   await using owner = await newOwner(one);
   out(`## From a call that publishes to a socket\n\n| | p50 ms | p99 ms |\n|---|---|---|`);
   for (const [name, publisher] of [["the same gateway", one], ["another gateway", other]] as const) {

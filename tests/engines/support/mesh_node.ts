@@ -125,7 +125,7 @@ export class MeshNode implements AsyncDisposable {
     await until(`${this.id} has its links`, async () => {
       const { links } = await this.see();
       return others.every(({ id }) => links.includes(id));
-    }, 20_000);
+    });
   }
 
   signal(signal: Deno.Signal): void {

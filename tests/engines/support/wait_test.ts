@@ -17,6 +17,16 @@ Deno.test("until() waits through failures, and gives the last one when it gives 
   ok(looks > 1);
 });
 
+Deno.test("until() does not count the time in which nothing could run", async () => {
+  let looks = 0;
+  const standsStill = () => {
+    looks++;
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, looks === 1 ? 2_000 : 0);
+    return looks > 2;
+  };
+  await until("it has run on", standsStill, 600);
+});
+
 Deno.test("until() ends at once when there is nothing to wait for", async () => {
   let looks = 0;
   const gone = () => {

@@ -1,5 +1,6 @@
 import { deepEqual, equal, notEqual, ok, rejects } from "node:assert/strict";
 import { type Cache, createCache, createClient, OramaError } from "../../../src/client/index.ts";
+import { awaitedLater } from "../awaited_later.ts";
 import type { Target } from "./scenarios.ts";
 
 const cacheOf = (target: Target): Cache => createCache(createClient(target));
@@ -202,7 +203,7 @@ export const CACHE_SCENARIOS: Readonly<Record<string, (target: Target) => Promis
     await rejects(map.renew("daily", stranger, "1m"), withCode("LOCK_LOST"));
     await rejects(map.unlock("daily", stranger), withCode("LOCK_LOST"));
     ok((await map.renew("daily", held.token, "10m")).getTime() > held.expiresAt.getTime());
-    const next = map.lock("daily", { lease: "1m", wait: "20s" });
+    const next = awaitedLater(map.lock("daily", { lease: "1m", wait: "20s" }));
     await map.unlock("daily", held.token);
     ok((await next).fencing > held.fencing);
     await map.unlock("daily", (await next).token);

@@ -9,6 +9,7 @@ import {
   subscribeEvents,
   type Subscription,
 } from "../../../src/client/index.ts";
+import { awaitedLater } from "../awaited_later.ts";
 import type { Target } from "./scenarios.ts";
 
 const withCode = (code: string) => (error: unknown) => error instanceof OramaError && error.code === code;
@@ -154,7 +155,7 @@ export const REALTIME_SCENARIOS: Readonly<Record<string, (target: Target) => Pro
     await reader.subscription("writer breaks")!.ready;
     const all: Promise<unknown>[] = [];
     for (let at = 0; at < 200; at++) {
-      all.push(writer.realtime.publish("writer breaks", at));
+      all.push(awaitedLater(writer.realtime.publish("writer breaks", at)));
       if (at % 40 === 20) writer.cut();
       if (at % 10 === 0) await Promise.race([all.at(-1), new Promise((resolve) => setTimeout(resolve, 20))]);
     }
@@ -254,14 +255,14 @@ export const REALTIME_SCENARIOS: Readonly<Record<string, (target: Target) => Pro
     const seen: number[] = [], gaps: string[] = [];
     let recovered = 0;
     const topics = ["events a", "events b"];
-    const reading = (async () => {
+    const reading = awaitedLater((async () => {
       const options = { signal: leaving.signal, retry: { firstPause: 20 } };
       for await (const event of subscribeEvents<number>(client, topics, options)) {
         if (event.kind === "message") seen.push(event.data);
         if (event.kind === "gap") gaps.push(event.reason);
         if (event.kind === "recovered" && event.recovered) recovered++;
       }
-    })();
+    })());
     let sent = 0;
     const publish = () => realtime.publish(topics[sent % 2]!, sent++);
     await until("it is heard", async () => {

@@ -3,6 +3,7 @@ import type { Waiter } from "../../../services/cache/driver.ts";
 import { LockLines } from "../../../services/cache/lock_lines.ts";
 import type { CacheAddress, CacheLease } from "../../../src/contracts/cache.ts";
 import { GatewayError } from "../../../src/contracts/errors.ts";
+import { awaitedLater } from "../../support/awaited_later.ts";
 import { FakeClock, settled } from "./support/fake_clock.ts";
 
 const AT = { map: "m", key: "k" };
@@ -99,7 +100,7 @@ Deno.test("the lock goes from one to the next in the order of their coming, at o
   const subject = new Subject();
   const first = await subject.lock();
   const order: number[] = [];
-  const waiting = Array.from({ length: 5 }, (_, i) => subject.lock().then(() => order.push(i)));
+  const waiting = awaitedLater(Array.from({ length: 5 }, (_, i) => subject.lock().then(() => order.push(i))));
   for (let i = 0; i < 5; i++) {
     await settled();
     equal(order.length, i);
@@ -224,11 +225,11 @@ Deno.test("when the cache cannot be asked everybody is told, and who comes later
   const waiting = Array.from({ length: 20 }, () => subject.lock());
   await settled();
   subject.far.failure = new GatewayError("UNAVAILABLE", "down");
-  const again = waiting[0]!.catch(() => {
+  const again = awaitedLater(waiting[0]!.catch(() => {
     subject.far.failure = undefined;
     subject.far.held = undefined;
     return subject.lock();
-  });
+  }));
   const { tries } = subject.far;
   await subject.clock.advance(20);
   for (const one of waiting) await rejects(one, is("UNAVAILABLE"));

@@ -2,6 +2,7 @@ import { deepEqual, equal, match, ok, rejects } from "node:assert/strict";
 import { OlricDriver, type OlricDriverOptions } from "../../../services/cache/olric/driver.ts";
 import { type ErrorCode, GatewayError } from "../../../src/contracts/errors.ts";
 import { until } from "../../engines/support/wait.ts";
+import { awaitedLater } from "../../support/awaited_later.ts";
 import { type Answer, entry, FakeOlric, GOODBYE, SILENCE } from "./support/fake_olric.ts";
 
 const WAITER = { signal: new AbortController().signal };
@@ -382,7 +383,7 @@ Deno.test("after close() nothing is asked any more, and whoever waits is told", 
   using member = new FakeOlric(() => SILENCE);
   const driver = await open(member, { timeout: 60_000 });
   const waiting = driver.get("ns", at, WAITER);
-  const told = rejects(waiting, unavailable);
+  const told = awaitedLater(rejects(waiting, unavailable));
   await until("it was asked", () => member.asked.length > 0);
   await driver.close();
   await told;

@@ -2,6 +2,7 @@ import { deepEqual, equal, rejects } from "node:assert/strict";
 import { Call, Deadlines } from "../../../services/cache/olric/deadlines.ts";
 import { KeyedQueue } from "../../../services/cache/olric/keyed_queue.ts";
 import { GatewayError } from "../../../src/contracts/errors.ts";
+import { awaitedLater } from "../../support/awaited_later.ts";
 
 function setUp() {
   const now = () => performance.now();
@@ -32,7 +33,7 @@ Deno.test("work on one name is done one after the other, in order; names do not 
 Deno.test("work that fails lets the next one begin", async () => {
   using world = setUp();
   const failing = world.queue.run("a", world.call(), () => Promise.reject(new Error("no")));
-  const next = world.queue.run("a", world.call(), () => Promise.resolve("yes"));
+  const next = awaitedLater(world.queue.run("a", world.call(), () => Promise.resolve("yes")));
   await rejects(failing, /no/);
   equal(await next, "yes");
 });
@@ -43,10 +44,10 @@ Deno.test("whoever waits too long, or leaves, gives the turn to the next, and is
   const leaving = new AbortController();
   let begun = 0;
   const count = () => Promise.resolve(void begun++);
-  const first = world.queue.run("a", world.call(), () => gate.promise);
+  const first = awaitedLater(world.queue.run("a", world.call(), () => gate.promise));
   const late = world.queue.run("a", world.call(30), count);
-  const gone = world.queue.run("a", world.call(60_000, leaving.signal), count);
-  const last = world.queue.run("a", world.call(), () => Promise.resolve("turn"));
+  const gone = awaitedLater(world.queue.run("a", world.call(60_000, leaving.signal), count));
+  const last = awaitedLater(world.queue.run("a", world.call(), () => Promise.resolve("turn")));
   await rejects(late, (error) => error instanceof GatewayError && error.code === "UNAVAILABLE");
   leaving.abort(new Error("left"));
   await rejects(gone, /left/);

@@ -6,6 +6,7 @@ import type { CacheHoldings } from "../../../src/contracts/cache.ts";
 import { cacheMetrics } from "../../../src/observability/cache_metrics.ts";
 import { instrument, serviceTimings } from "../../../src/observability/instrument.ts";
 import { REQUEST, RULES } from "../../contracts/cache_drivers.ts";
+import { awaitedLater } from "../../support/awaited_later.ts";
 import { type Answer, entry, FakeOlric, SILENCE } from "./support/fake_olric.ts";
 
 const NOTHING = new Error("KEYNOTFOUND key not found");
@@ -163,7 +164,7 @@ Deno.test("calls to the engine are timed by themselves: no reads of copies, and 
     await cache.getMany("ns", "m", ["a", "b"], REQUEST);
     deepEqual([await countOf("getMany"), await countOf("get")], [1, 3]);
 
-    const waiting = cache.lock("ns", at("l"), { lease: 60_000, wait: 60_000 }, REQUEST);
+    const waiting = awaitedLater(cache.lock("ns", at("l"), { lease: 60_000, wait: 60_000 }, REQUEST));
     while (await countOf("tryLock") < 3) await new Promise((resolve) => setTimeout(resolve, 5));
     held = false;
     await waiting;

@@ -4,6 +4,7 @@ import { OlricDriver, type OlricDriverOptions } from "../../../services/cache/ol
 import { CacheService } from "../../../services/cache/service.ts";
 import { type ErrorCode, GatewayError } from "../../../src/contracts/errors.ts";
 import { until } from "../../engines/support/wait.ts";
+import { awaitedLater } from "../../support/awaited_later.ts";
 import { type Answer, entry, FakeOlric, SILENCE } from "./support/fake_olric.ts";
 
 const REQUEST = { requestId: "test", clientAddress: "127.0.0.1", signal: new AbortController().signal };
@@ -242,7 +243,7 @@ Deno.test("somebody else is answered while a scan waits: it has connections of i
   using map = FakeMap.of(100);
   map.value = (key) => key === "k" ? entry("k", "2") : SILENCE;
   await using driver = await map.open({ timeout: 1_000 });
-  const told = rejects(page(driver), is("UNAVAILABLE"));
+  const told = awaitedLater(rejects(page(driver), is("UNAVAILABLE")));
   await until("its keys are being looked at", () => map.looks >= 16);
   for (let i = 0; i < 20; i++) {
     deepEqual((await driver.get("ns", { map: "other", key: "k" }, REQUEST))?.value, { json: "2" });
@@ -264,7 +265,9 @@ Deno.test("scans that come together are served by turns: a short one is over bef
   using map = FakeMap.of(100);
   await using driver = await map.open();
   const ended: string[] = [];
-  const long = Array.from({ length: 8 }, () => page(driver, { limit: 4_000 }).then(() => ended.push("long")));
+  const long = awaitedLater(
+    Array.from({ length: 8 }, () => page(driver, { limit: 4_000 }).then(() => ended.push("long"))),
+  );
   await until("the long ones are under way", () => map.looks > 0);
   await page(driver, { limit: 1 }).then(() => ended.push("short"));
   await Promise.all(long);

@@ -1,5 +1,6 @@
 import { deepEqual, equal, ok, rejects } from "node:assert/strict";
 import { type CacheMap, createCache, createClient } from "../../../src/client/index.ts";
+import { awaitedLater } from "../../support/awaited_later.ts";
 import { ANSWERS, END, mapAt, MISS, operationOf, TOKEN, wellBehaved } from "./support/caches.ts";
 import { collect, oramaError } from "./support/databases.ts";
 import { answer, failure, ScriptedServer } from "./support/scripted_server.ts";
@@ -76,7 +77,7 @@ Deno.test("what is not there is null or false, and an address without a cache is
   deepEqual(await Promise.all(asked(mapAt(server.url))), [null, null, null, null, false, false]);
   for (const elsewhere of [failure(404, "NOT_FOUND"), answer(404, "<html>key not found</html>")]) {
     await using server = new ScriptedServer(() => elsewhere);
-    for (const work of asked(mapAt(server.url))) equal((await oramaError(work)).status, 404);
+    for (const work of awaitedLater(asked(mapAt(server.url)))) equal((await oramaError(work)).status, 404);
   }
 });
 
@@ -190,14 +191,14 @@ Deno.test("an answer that is no cache's is an error of a read", async () => {
     await using server = new ScriptedServer(() => answer(200, body));
     const map = mapAt(server.url);
     for (
-      const read of [
+      const read of awaitedLater([
         map.get("k"),
         map.mget(["k"]),
         map.ttl("k"),
         map.touch(["k"]),
         collect(map.scan()),
         map.getBytes("k"),
-      ]
+      ])
     ) {
       equal((await oramaError(read)).code, "INVALID_RESPONSE", body);
     }

@@ -1,6 +1,7 @@
 import { deepEqual, equal, ok, rejects } from "node:assert/strict";
 import { canPass, DEFAULT_RETRY, pauseAfter, retryAfterSeconds } from "../../../src/client/retry.ts";
 import { OramaError } from "../../../src/client/index.ts";
+import { awaitedLater } from "../../support/awaited_later.ts";
 import { databaseAt, oramaError } from "./support/databases.ts";
 import { answer, failure, type Script, ScriptedServer } from "./support/scripted_server.ts";
 
@@ -39,7 +40,12 @@ Deno.test("a write without a key is never made again, not even after 429 and 503
     await using server = new ScriptedServer(() => text);
     const db = databaseAt(server.url);
     for (
-      const write of [db.exec(insert), db.batch([insert, "SELECT 1"]), db.dropTable("t"), db.createTable("CREATE …")]
+      const write of awaitedLater([
+        db.exec(insert),
+        db.batch([insert, "SELECT 1"]),
+        db.dropTable("t"),
+        db.createTable("CREATE …"),
+      ])
     ) {
       await oramaError(write);
     }

@@ -1,4 +1,5 @@
 import { deepEqual, equal, match, notEqual, rejects } from "node:assert/strict";
+import { awaitedLater } from "../../support/awaited_later.ts";
 import { settled } from "../cache/support/fake_clock.ts";
 import { type Asked, message, Subject, withCode } from "./support/realtime.ts";
 
@@ -64,11 +65,11 @@ Deno.test("what was on its way when the connection broke off is sent again with 
   const subject = new Subject();
   const realtime = await subject.connect();
   subject.answers.publish = () => undefined;
-  const all = [1, 2].map((data) => realtime.publish("t", data));
+  const all = awaitedLater([1, 2].map((data) => realtime.publish("t", data)));
   await settled();
   const keys = published(subject.socket.asked).map(({ idempotency_key: key }) => key);
   subject.socket.drop();
-  all.push(realtime.publish("t", 3));
+  all.push(awaitedLater(realtime.publish("t", 3)));
   subject.answers.publish = ({ data }) => ({ type: "ok", position: `p${data}`, repeated: data === 1 });
   await subject.clock.advance(1_000);
   deepEqual(await Promise.all(all), [
@@ -176,7 +177,7 @@ Deno.test("a key is not counted on for longer than a gateway remembers it", asyn
 Deno.test("what waits is bounded, and so is what a frame holds", async () => {
   const subject = new Subject();
   const realtime = subject.make({ maxWaiting: 1_000 });
-  const first = realtime.publish("t", "x".repeat(2_000));
+  const first = awaitedLater(realtime.publish("t", "x".repeat(2_000)));
   await rejects(realtime.publish("t", 1), withCode("QUEUE_FULL"));
   await first;
   await realtime.publish("t", 1);
@@ -200,7 +201,8 @@ Deno.test("reads are asked again over the next connection", async () => {
   const subject = new Subject();
   const realtime = await subject.connect();
   const members = [{ id: "a", joined_at: 1, connections: 2 }];
-  const presence = realtime.presence("t"), history = realtime.history("t", { since: "p0", limit: 1 });
+  const presence = awaitedLater(realtime.presence("t")),
+    history = awaitedLater(realtime.history("t", { since: "p0", limit: 1 }));
   await settled();
   subject.answers.presence = () => ({ type: "ok", members, count: 7 });
   const messages = [message("t", 1, "p1")];

@@ -1,4 +1,5 @@
 import { deepEqual, equal, rejects } from "node:assert/strict";
+import { awaitedLater } from "../../support/awaited_later.ts";
 import { settled } from "../cache/support/fake_clock.ts";
 import { message, Subject, withCode } from "./support/realtime.ts";
 
@@ -109,7 +110,7 @@ Deno.test("one that is given by hand goes over the connection that is there, and
   await rejects(realtime.authenticate("t3"), withCode("INVALID_CREDENTIAL"));
   equal(realtime.state, "connected");
   subject.answers.refresh = () => undefined;
-  const given = realtime.authenticate("t4");
+  const given = awaitedLater(realtime.authenticate("t4"));
   await settled();
   await subject.breakOff();
   await given;

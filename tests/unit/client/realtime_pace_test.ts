@@ -1,6 +1,7 @@
 import { deepEqual, equal, ok, rejects } from "node:assert/strict";
 import { GatewayError } from "../../../src/contracts/errors.ts";
 import { Pace } from "../../../src/http/live/pace.ts";
+import { awaitedLater } from "../../support/awaited_later.ts";
 import { settled } from "../cache/support/fake_clock.ts";
 import { knownSession } from "../realtime/support/sessions.ts";
 import { type Asked, Subject } from "./support/realtime.ts";
@@ -131,7 +132,7 @@ Deno.test("what is given up while it waits is never sent, and that is certain", 
   const realtime = await subject.connect({ requestTimeout: 20_000 });
   const outcomes = Array.from({ length: 100 }, (_, i) => told(realtime.publish("t", i)));
   const controller = new AbortController();
-  const left = realtime.publish("t", "left", { signal: controller.signal });
+  const left = awaitedLater(realtime.publish("t", "left", { signal: controller.signal }));
   const topic = realtime.subscribe("never");
   await settled();
   controller.abort(new Error("the user left"));

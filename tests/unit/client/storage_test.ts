@@ -1,6 +1,7 @@
 import { deepEqual, equal, match, ok, rejects } from "node:assert/strict";
 import type { Content, Storage } from "../../../src/client/index.ts";
 import { sendsStreams } from "../../../src/client/streamed_body.ts";
+import { awaitedLater } from "../../support/awaited_later.ts";
 import { until } from "../../engines/support/wait.ts";
 import { oramaError } from "./support/databases.ts";
 import { bytesOf, type FetchedRequest, json, refusal, Source, storageAt, untilAborted } from "./support/storages.ts";
@@ -361,7 +362,14 @@ Deno.test("what is not there is told from a gateway without storage", async () =
   deepEqual([await gone.object("bafy"), await missing("pin not found: bafy").status("bafy")], [null, null]);
   equal(await missing("pin not found: bafy").unpin("bafy"), false);
   const without = missing("no such route");
-  for (const work of [without.object("bafy"), without.status("bafy"), without.unpin("bafy"), gone.link("bafy")]) {
+  for (
+    const work of awaitedLater([
+      without.object("bafy"),
+      without.status("bafy"),
+      without.unpin("bafy"),
+      gone.link("bafy"),
+    ])
+  ) {
     equal((await oramaError(work)).code, "NOT_FOUND");
   }
   const seen: FetchedRequest[] = [];

@@ -2,6 +2,7 @@ import { deepEqual, equal, throws } from "node:assert/strict";
 import { setImmediate } from "node:timers/promises";
 import { type Revocation, RevocationFeed } from "../../../services/control_plane/revocations.ts";
 import { GatewayError } from "../../../src/contracts/errors.ts";
+import { awaitedLater } from "../../support/awaited_later.ts";
 import { DAY, HOUR, SECOND, TestClock } from "./support/clock.ts";
 import { openControl } from "./support/control.ts";
 import { WatchedControl } from "./support/doubles.ts";
@@ -88,12 +89,12 @@ Deno.test("pull() waits for what was committed before it was called, though anot
   await using t = await feeds();
   const { promise: gate, resolve: open } = Promise.withResolvers<void>();
   t.control.after = () => gate;
-  const early = t.feed.pull();
+  const early = awaitedLater(t.feed.pull());
   await setImmediate();
   // The answer to this read is on its way and knows nothing of what is committed now.
   t.control.after = () => {};
   let done = false;
-  const late = t.feed.pull().then(() => done = true);
+  const late = awaitedLater(t.feed.pull().then(() => done = true));
   await setImmediate();
   equal(done, false);
   await t.revoke("key", "1");
@@ -107,7 +108,7 @@ Deno.test("many who pull at once share a read", async () => {
   await using t = await feeds();
   const { promise: gate, resolve: open } = Promise.withResolvers<void>();
   t.control.before = () => gate;
-  const all = Array.from({ length: 20 }, () => t.feed.pull());
+  const all = awaitedLater(Array.from({ length: 20 }, () => t.feed.pull()));
   await setImmediate();
   open();
   await Promise.all(all);

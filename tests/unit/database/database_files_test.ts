@@ -7,6 +7,7 @@ import { DEFAULT_RULES } from "../../../services/database/runner.ts";
 import { emptyDatabaseFile } from "../../../services/database/sqlite/node_sqlite.ts";
 import { type ErrorCode, GatewayError } from "../../../src/contracts/errors.ts";
 import { until } from "../../engines/support/wait.ts";
+import { awaitedLater } from "../../support/awaited_later.ts";
 
 const ACTOR = { subject: "0xa" };
 const request = (signal = new AbortController().signal) => ({ requestId: "test", signal, clientAddress: "127.0.0.1" });
@@ -65,13 +66,12 @@ async function backUp(files: SqlDatabaseFiles, namespace: string, signal?: Abort
 test("whoever finds all places taken waits for one, in turn, and not for ever", async (driver, open, folder) => {
   const files = open();
   driver.slow = true;
-  const eight = Array.from({ length: 8 }, (_, at) => backUp(files, `n${at}`));
+  const eight = awaitedLater(Array.from({ length: 8 }, (_, at) => backUp(files, `n${at}`)));
   await until("eight are at work", () => driver.saving.size === 8);
   /** One job more, which comes as far as it can. */
   const begin = async (namespace: string, signal?: AbortSignal) => {
     const jobs = [...Deno.readDirSync(folder)].length;
-    const job = backUp(files, namespace, signal);
-    job.catch(() => {});
+    const job = awaitedLater(backUp(files, namespace, signal));
     await until("it has begun", () => [...Deno.readDirSync(folder)].length > jobs);
     return { job };
   };
@@ -91,7 +91,7 @@ test("whoever finds all places taken waits for one, in turn, and not for ever", 
 
   const impatient = open({ patience: 10 });
   driver.saving.clear();
-  const again = Array.from({ length: 8 }, (_, at) => backUp(impatient, `n${at}`));
+  const again = awaitedLater(Array.from({ length: 8 }, (_, at) => backUp(impatient, `n${at}`)));
   await until("eight are at work", () => driver.saving.size === 8);
   await rejects(backUp(impatient, "next"), is("NO_CAPACITY", /too many backups and restores/));
   driver.saving.forEach((end) => end());

@@ -4,6 +4,7 @@ import { Judge, NoJudge, NoJudgement } from "../../../services/database/rqlite/j
 import { JudgeMirrors } from "../../../services/database/rqlite/judge_host.ts";
 import { JudgeMirror } from "../../../services/database/rqlite/judge_mirror.ts";
 import type { JudgeItem, SchemaObjectText } from "../../../services/database/rqlite/judge_protocol.ts";
+import { awaitedLater } from "../../support/awaited_later.ts";
 
 const objects = (...sqls: string[]): SchemaObjectText[] =>
   sqls.map((sql) => ({
@@ -198,7 +199,7 @@ Deno.test("a compilation without end costs its own namespace alone", async () =>
     // From now on it has a process that it shares with its like.
     await judge.load(good, 1, []);
     await judge.load(bad, 1, []);
-    const again = rejects(judge.judge(bad, 1, [reads(endless(1))], false), NoJudgement);
+    const again = awaitedLater(rejects(judge.judge(bad, 1, [reads(endless(1))], false), NoJudgement));
     for (let i = 0; i < 20; i++) {
       const start = performance.now();
       deepEqual(await judge.judge(good, 1, [reads(`SELECT ${i}`)], false), [{ is: "good", short: true }]);

@@ -4,6 +4,7 @@ import { own } from "../../../services/database/own.ts";
 import { DEFAULT_RULES, Runner, type RunnerOptions } from "../../../services/database/runner.ts";
 import { GatewayError } from "../../../src/contracts/errors.ts";
 import type { RequestContext } from "../../../src/contracts/request.ts";
+import { awaitedLater } from "../../support/awaited_later.ts";
 
 const REQUEST: RequestContext = {
   requestId: "test",
@@ -68,12 +69,12 @@ Deno.test("so many statements of a namespace run at once, and no more; others ha
     return waiting.at(-1)!.promise;
   });
   const run = (namespace: string) => runner.run({ ...ASKED, namespace }, REQUEST, {});
-  const running = [run("shop"), run("shop"), run("cafe")];
+  const running = awaitedLater([run("shop"), run("shop"), run("cafe")]);
   const full = (error: GatewayError) => error.code === "TOO_MANY_STATEMENTS" && error.extra.retryAfter === 1;
   await rejects(run("shop"), full);
   waiting[0]!.reject(new Error("ends, too"));
   await rejects(running[0]!, /ends, too/);
-  const next = run("shop");
+  const next = awaitedLater(run("shop"));
   await rejects(run("shop"), full);
   for (const one of waiting) one.resolve(DONE);
   await Promise.all([...running.slice(1), next]);

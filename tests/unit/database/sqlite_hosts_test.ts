@@ -6,6 +6,7 @@ import { SqliteDriver, type SqliteDriverOptions } from "../../../services/databa
 import type { SqlArgument } from "../../../src/contracts/database.ts";
 import { type ErrorCode, GatewayError } from "../../../src/contracts/errors.ts";
 import { until } from "../../engines/support/wait.ts";
+import { awaitedLater } from "../../support/awaited_later.ts";
 import { CAN_SEE_PROCESSES, hostOf, processorSeconds } from "../../support/host_processes.ts";
 
 const request = { signal: new AbortController().signal };
@@ -127,7 +128,7 @@ test("what does not end is stopped in every way of running, and the neighbours g
   for (const [name, run] of Object.entries(endless)) {
     const begun = performance.now();
     let over = false, neighbours = 0;
-    const result = run().finally(() => over = true);
+    const result = awaitedLater(run().finally(() => over = true));
     while (!over) {
       deepEqual(await place.one("b", "SELECT 1"), [[1]]);
       neighbours++;
@@ -144,11 +145,11 @@ test("what does not end is stopped in every way of running, and the neighbours g
 test("requests behind one that is stopped are answered as if nothing had been", async (place) => {
   await place.one("a", "CREATE TABLE t (a INTEGER PRIMARY KEY)");
   const stopped = place.one("a", COUNT_FOR_EVER, [], { timeout: 150 });
-  const writes = Array.from(
+  const writes = awaitedLater(Array.from(
     { length: 20 },
     (_, i) => place.one("a", "INSERT INTO t VALUES (?)", [i], { timeout: 5_000 }),
-  );
-  const read = place.one("a", "SELECT 7", [], { timeout: 5_000 });
+  ));
+  const read = awaitedLater(place.one("a", "SELECT 7", [], { timeout: 5_000 }));
   equal(await stopped, "timeout");
   deepEqual(await Promise.all(writes), Array(20).fill(1));
   deepEqual(await read, [[7]]);
@@ -163,8 +164,8 @@ test("a host killed while idle, in the middle of a read and of a transaction: no
 
   const slow =
     "SELECT max(i) FROM (WITH RECURSIVE c (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c LIMIT 3000000) SELECT i FROM c)";
-  const read = place.one("a", slow);
-  const behind = place.one("a", "INSERT INTO t VALUES (2)");
+  const read = awaitedLater(place.one("a", slow));
+  const behind = awaitedLater(place.one("a", "INSERT INTO t VALUES (2)"));
   await place.kill("a");
   deepEqual(await read, [[3_000_000]]);
   equal(await behind, 1);
@@ -173,7 +174,9 @@ test("a host killed while idle, in the middle of a read and of a transaction: no
     async () => (await place.one("a", "SELECT 1").catch(() => undefined)) !== undefined,
   );
 
-  const atomic = place.run("a", [statement("INSERT INTO t VALUES (3)"), statement(slow)], { mode: "atomic" });
+  const atomic = awaitedLater(
+    place.run("a", [statement("INSERT INTO t VALUES (3)"), statement(slow)], { mode: "atomic" }),
+  );
   await place.kill("a");
   const outcome = await atomic.catch((error) => error);
   // After so many crashes in a row it may have to wait.
@@ -205,10 +208,10 @@ test("whatever is acknowledged is there, and nothing happens twice, while the ho
       }
     }
   };
-  const clients = Array.from({ length: 16 }, client);
+  const clients = awaitedLater(Array.from({ length: 16 }, client));
   for (let kills = 0; kills < 5; kills++) {
     const before = acknowledged.size;
-    await until("it goes on", () => acknowledged.size > before + 100, 30_000);
+    await until("it goes on", () => acknowledged.size > before + 100);
     await place.kill("a");
   }
   going = false;
@@ -262,7 +265,7 @@ test("a statement that runs while two hosts crash is refused, and nothing of it 
   await until("the next one runs it", async () => {
     second = await place.pid("a");
     return second !== first && processorSeconds(second) > 1;
-  }, 60_000);
+  });
   Deno.kill(second, "SIGKILL");
   ok(is("UNAVAILABLE")(await write));
   await until(
@@ -439,7 +442,7 @@ test("suspend() has the file for itself, with all that was acknowledged in it", 
   await place.kill("a");
   let waiting: Promise<unknown> | undefined;
   const bytes = await place.driver.suspend("a", async (path) => {
-    waiting = place.one("a", "INSERT INTO t VALUES (2)");
+    waiting = awaitedLater(place.one("a", "INSERT INTO t VALUES (2)"));
     equal(hostOf(Deno.pid, `${place.dir}/${namespaceFile("a")}`), undefined);
     equal((await Deno.stat(`${path}-wal`).catch(() => ({ size: 0 }))).size, 0);
     return await Deno.readFile(path);
@@ -458,9 +461,9 @@ test("backup() copies one moment of a database that is written all the time", as
     "INSERT INTO t (b) WITH RECURSIVE c (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c LIMIT 20000) SELECT hex(randomblob(50)) FROM c",
   );
   let going = true, written = 20_000;
-  const writer = (async () => {
+  const writer = awaitedLater((async () => {
     while (going) written += Number(await place.one("a", "INSERT INTO t (b) VALUES (1)"));
-  })();
+  })());
   try {
     await place.driver.backup("a", `${place.dir}/copy.sqlite`, request);
   } finally {

@@ -7,6 +7,7 @@ import { SqliteDriver, type SqliteDriverOptions } from "../../../services/databa
 import type { SqlArgument, TransactionOptions, TransactionStep } from "../../../src/contracts/database.ts";
 import { type ErrorCode, GatewayError } from "../../../src/contracts/errors.ts";
 import { until } from "../../engines/support/wait.ts";
+import { awaitedLater } from "../../support/awaited_later.ts";
 import { CAN_SEE_PROCESSES, hostOf } from "../../support/host_processes.ts";
 
 const REQUEST = { requestId: "test", signal: new AbortController().signal, clientAddress: "" };
@@ -125,10 +126,10 @@ test("no transaction is lost, doubled or halved while the host is killed again a
       if (typeof result === "string") await new Promise((resolve) => setTimeout(resolve, 5));
     }
   };
-  const clients = Array.from({ length: 16 }, client);
+  const clients = awaitedLater(Array.from({ length: 16 }, client));
   for (let kills = 0; kills < 6; kills++) {
     const before = acknowledged.size;
-    await until("it goes on", () => acknowledged.size > before + 200 || strange.size > 0, 30_000);
+    await until("it goes on", () => acknowledged.size > before + 200 || strange.size > 0);
     Deno.kill(await place.pid(), "SIGKILL");
   }
   going = false;

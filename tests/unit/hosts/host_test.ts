@@ -2,6 +2,7 @@ import { deepEqual, equal, ok, rejects } from "node:assert/strict";
 import { Host, HostEnded } from "../../../src/hosts/host.ts";
 import { ReaderTooSlow } from "../../../src/hosts/stream.ts";
 import { until } from "../../engines/support/wait.ts";
+import { awaitedLater } from "../../support/awaited_later.ts";
 import { ask, isThere, LONG, PROGRAM, withHost } from "./support/hosts.ts";
 
 const ended = (reason: string, running: boolean) => (error: unknown) => {
@@ -82,8 +83,8 @@ Deno.test("a host has no right and no environment, whatever it was started with"
 
 Deno.test("end() lets requests finish, and the process goes by itself", () =>
   withHost(async (host) => {
-    const running = ask(host, { do: "spin", ms: 100 });
-    const ending = host.end("idle");
+    const running = awaitedLater(ask(host, { do: "spin", ms: 100 }));
+    const ending = awaitedLater(host.end("idle"));
     await rejects(ask(host, { do: "echo" }), ended("idle", false));
     equal(await running, null);
     await ending;

@@ -2,6 +2,7 @@ import { deepEqual, equal, notEqual, ok, rejects } from "node:assert/strict";
 import { HostEnded } from "../../../src/hosts/host.ts";
 import { KeyedHosts, type KeyedHostsOptions, NoHost } from "../../../src/hosts/keyed_hosts.ts";
 import { until } from "../../engines/support/wait.ts";
+import { awaitedLater } from "../../support/awaited_later.ts";
 import { ask, isThere, LONG, PROGRAM } from "./support/hosts.ts";
 
 /** Hosts whose opening gives the process id. */
@@ -72,7 +73,7 @@ Deno.test("ten keys take turns on two hosts, also when all are busy all the time
 Deno.test("who waits for a host too long is told so", () =>
   withHosts({ max: 1, patience: 100 }, async (hosts) => {
     const { host } = await hosts.take("a");
-    const busy = ask(host, { do: "spin", ms: LONG });
+    const busy = awaitedLater(ask(host, { do: "spin", ms: LONG }));
     await rejects(hosts.take("b"), NoHost);
     host.kill("closed");
     await rejects(busy, HostEnded);
@@ -101,7 +102,7 @@ Deno.test("an unused host ends", () =>
 Deno.test("a killed host is replaced, once it is gone", () =>
   withHosts({}, async (hosts) => {
     const { host } = await hosts.take("a");
-    const spinning = rejects(ask(host, { do: "spin", ms: LONG }, 50), HostEnded);
+    const spinning = awaitedLater(rejects(ask(host, { do: "spin", ms: LONG }, 50), HostEnded));
     await host.ended;
     const next = await hosts.take("a");
     await spinning;
@@ -148,14 +149,14 @@ Deno.test("without() waits for what runs, runs alone, and lets go again", () =>
     const { host } = await hosts.take("a");
     const running = ask(host, { do: "spin", ms: 100 });
     const order: string[] = [];
-    const alone = hosts.without("a", async () => {
+    const alone = awaitedLater(hosts.without("a", async () => {
       order.push("alone");
       ok(!isThere(host.pid));
       await new Promise((resolve) => setTimeout(resolve, 50));
       order.push("done");
       return 7;
-    });
-    const next = hosts.take("a").then(() => order.push("next"));
+    }));
+    const next = awaitedLater(hosts.take("a").then(() => order.push("next")));
     await running;
     equal(await alone, 7);
     await next;

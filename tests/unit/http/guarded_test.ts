@@ -4,6 +4,7 @@ import type { LiveSocket } from "../../../src/http/live/socket.ts";
 import { guarded, upgraded } from "../../../src/http/upgrade.ts";
 import { SocketGuard } from "../../../src/kernel/socket_guard.ts";
 import { until } from "../../engines/support/wait.ts";
+import { awaitedLater } from "../../support/awaited_later.ts";
 import { frameOf, OPCODES, RawSocket } from "../../support/raw_sockets.ts";
 
 const MB = 2 ** 20;
@@ -67,9 +68,9 @@ linuxTest("who sends fragments without end is cut, and whoever finishes theirs i
   };
   const piece = new Uint8Array(MB);
   await endless.send(frameOf(OPCODES.bytes, piece, { fin: false }));
-  const sending = (async () => {
+  const sending = awaitedLater((async () => {
     while (await endless.send(frameOf(OPCODES.continuation, piece, { fin: false })));
-  })();
+  })());
   await whole();
   await sending;
   await until("it has ended", () => server.told.some((line) => line.startsWith("closed")));
@@ -91,7 +92,7 @@ linuxTest("one that is closed and never reads goes, with all that waits for it",
   const before = Deno.memoryUsage().rss;
   await using first = await fill();
   first.open.close(4409, "too slow");
-  await until("it has ended", () => server.told.length > 0, 20_000);
+  await until("it has ended", () => server.told.length > 0);
   match(server.told.join(), /^closed 100[56] false$/);
   // What is given back is not the system's again at once, but the next one's.
   await using _second = await fill();

@@ -2,6 +2,7 @@ import { deepEqual, equal, ok, rejects } from "node:assert/strict";
 import { GatewayError } from "../../../src/contracts/errors.ts";
 import { streamContext, type Streamed, streamOf } from "../../../src/http/streamed_reply.ts";
 import { until } from "../../engines/support/wait.ts";
+import { awaitedLater } from "../../support/awaited_later.ts";
 import { appOf, route } from "./support.ts";
 
 const piece = (length: number) => new Uint8Array(length);
@@ -88,7 +89,7 @@ Deno.test("a client that leaves ends the work, also while nothing comes", async 
   ]);
   const reader = (await fetch(new Request("http://gateway.example/slow"))).body!.getReader();
   await reader.read();
-  const waiting = reader.read();
+  const waiting = awaitedLater(reader.read());
   await reader.cancel();
   await waiting;
   await until("the work has ended", () => over);
@@ -115,7 +116,7 @@ Deno.test("a client whose leaving ends a piece that is being made has left, and 
   const request = new Request("http://gateway.example/slow", { signal: client.signal });
   const reader = (await fetch(request)).body!.getReader();
   await reader.read();
-  const waiting = reader.read();
+  const waiting = awaitedLater(reader.read());
   await making.promise;
   client.abort();
   await rejects(waiting);

@@ -1,4 +1,5 @@
 import { deepEqual, equal, ok, rejects, throws } from "node:assert/strict";
+import { awaitedLater } from "../../support/awaited_later.ts";
 import { settled } from "../cache/support/fake_clock.ts";
 import { code } from "./support/positions.ts";
 import { Listener, requestOf, said, Subject } from "./support/subject.ts";
@@ -51,7 +52,7 @@ Deno.test("a namespace that is deleted ends its subscriptions, those that are be
   const opened = Promise.withResolvers<void>();
   subject.cluster.joining = () => opened.promise;
   const unanswered = new Listener();
-  const making = subject.subscribe("new", unanswered);
+  const making = awaitedLater(subject.subscribe("new", unanswered));
   await settled();
   const before = listeners.map(({ events }) => events.length);
   await subject.service.purge("n");
@@ -103,7 +104,7 @@ Deno.test("a gateway that stops tells its subscribers, takes nothing more, and s
   subject.publish("t", ["1", "2"]);
   const opened = Promise.withResolvers<void>();
   subject.cluster.joining = () => opened.promise;
-  const making = subject.subscribe("new", new Listener());
+  const making = awaitedLater(subject.subscribe("new", new Listener()));
   await settled();
   const closing = subject.service.close();
   opened.resolve();

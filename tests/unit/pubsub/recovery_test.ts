@@ -1,5 +1,6 @@
 import { deepEqual, equal, ok, rejects } from "node:assert/strict";
 import type { Missed } from "../../../services/pubsub/cluster/cluster.ts";
+import { awaitedLater } from "../../support/awaited_later.ts";
 import { settled } from "../cache/support/fake_clock.ts";
 import { code, position, recovery, two, view } from "./support/positions.ts";
 import { Listener, requestOf, said, Subject, text } from "./support/subject.ts";
@@ -199,15 +200,17 @@ Deno.test("who gives up while it is looked for leaves, and when all have left no
   };
   const controllers = [new AbortController(), new AbortController()];
   const listeners = [new Listener(), new Listener()];
-  const both = controllers.map(({ signal }, i) =>
-    subject.service.subscribe("n", "t", listeners[i]!, { since }, requestOf("alice", signal))
+  const both = awaitedLater(
+    controllers.map(({ signal }, i) =>
+      subject.service.subscribe("n", "t", listeners[i]!, { since }, requestOf("alice", signal))
+    ),
   );
   await settled();
   controllers[0]!.abort(new Error("gone"));
   equal(signal!.aborted, false);
   controllers[1]!.abort(new Error("gone, too"));
   equal(signal!.aborted, true);
-  const third = subject.subscribe("t", new Listener(), { since });
+  const third = awaitedLater(subject.subscribe("t", new Listener(), { since }));
   await settled();
   equal(asked, 2, "who comes then does not wait for what nobody looks for");
   answer.resolve({ complete: true, ranges: [], view: view(1, [1, 1]) });

@@ -1,4 +1,5 @@
 import { deepEqual, ok } from "node:assert/strict";
+import { awaitedLater } from "../../support/awaited_later.ts";
 import { RULES } from "./support/gateway.ts";
 import { KEY, messagesOf, World } from "./support/world.ts";
 
@@ -277,11 +278,11 @@ Deno.test("everyone who waits for another gateway is let go when this one closes
   const { cluster } = a!.process!;
   const since = { heads: new Map([[b!.process!.cluster.epoch!, 0]]), known: 2 };
   const limits = { bytes: 1_000, messages: 10 };
-  const answers = [
+  const answers = awaitedLater([
     cluster.missed(KEY, since, limits, new AbortController().signal),
     cluster.kept(KEY, new AbortController().signal),
     cluster.join(KEY),
-  ];
+  ]);
   const closed = a!.process!.close();
   await world.time.pass(10_000);
   await closed;

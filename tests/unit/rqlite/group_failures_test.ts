@@ -1,6 +1,7 @@
 import { deepEqual, equal, rejects } from "node:assert/strict";
 import type { RqliteAnswer, RqliteResult } from "../../../services/rqlite/wire.ts";
 import { GatewayError } from "../../../src/contracts/errors.ts";
+import { awaitedLater } from "../../support/awaited_later.ts";
 import { change, Engine, failure, is, statement, turn, undone } from "./lane_fixture.ts";
 
 const late = (sentence: string): RqliteResult => ({ kind: "error", error: sentence });
@@ -29,7 +30,7 @@ Deno.test("of a group that ran out of its time each is to be asked alone, and no
 
 Deno.test("a write that fails in a group is to be asked alone, and what it undid is sent again without it", async () => {
   const engine = new Engine();
-  const all = [1, 2, 3].map((n) => engine.lane.run(statement(n)));
+  const all = awaitedLater([1, 2, 3].map((n) => engine.lane.run(statement(n))));
   await turn();
   engine.answer(undone);
   equal(await all[1], undefined);
@@ -70,7 +71,7 @@ Deno.test("the one that is left of a group gets its own result, whichever", asyn
 Deno.test("what was undone, and then cannot be sent again, has not happened, or nobody knows", async () => {
   for (const code of ["UNAVAILABLE", "OUTCOME_UNKNOWN"] as const) {
     const engine = new Engine();
-    const all = [1, 2, 3].map((n) => engine.lane.run(statement(n)));
+    const all = awaitedLater([1, 2, 3].map((n) => engine.lane.run(statement(n))));
     await turn();
     engine.answer(undone);
     await turn();
@@ -102,8 +103,8 @@ Deno.test("after a group has failed twice writes are asked alone for a while", a
 Deno.test("whoever has left is not sent again", async () => {
   const engine = new Engine();
   const leaving = new AbortController();
-  const all = [1, 2, 3].map((n) =>
-    engine.lane.run(statement(n, n === 3 ? { waiter: { signal: leaving.signal } } : {}))
+  const all = awaitedLater(
+    [1, 2, 3].map((n) => engine.lane.run(statement(n, n === 3 ? { waiter: { signal: leaving.signal } } : {}))),
   );
   await turn();
   leaving.abort();
@@ -118,7 +119,7 @@ Deno.test("whoever has left is not sent again", async () => {
 
 Deno.test("a transaction that went on behind a failure was not undone: nobody knows what is there", async () => {
   const engine = new Engine();
-  const all = [1, 2, 3].map((n) => engine.lane.run(statement(n)));
+  const all = awaitedLater([1, 2, 3].map((n) => engine.lane.run(statement(n))));
   await turn();
   engine.answer({ results: [change(1), failure, change(3)], error: undefined });
   for (const one of all) await rejects(one, is("OUTCOME_UNKNOWN"));

@@ -2,6 +2,7 @@ import { deepEqual, equal, ok, rejects } from "node:assert/strict";
 import type { RqliteResult } from "../../../services/rqlite/wire.ts";
 import { GatewayError } from "../../../src/contracts/errors.ts";
 import { until } from "../../engines/support/wait.ts";
+import { awaitedLater } from "../../support/awaited_later.ts";
 import { change, Engine, is, statement, turn } from "./lane_fixture.ts";
 
 Deno.test("a lane sends at once when nothing is on its way, and what comes meanwhile together", async () => {
@@ -64,9 +65,9 @@ Deno.test("a value that SQLite cannot hold fails for itself alone", async () => 
 Deno.test("what happened to a group happened to each of its statements, and the next group is another matter", async () => {
   for (const code of ["UNAVAILABLE", "OUTCOME_UNKNOWN"] as const) {
     const engine = new Engine();
-    const all = [1, 2].map((n) => engine.lane.run(statement(n)));
+    const all = awaitedLater([1, 2].map((n) => engine.lane.run(statement(n))));
     await turn();
-    const next = engine.lane.run(statement(3));
+    const next = awaitedLater(engine.lane.run(statement(3)));
     engine.answer(new GatewayError(code, "x"));
     for (const one of all) await rejects(one, is(code));
     await turn();
@@ -79,7 +80,7 @@ Deno.test("what happened to a group happened to each of its statements, and the 
 Deno.test("too few results are no results: a write is OUTCOME_UNKNOWN, a read UNAVAILABLE", async () => {
   for (const [access, code] of [["write", "OUTCOME_UNKNOWN"], ["read", "UNAVAILABLE"]] as const) {
     const engine = new Engine({ access });
-    const all = [1, 2].map((n) => engine.lane.run(statement(n)));
+    const all = awaitedLater([1, 2].map((n) => engine.lane.run(statement(n))));
     await turn();
     engine.answer({ results: [change(1)], error: undefined });
     for (const one of all) await rejects(one, is(code));
@@ -102,9 +103,12 @@ Deno.test("whoever leaves takes nobody else's statement away: unknown when it wa
   const engine = new Engine();
   const leaving = new AbortController();
   const left = { waiter: { signal: leaving.signal } };
-  const [sentLeft, sentStays] = [engine.lane.run(statement(1, left)), engine.lane.run(statement(2))];
+  const [sentLeft, sentStays] = awaitedLater([engine.lane.run(statement(1, left)), engine.lane.run(statement(2))]);
   await turn();
-  const [waitingLeft, waitingStays] = [engine.lane.run(statement(3, left)), engine.lane.run(statement(4))];
+  const [waitingLeft, waitingStays] = awaitedLater([
+    engine.lane.run(statement(3, left)),
+    engine.lane.run(statement(4)),
+  ]);
   leaving.abort();
   await Promise.all([rejects(sentLeft, is("OUTCOME_UNKNOWN")), rejects(waitingLeft, is("UNAVAILABLE"))]);
   engine.answer();

@@ -1,6 +1,7 @@
 import { deepEqual, equal, ok, rejects } from "node:assert/strict";
 import { HttpPool, NoAnswer, type PoolRequest } from "../../../services/rqlite/http_pool.ts";
 import { until } from "../../engines/support/wait.ts";
+import { awaitedLater } from "../../support/awaited_later.ts";
 
 /** A server that says nothing but what `serve` writes, on each connection in turn. */
 class RawServer implements Disposable {
@@ -130,7 +131,7 @@ Deno.test("the pool does not ask whether a node lives that has answered", async 
 Deno.test("the pool counts the wait for a connection, and knows that what waited was not sent", async () => {
   using silent = new RawServer(() => Promise.resolve("keep"));
   await withPool(async (send) => {
-    const first = Array.from({ length: 128 }, () => send(silent.url, { timeout: 500 }));
+    const first = awaitedLater(Array.from({ length: 128 }, () => send(silent.url, { timeout: 500 })));
     const waiting = [send(silent.url, { timeout: 100 }), send(silent.url, { timeout: 100 })];
     await Promise.all(waiting.map((one) => rejects(one, noAnswer("timeout", false))));
     for (const one of await Promise.allSettled(first)) {
@@ -168,7 +169,9 @@ Deno.test("the pool passes an abort on, with its reason", async () => {
     const reason = new Error("the client left");
     const controller = new AbortController();
     const pending = send(server.url, { waiter: controller });
-    const aborted = rejects(pending, (error) => noAnswer("aborted", true)(error) && (error as Error).cause === reason);
+    const aborted = awaitedLater(
+      rejects(pending, (error) => noAnswer("aborted", true)(error) && (error as Error).cause === reason),
+    );
     await until("the request has arrived", () => server.requests.length === 1);
     controller.abort(reason);
     await aborted;

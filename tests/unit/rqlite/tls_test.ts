@@ -4,6 +4,7 @@ import { HttpPool, NoAnswer } from "../../../services/rqlite/http_pool.ts";
 import type { TlsOptions } from "../../../services/rqlite/options.ts";
 import { GatewayError } from "../../../src/contracts/errors.ts";
 import { until } from "../../engines/support/wait.ts";
+import { awaitedLater } from "../../support/awaited_later.ts";
 import { CERTIFICATES } from "../../support/certificates/index.ts";
 import { written } from "./fake_cluster.ts";
 
@@ -55,7 +56,7 @@ Deno.test("a node that does not get through the handshake in time was sent nothi
   using silent = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const accepted = silent.accept();
   await withPool({ ca }, async (ask) => {
-    const asking = rejects(ask(`https://127.0.0.1:${silent.addr.port}`), notSent("timeout", /undefined/));
+    const asking = awaitedLater(rejects(ask(`https://127.0.0.1:${silent.addr.port}`), notSent("timeout", /undefined/)));
     const connection = await accepted;
     await asking;
     connection.close();

@@ -1,5 +1,6 @@
 import { deepEqual, equal, ok, rejects } from "node:assert/strict";
 import { HttpClient, NoAnswer } from "../../../services/storage/ipfs/http.ts";
+import { awaitedLater } from "../../support/awaited_later.ts";
 import { FakeEngine } from "./support/fake_engine.ts";
 
 const SIGNAL = new AbortController().signal;
@@ -8,7 +9,7 @@ const OK = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
 Deno.test("a POST whose connection closes before the answer is not sent again", async () => {
   using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   let requests = 0;
-  const serving = (async () => {
+  const serving = awaitedLater((async () => {
     for await (const connection of listener) {
       void (async () => {
         const buffer = new Uint8Array(4_096);
@@ -24,7 +25,7 @@ Deno.test("a POST whose connection closes before the answer is not sent again", 
         connection.close();
       })();
     }
-  })();
+  })());
   const http = new HttpClient();
   const { port } = listener.addr as Deno.NetAddr;
   const ask = () => http.send({ method: "POST", url: `http://127.0.0.1:${port}/`, timeout: 5_000, signal: SIGNAL });

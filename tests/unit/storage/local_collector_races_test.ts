@@ -1,5 +1,6 @@
 import { deepEqual, equal, ok, rejects } from "node:assert/strict";
 import { until } from "../../engines/support/wait.ts";
+import { awaitedLater } from "../../support/awaited_later.ts";
 import { noise } from "../../support/blocks.ts";
 import { leaver, refuses, WAITER } from "../../support/test_content.ts";
 import { gate, TestStorage } from "./support/local_storage.ts";
@@ -19,7 +20,7 @@ Deno.test("an add under way keeps what it wrote and what it found, however long 
     await pass();
     yield written.slice(CHUNK + 1);
   }
-  const add = storage.driver.add(slow(), WAITER);
+  const add = awaitedLater(storage.driver.add(slow(), WAITER));
   await reached;
   for (let i = 0; i < 5; i++) {
     storage.age(HOUR);
@@ -45,7 +46,7 @@ Deno.test("what was added stays for its grace, counted from its end, whatever th
       await pass();
       yield content.slice(2 * CHUNK);
     };
-    const add = storage.driver.add(slow(), WAITER);
+    const add = awaitedLater(storage.driver.add(slow(), WAITER));
     await reached;
     storage.age(3 * HOUR);
     storage.clock.jump(jump);
@@ -74,7 +75,7 @@ Deno.test("what was added while a collection was under way stays, however long t
   });
   const old = await storage.add(noise(CHUNK + 1));
   storage.age();
-  const collecting = storage.collect();
+  const collecting = awaitedLater(storage.collect());
   await reached;
   const content = noise(2 * CHUNK, 2);
   const cid = await storage.add(content);
@@ -100,9 +101,9 @@ Deno.test("a block that an add wants in the very moment in which it goes is ther
       stopped = true;
       await pass();
     };
-    const collecting = storage.collect();
+    const collecting = awaitedLater(storage.collect());
     await reached;
-    const again = storage.add(content);
+    const again = awaitedLater(storage.add(content));
     // It has found what it can find; with the block that goes it would have, too, by the time of a few more turns of the disk.
     await until("the others are found", () => touched >= 2);
     for (let turn = 0; turn < 20; turn++) await Deno.stat(storage.folder);
@@ -123,7 +124,7 @@ Deno.test("a block that an add has just found is not taken between that and the 
   storage.disk.before = async (step) => {
     if (step === "touch") await pass();
   };
-  const again = storage.add(content);
+  const again = awaitedLater(storage.add(content));
   await reached;
   const { removed } = await storage.collect();
   // Blocks of whom it has not heard yet may go; those it found do not.
@@ -144,7 +145,7 @@ Deno.test("what is claimed anew in the middle of a collection stays, or is told 
     storage.disk.before = async (step) => {
       if (step === "remove" && removed++ === 3 * when) await pass();
     };
-    const collecting = storage.collect();
+    const collecting = awaitedLater(storage.collect());
     await reached;
     const pins = cids.map((cid) =>
       storage.local.pin(cid).then(() => cid, (error: { code?: unknown }) => {
@@ -213,7 +214,7 @@ async function haltedCollection(storage: TestStorage) {
     stopped = true;
     await pass();
   };
-  const collecting = storage.collect();
+  const collecting = awaitedLater(storage.collect());
   await reached;
   return { collecting, open };
 }
@@ -262,14 +263,14 @@ Deno.test("a collection that begins while a pin is being written takes nothing o
     stopped = true;
     await sweep.pass();
   };
-  const pinning = storage.local.pin(cid);
+  const pinning = awaitedLater(storage.local.pin(cid));
   await pin.reached;
   collects = true;
-  const collecting = storage.collect();
+  const collecting = awaitedLater(storage.collect());
   await sweep.reached;
   pin.open();
   let pinned = false;
-  void pinning.then(() => pinned = true);
+  awaitedLater(pinning.then(() => pinned = true));
   // What was pinned while the collector stood still has to survive its going on.
   for (let turn = 0; turn < 50 && !pinned; turn++) await Deno.stat(storage.folder);
   sweep.open();

@@ -1,4 +1,5 @@
 import { deepEqual, equal, ok, rejects } from "node:assert/strict";
+import { awaitedLater } from "../../support/awaited_later.ts";
 import { carOf, fileBlock, inPieces, noise, rawBlock } from "../../support/blocks.ts";
 import { leaver, refuses, WAITER } from "../../support/test_content.ts";
 import { type DiskStep, failure, TestStorage } from "./support/local_storage.ts";
@@ -165,7 +166,7 @@ Deno.test("who finds a block whose name the disk may not hold yet has it hold it
     stop();
     await goOn;
   };
-  const first = storage.add("the same");
+  const first = awaitedLater(storage.add("the same"));
   await stopped;
   await storage.add("the same");
   equal(synced, 2);

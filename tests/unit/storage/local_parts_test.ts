@@ -5,6 +5,7 @@ import { Room, Syncs } from "../../../services/storage/local/incoming.ts";
 import { aheadOf, until } from "../../../services/storage/car/sources.ts";
 import { Buffers, chunksOf, eachOf } from "../../../services/storage/local/sources.ts";
 import { Underway } from "../../../services/storage/local/underway.ts";
+import { awaitedLater } from "../../support/awaited_later.ts";
 import { bytesOf, inPieces, joined, noise } from "../../support/blocks.ts";
 import { leaver } from "../../support/test_content.ts";
 import { gate, StandingClock } from "./support/local_storage.ts";
@@ -79,7 +80,7 @@ Deno.test("files that are written while others are synced are synced together, a
     },
     close() {},
   });
-  const first = syncs.sync(file(0, pass));
+  const first = awaitedLater(syncs.sync(file(0, pass)));
   await reached;
   const others = [1, 2, 3].map((number) =>
     syncs.sync(file(number, number === 2 ? () => Promise.reject(new Error("broken")) : undefined))

@@ -3,6 +3,7 @@ import { GatewayError } from "../../../src/contracts/errors.ts";
 import type { PinState, PinStatus } from "../../../src/contracts/storage.ts";
 import { PinKeeper } from "../../../services/storage/pin_keeper.ts";
 import { PinRows } from "../../../services/storage/pin_rows.ts";
+import { awaitedLater } from "../../support/awaited_later.ts";
 import { Chance } from "../control_plane/support/chance.ts";
 import { HOUR, MINUTE } from "../control_plane/support/clock.ts";
 import { CONTEXT } from "../control_plane/support/context.ts";
@@ -76,7 +77,7 @@ for (const where of ["the same gateway", "another gateway"]) {
       reached.resolve();
       await gone.promise;
     };
-    const looked = watches.service.reconcile();
+    const looked = awaitedLater(watches.service.reconcile());
     await reached.promise;
     const unpinned = unpins.unpin("shop", HELLO);
     if (where === "another gateway") await unpinned;
@@ -282,7 +283,7 @@ Deno.test("gateways share the pauses", async () => {
     seen.resolve();
     await done.promise;
   };
-  const late = gateways[0]!.service.reconcile();
+  const late = awaitedLater(gateways[0]!.service.reconcile());
   await seen.promise;
   for (const { service } of gateways.slice(1)) await service.reconcile();
   done.resolve();

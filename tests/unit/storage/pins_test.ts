@@ -1,6 +1,7 @@
 import { deepEqual, equal, match, ok, rejects } from "node:assert/strict";
 import { setImmediate } from "node:timers/promises";
 import { GatewayError } from "../../../src/contracts/errors.ts";
+import { awaitedLater } from "../../support/awaited_later.ts";
 import { Chance } from "../control_plane/support/chance.ts";
 import { everySchedule } from "../control_plane/support/schedules.ts";
 import { HOUR, MINUTE } from "../control_plane/support/clock.ts";
@@ -51,7 +52,7 @@ Deno.test("an unpin that the engine is slow to do does not undo the pin of who u
   const { t, uploads, unpins } = await twoGateways();
   await using _ = t;
   const unpin = held(t, "unpin");
-  const unpinned = unpins.unpin("shop", HELLO);
+  const unpinned = awaitedLater(unpins.unpin("shop", HELLO));
   await unpin.reached;
   const object = await uploads.upload("cafe", "hello");
   equal(object.cid, HELLO, "who uploads does not wait for it");
@@ -66,7 +67,7 @@ Deno.test("a pin that the engine is slow to do does not outlive the last claim",
   const { t, uploads, unpins } = await twoGateways();
   await using _ = t;
   const pin = held(t, "pin");
-  const uploaded = uploads.upload("cafe", "hello");
+  const uploaded = awaitedLater(uploads.upload("cafe", "hello"));
   await pin.reached;
   await unpins.unpin("shop", HELLO);
   await unpins.unpin("cafe", HELLO);
@@ -180,7 +181,7 @@ Deno.test("a gateway that slept through its lease finds that out, and has the en
   const sleeper = t.gateway(), other = t.gateway();
   await sleeper.upload("shop", "hello");
   const unpin = held(t, "unpin");
-  const unpinned = sleeper.unpin("shop", HELLO);
+  const unpinned = awaitedLater(sleeper.unpin("shop", HELLO));
   await unpin.reached;
   t.clock.advance(2 * MINUTE);
   await other.upload("cafe", "hello");
@@ -196,7 +197,7 @@ Deno.test("a late pin of what nobody has any more is taken back, though no row i
   await using t = await Storages.start("shop");
   const sleeper = t.gateway();
   const pin = held(t, "pin");
-  const uploaded = sleeper.upload("shop", "hello");
+  const uploaded = awaitedLater(sleeper.upload("shop", "hello"));
   await pin.reached;
   t.clock.advance(2 * MINUTE);
   await t.gateway().unpin("shop", HELLO);

@@ -1,5 +1,6 @@
 import { deepEqual, equal, ok, rejects } from "node:assert/strict";
 import { setImmediate } from "node:timers/promises";
+import { awaitedLater } from "../../support/awaited_later.ts";
 import { code, principal } from "../auth/support/node.ts";
 import { CONTEXT } from "../control_plane/support/context.ts";
 import { filesOf, Storages, stream, utf8 } from "./support/storage.ts";
@@ -69,7 +70,7 @@ Deno.test("uploads under way on a gateway count before they are there", async ()
     taken.resolve();
     await go.promise;
   };
-  const first = gateway.service.upload(principal(), slow(), {}, CONTEXT);
+  const first = awaitedLater(gateway.service.upload(principal(), slow(), {}, CONTEXT));
   await taken.promise;
   await rejects(() => gateway.upload("shop", "y".repeat(41)), code("QUOTA_EXCEEDED"));
   await gateway.upload("cafe", "y".repeat(41));
@@ -105,8 +106,7 @@ Deno.test("an upload that is broken off holds nothing back while it ends", async
       await ended.promise;
     }
   };
-  const large = gateway.service.upload(principal(), slowToEnd(), {}, CONTEXT);
-  large.catch(() => {});
+  const large = awaitedLater(gateway.service.upload(principal(), slowToEnd(), {}, CONTEXT));
   await refused.promise;
   try {
     await gateway.upload("shop", "y".repeat(100));
@@ -159,7 +159,7 @@ Deno.test("only so many uploads of a namespace are under way at once, on one gat
     await go.promise;
     yield utf8(name);
   };
-  const under = ["a", "b"].map((name) => gateway.service.upload(principal(), slow(name), {}, CONTEXT));
+  const under = awaitedLater(["a", "b"].map((name) => gateway.service.upload(principal(), slow(name), {}, CONTEXT)));
   while (t.engine.steps.length === 0 && under.length < 2) await setImmediate();
   await rejects(() => gateway.upload("shop", "c"), (error: Error & { code: string; status: number }) => {
     deepEqual([error.code, error.status], ["TOO_MANY_UPLOADS", 429]);

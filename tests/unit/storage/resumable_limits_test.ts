@@ -1,6 +1,7 @@
 import { deepEqual, equal, match, rejects } from "node:assert/strict";
 import { GatewayError } from "../../../src/contracts/errors.ts";
 import { until } from "../../engines/support/wait.ts";
+import { awaitedLater } from "../../support/awaited_later.ts";
 import { code } from "../auth/support/node.ts";
 import { HOUR } from "../control_plane/support/clock.ts";
 import { CONTEXT } from "../control_plane/support/context.ts";
@@ -119,7 +120,7 @@ Deno.test("an upload that is being sent does not go meanwhile", async () => {
   await using bench = await Bench.open();
   const id = await bench.create();
   const tap = new Tap();
-  const part = bench.append(id, 0, tap);
+  const part = awaitedLater(bench.append(id, 0, tap));
   tap.give("hello ");
   await until("bytes are there", async () => (await bench.look(id)).offset === 6);
   bench.clock.advance(2 * LIFE);
@@ -132,11 +133,9 @@ Deno.test("an upload that is being sent does not go meanwhile", async () => {
 Deno.test("with its namespace an upload goes, whatever is being done with it, and no other", async () => {
   await using bench = await Bench.open();
   const other = await bench.create({}, OTHER);
-  const part = bench.append(await bench.create(), 0, new Tap());
-  part.catch(() => {});
+  const part = awaitedLater(bench.append(await bench.create(), 0, new Tap()));
   bench.depot.gate = new Promise(() => {});
-  const storing = bench.append(await bench.create(), 0, "hello world");
-  storing.catch(() => {});
+  const storing = awaitedLater(bench.append(await bench.create(), 0, "hello world"));
   await bench.create();
   await until(
     "bytes are there",
@@ -154,8 +153,7 @@ Deno.test("what is given up while it is sent or stored is gone for all of them",
   await using bench = await Bench.open();
   const id = await bench.create();
   const tap = new Tap();
-  const part = bench.append(id, 0, tap);
-  part.catch(() => {});
+  const part = awaitedLater(bench.append(id, 0, tap));
   tap.give("hello world");
   await until("bytes are there", async () => (await bench.look(id)).offset === 11);
   await bench.uploads.remove(SHOP, id);
@@ -192,7 +190,7 @@ Deno.test("what is stored is told, though the disk is too full to note it", asyn
   const gate = Promise.withResolvers<void>();
   bench.depot.gate = gate.promise;
   const id = await bench.create();
-  const part = bench.append(id, 0, "hello world");
+  const part = awaitedLater(bench.append(id, 0, "hello world"));
   await until("it is being stored", () => bench.depot.asked === 1);
   await rejects(bench.look(id), code("UPLOAD_LOCKED"));
   bench.disk.room = 0;

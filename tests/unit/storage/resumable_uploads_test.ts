@@ -3,6 +3,7 @@ import { createHash } from "node:crypto";
 import { GatewayError } from "../../../src/contracts/errors.ts";
 import type { ResumableUpload } from "../../../src/contracts/resumable_uploads.ts";
 import { until } from "../../engines/support/wait.ts";
+import { awaitedLater } from "../../support/awaited_later.ts";
 import { code } from "../auth/support/node.ts";
 import { CONTEXT } from "../control_plane/support/context.ts";
 import { Bench, bytesOf, OTHER, pieces, RULES, SHOP, Tap } from "./support/resumable.ts";
@@ -138,8 +139,7 @@ Deno.test("two parts at once: the second has to wait while the first is heard of
   await using bench = await Bench.open();
   const id = await bench.create();
   const tap = new Tap();
-  const first = bench.append(id, 0, tap);
-  first.catch(() => {});
+  const first = awaitedLater(bench.append(id, 0, tap));
   tap.give("hel");
   await until("bytes are there", async () => (await bench.look(id)).offset === 3);
   bench.time = 4_000;
@@ -199,11 +199,10 @@ Deno.test("storing goes on when whoever asked leaves; who asks meanwhile waits a
   bench.depot.gate = gate.promise;
   const id = await bench.create();
   const leaving = new AbortController();
-  const part = bench.uploads.append(SHOP, id, { offset: 0, content: pieces("hello world") }, {
+  const part = awaitedLater(bench.uploads.append(SHOP, id, { offset: 0, content: pieces("hello world") }, {
     ...CONTEXT,
     signal: leaving.signal,
-  });
-  part.catch(() => {});
+  }));
   await until("it is being stored", () => bench.depot.asked === 1);
   await rejects(bench.look(id), code("UPLOAD_LOCKED"));
   leaving.abort();
@@ -219,7 +218,7 @@ Deno.test("killed between storing and noting it, a gateway stores the same once 
     const gate = Promise.withResolvers<void>();
     bench.depot.gate = gate.promise;
     const id = await bench.create({ options: { encrypt } });
-    const part = bench.append(id, 0, "hello world");
+    const part = awaitedLater(bench.append(id, 0, "hello world"));
     await until("it is being stored", () => bench.depot.asked === 1);
     await rejects(bench.look(id), code("UPLOAD_LOCKED"));
     const next = await bench.afterKill();

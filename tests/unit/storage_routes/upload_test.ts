@@ -1,6 +1,7 @@
 import { deepEqual, equal, match, ok } from "node:assert/strict";
 import { GatewayError } from "../../../src/contracts/errors.ts";
 import { until } from "../../engines/support/wait.ts";
+import { awaitedLater } from "../../support/awaited_later.ts";
 import { shelved } from "./support/shelf.ts";
 
 const TYPE = { "content-type": "multipart/form-data; boundary=b" };
@@ -248,9 +249,9 @@ Deno.test("a right that is taken away while an upload comes stores nothing", asy
   const send = (text: string) => controller.enqueue(new TextEncoder().encode(text));
   send(file("a.txt", "x"));
   const headers = { "x-api-key": "key", ...TYPE };
-  const answer = Promise.resolve(
+  const answer = awaitedLater(Promise.resolve(
     fetch(new Request("http://gateway.example/v1/storage/upload", { method: "POST", headers, body })),
-  );
+  ));
   const start = performance.now();
   // As long as the path of a request waits before it looks at a sender again.
   await until("it took long", () => performance.now() - start > 600);

@@ -1,18 +1,19 @@
 import { equal } from "node:assert/strict";
 import { until } from "../../engines/support/wait.ts";
+import { awaitedLater } from "../../support/awaited_later.ts";
 import { Relay } from "../../support/relay.ts";
 
 Deno.test("while a relay is paused nothing passes, not even an end; when it goes on, all of it does, in order", async () => {
   using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   await using relay = new Relay(`http://127.0.0.1:${listener.addr.port}`);
-  const accepted = listener.accept();
+  const accepted = awaitedLater(listener.accept());
   const client = await Deno.connect({ hostname: "127.0.0.1", port: Number(new URL(relay.url).port) });
   using behind = await accepted;
   let text = "", ended = false;
-  const reading = (async () => {
+  const reading = awaitedLater((async () => {
     for await (const piece of behind.readable.pipeThrough(new TextDecoderStream())) text += piece;
     ended = true;
-  })();
+  })());
   const say = (words: string) => client.write(new TextEncoder().encode(words));
   await say("a");
   await until("it passes", () => text === "a");

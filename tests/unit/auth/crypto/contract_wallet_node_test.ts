@@ -1,6 +1,7 @@
 import { deepEqual, equal, match, ok, rejects } from "node:assert/strict";
 import { ContractWallets } from "../../../../services/auth/crypto/contract_wallet.ts";
 import { GatewayError } from "../../../../src/contracts/errors.ts";
+import { awaitedLater } from "../../../support/awaited_later.ts";
 import { EvmNode } from "./fixtures/evm_node.ts";
 import { ethereumKey } from "./fixtures/keys.ts";
 
@@ -97,8 +98,10 @@ Deno.test("verify() throws UNAVAILABLE when the node serves another chain", asyn
 });
 
 Deno.test("verify() gives up on a node that is slow to answer, and on one that drips", async () => {
-  const held: (() => void)[] = [];
-  await using silent = brokenNode(() => new Promise((resolve) => held.push(() => resolve(new Response("")))));
+  const held = Promise.withResolvers<void>();
+  await using silent = brokenNode(() => held.promise.then(() => new Response("")));
+  using owned = new DisposableStack();
+  owned.defer(held.resolve);
   await using dripping = brokenNode(() => {
     let timer: ReturnType<typeof setInterval> | undefined;
     return new Response(
@@ -117,7 +120,6 @@ Deno.test("verify() gives up on a node that is slow to answer, and on one that d
     });
     ok(performance.now() - started < 3000);
   }
-  held.forEach((answer) => answer());
 });
 
 Deno.test("verify() drops what it still waits for when the other request has failed", async () => {
@@ -138,7 +140,9 @@ Deno.test("verify() throws UNAVAILABLE at once when 32 checks are under way, and
   const gate = Promise.withResolvers<void>();
   await using node = scriptedNode(() => undefined, gate.promise);
   const wallets = walletsOf(node, 30_000);
-  const held = Array.from({ length: 32 }, () => wallets.verify(claim(STRANGER.address, OWNER.sign(MESSAGE))));
+  const held = awaitedLater(
+    Array.from({ length: 32 }, () => wallets.verify(claim(STRANGER.address, OWNER.sign(MESSAGE)))),
+  );
   await rejects(wallets.verify(claim(STRANGER.address, OWNER.sign(MESSAGE))), { code: "UNAVAILABLE" });
   gate.resolve();
   deepEqual(await Promise.all(held), Array(32).fill(true));
