@@ -114,7 +114,9 @@ const FAULTS: readonly [name: string, kind: RegExp, change: (driver: Watched) =>
 
 for (const [name, kind, change] of FAULTS) {
   Deno.test(`load on a cache with a fault finds it: ${name}`, async () => {
-    const found = await wrong(change);
+    let found: readonly string[] = [];
+    // Few locks are taken where a machine is slow, and a fault does not show in every load.
+    for (let loads = 0; loads < 10 && found.length === 0; loads++) found = await wrong(change);
     equal(found.length > 0, true);
     for (const reason of found) match(reason, kind);
   });
