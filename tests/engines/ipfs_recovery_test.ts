@@ -92,15 +92,20 @@ engineTest(
     await cluster.ready([kept, spare]);
     equal((await stateOf(cid)).status, "error");
 
-    await storage.later();
-    deepEqual(service.statistics().recoveries, { asked: 1, failed: 1 });
+    // A peer that has just come may not know the pin yet: whoever asks that one hears of no failure.
+    await until("the Cluster is asked to recover it", async () => {
+      await storage.later();
+      return service.statistics().recoveries.asked > 0;
+    });
+    const { recoveries } = service.statistics();
+    equal(recoveries.asked, 1);
     await until("it is pinned at the spare one", async () => {
       const { status, peers } = await stateOf(cid);
       return status === "pinned" && peers.some(({ name, status }) => name === spare.id && status === "pinned");
     });
     ok((await spare.kubo.pins()).includes(cid));
     await storage.later();
-    deepEqual(service.statistics().recoveries, { asked: 1, failed: 1 }, "it is well");
+    deepEqual(service.statistics().recoveries, recoveries, "it is well");
 
     await service.unpin("shop", cid, CONTEXT);
     await storage.later();
