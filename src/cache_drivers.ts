@@ -15,6 +15,12 @@ export interface CacheSurroundings {
   readonly timed: (engine: CacheDriver) => CacheDriver;
 }
 
+/** The cache, and the copies before it where there can be some. */
+export interface OpenedCache {
+  readonly cache: CacheService;
+  readonly near: NearDriver | undefined;
+}
+
 /** What a namespace's near cache may be. Only what is kept elsewhere has one. */
 export const nearDefaults = ({ driver, near: { max_bytes, max_ttl } }: Config["cache"]) => ({
   max_ttl,
@@ -22,9 +28,10 @@ export const nearDefaults = ({ driver, near: { max_bytes, max_ttl } }: Config["c
 });
 
 /** Builds the cache with the driver of the configuration. An engine need not be there: while it is down, its calls are 503. */
-export async function openCache(config: Config["cache"], around: CacheSurroundings): Promise<CacheService> {
+export async function openCache(config: Config["cache"], around: CacheSurroundings): Promise<OpenedCache> {
   const driver = config.driver === "olric" ? await openOlric(config, around) : openMemory(config.memory, around);
-  return new CacheService(driver, { rulesOf: around.rulesOf });
+  const near = driver instanceof NearDriver ? driver : undefined;
+  return { cache: new CacheService(driver, { rulesOf: around.rulesOf }), near };
 }
 
 async function openOlric(

@@ -117,7 +117,7 @@ export async function createContainer({ config, rootKey, now, random, url }: Con
     onError: (namespace, error) => log.warn("the rules of a namespace could not be read", { namespace, error }),
   });
   const timed = instrumentWith(serviceTimings(registry), outcomeOf);
-  const cache = await openCache(config.cache, {
+  const { cache, near } = await openCache(config.cache, {
     rulesOf: (namespace, request) => partOf("cache", settings.rulesOf(namespace, request)),
     timed: (engine) => timed("cache_engine", engine),
     onNamespaceGone: (tell) => revocations.onRevoked(({ kind, id }) => kind === "namespace" && tell(id)),
@@ -135,6 +135,7 @@ export async function createContainer({ config, rootKey, now, random, url }: Con
     control,
     revocations,
     key: rootKey.subkey("pubsub-network"),
+    near,
     now,
     random,
     rulesOf: (namespace, request) => partOf("pubsub", settings.rulesOf(namespace, request)),

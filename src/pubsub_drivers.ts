@@ -14,6 +14,7 @@ import type { ServiceHealth } from "./contracts/health.ts";
 import type { LiveSettings } from "./contracts/live_connections.ts";
 import type { Network } from "./contracts/network.ts";
 import { logger } from "./observability/log.ts";
+import { hintAtWrites, type NearCopies } from "./near_hints.ts";
 import { BETWEEN_GATEWAYS, hintAtRevocations, THEIR_RULES } from "./revocation_hints.ts";
 
 /** What live messages ask of the gateway around them. */
@@ -22,6 +23,8 @@ export interface PubSubSurroundings {
   readonly revocations: Pick<RevocationFeed, "onRevoked" | "onOwn" | "pull">;
   /** What the network's own key and the names of channels are derived from, unless the configuration has a key. */
   readonly key: Uint8Array;
+  /** The near cache, where there is one: gateways that are linked tell each other what they wrote to its maps. */
+  readonly near: NearCopies | undefined;
   readonly now: () => number;
   readonly random: (n: number) => Uint8Array;
   /** What holds for live messages of a namespace. */
@@ -159,6 +162,17 @@ async function openMesh(config: Config, around: PubSubSurroundings, registry: Ep
         signal: closing.signal,
         onError: (error) => log.warn("revocations cannot be hinted at", { error }),
       });
+      const { near } = around;
+      if (near) {
+        hintAtWrites({
+          pubsub,
+          near,
+          sender: node.id,
+          clock: SYSTEM_CLOCK,
+          signal: closing.signal,
+          onError: (error) => log.warn("writes to near caches cannot be told to other gateways", { error }),
+        });
+      }
       log.info("takes connections of other gateways", { id: node.id, addresses: node.addresses });
     },
     async close() {

@@ -21,15 +21,15 @@ export interface RevocationHints {
 export const BETWEEN_GATEWAYS = "_gateways";
 const TOPIC = "revocations";
 
-/** What holds there: nothing is kept. */
+/** What holds there: nothing is kept, and no message is longer than what `near_hints.ts` puts into one. */
 export const THEIR_RULES: PubSubRules = {
-  maxMessageBytes: 1,
+  maxMessageBytes: 256 * 1024,
   historySize: 0,
   historyTtl: 0,
   maxHistoryBytes: 0,
   publishRate: 0,
   maxSockets: 0,
-  maxTopics: 1,
+  maxTopics: 2,
   maxTopicsPerSocket: 1,
   credentialShare: 100,
   guestShare: 100,

@@ -97,6 +97,14 @@ export interface CacheLockOptions {
   readonly wait?: number | undefined;
 }
 
+/** What somebody wrote, or may have written, to a map with a near cache. */
+export interface CacheNearWrite {
+  readonly namespace: string;
+  readonly map: string;
+  /** `undefined`: any of the map. */
+  readonly keys: readonly string[] | undefined;
+}
+
 /** Figures of the near cache: copies that this gateway holds of entries that are kept elsewhere. */
 export interface CacheNearStatistics {
   /** Reads, of maps with a near cache, that were answered from it. */

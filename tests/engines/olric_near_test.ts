@@ -9,6 +9,7 @@ import { signIn, uniqueName } from "../support/accounts.ts";
 import { awaitedLater } from "../support/awaited_later.ts";
 import { CacheCaller } from "../support/cache.ts";
 import { TestGateway } from "../support/gateway.ts";
+import { databaseOn } from "../support/test_database.ts";
 import { ethereumWallet } from "../support/wallet.ts";
 import { FakeClock } from "../unit/cache/support/fake_clock.ts";
 import { engineTest } from "./support/engine_test.ts";
@@ -105,7 +106,7 @@ engineTest(
     const heard: ((namespace: string) => void)[] = [];
     const olric = { addresses, password: undefined, connections: 1, request_timeout: 2_000 };
     const bounds = { memory: { max_bytes: 0 }, near: { max_bytes: 2 ** 20, max_ttl: 5_000 } };
-    const cache = await openCache({ driver: "olric", olric, ...bounds }, {
+    const { cache } = await openCache({ driver: "olric", olric, ...bounds }, {
       rulesOf: () => ({ ...RULES, near }),
       onNamespaceGone: (tell) => heard.push(tell),
       timed: (engine) => engine,
@@ -219,5 +220,52 @@ engineTest(
     } finally {
       await elsewhere.close();
     }
+  },
+);
+
+engineTest(
+  "what one gateway writes another that it is linked with reads at once, however long copies may live",
+  ["olric-server", "rqlited"],
+  async (engines) => {
+    const [{ addresses }, control, tenant] = await Promise.all([
+      engines.olric({ members: 1 }),
+      engines.rqlite({ nodes: 1 }),
+      engines.rqlite({ nodes: 1 }),
+    ]);
+    await using database = await databaseOn(control, [tenant]);
+    const config = {
+      pubsub: { driver: "libp2p" },
+      cache: { driver: "olric", olric: { addresses }, near: { max_ttl: "1h" } },
+    };
+    const start = () => TestGateway.start({ driver: "rqlite", cacheDriver: "memory", database, config });
+    await using one = await start();
+    await using other = await start();
+    for (const gateway of [one, other]) {
+      await until("they are linked", async () => {
+        const details = (await gateway.call("GET", "/v1/status")).expect(200).get("services.pubsub.details");
+        return (details as { linked: number }).linked === 1;
+      });
+    }
+    const namespace = uniqueName();
+    const { accessToken: token, apiKey: key } = await signIn(one, ethereumWallet(), namespace);
+    const body = { cache: { near: [{ dmap: USERS, ttl: "1h" }] } };
+    (await one.call("PATCH", `/v1/namespaces/${namespace}/settings`, { token, body })).expect(200);
+    const [here, there] = [new CacheCaller(one, { key }), new CacheCaller(other, { key })];
+    const hits = async () => {
+      const { text } = (await other.call("GET", "/metrics", { key: operator })).expect(200);
+      return Number(/^cache_near_hits_total (\d+)$/m.exec(text)?.[1]);
+    };
+    const operator = (await other.makeKey("--operator")).key;
+    await here.put(USERS, "a", 0);
+    await until("copies are held there", async () => {
+      await there.value(USERS, "a");
+      return await hits() > 0;
+    });
+    for (let n = 1; n <= 20; n++) {
+      await here.put(USERS, "a", n);
+      await until("it is read there", async () => await there.value(USERS, "a") === n);
+    }
+    (await here.call("delete", { dmap: USERS, key: "a" })).expect(200);
+    await until("it is gone there", async () => (await there.get(USERS, "a")).status === 404);
   },
 );

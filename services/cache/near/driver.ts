@@ -5,6 +5,7 @@ import type {
   CacheLease,
   CacheMap,
   CacheNearStatistics,
+  CacheNearWrite,
   CachePage,
   CachePutOptions,
   CacheReadOptions,
@@ -40,6 +41,7 @@ export class NearDriver implements CacheDriver {
   readonly #driver: CacheDriver;
   readonly #livesOf: NearDriverOptions["livesOf"];
   readonly #copies: Copies;
+  #tell: (write: CacheNearWrite) => void = () => {};
 
   constructor({ driver, maxBytes, livesOf, clock = SYSTEM_CLOCK }: NearDriverOptions) {
     this.#driver = driver;
@@ -50,6 +52,17 @@ export class NearDriver implements CacheDriver {
   /** Forgets a namespace that somebody deleted, on whichever gateway. */
   forget(namespace: string): void {
     this.#copies.dropNamespace(namespace);
+  }
+
+  /** Has somebody told of each write behind which copies elsewhere are old, once it is over. @param tell must not throw */
+  onWrite(tell: (write: CacheNearWrite) => void): void {
+    this.#tell = tell;
+  }
+
+  /** Throws the copies out that another gateway's write made old. */
+  wroteElsewhere({ namespace, map, keys }: CacheNearWrite): void {
+    if (keys === undefined) this.#copies.dropMap(namespace, map);
+    else this.#copies.dropKeys(namespace, map, keys);
   }
 
   held(): Maybe<CacheHoldings | undefined> {
@@ -72,7 +85,8 @@ export class NearDriver implements CacheDriver {
   ): Maybe<CacheEntry | undefined> {
     if (options?.current) {
       // Who was told what is there now shall read nothing older afterwards.
-      return this.#pastCopies(namespace, at.map, [at.key], () => this.#driver.get(namespace, at, waiter, options));
+      const drop = () => this.#copies.dropKeys(namespace, at.map, [at.key]);
+      return around(drop, () => this.#driver.get(namespace, at, waiter, options), drop);
     }
     const copies = this.#copiesOf(namespace, at.map, waiter);
     if (copies === undefined) return this.#driver.get(namespace, at, waiter, options);
@@ -105,7 +119,11 @@ export class NearDriver implements CacheDriver {
     options: CachePutOptions,
     waiter: Waiter,
   ): Maybe<{ readonly version: string | undefined }> {
-    return this.#pastCopies(namespace, at.map, [at.key], () => this.#driver.put(namespace, at, value, options, waiter));
+    return this.#writing(
+      { namespace, map: at.map, keys: [at.key] },
+      waiter,
+      () => this.#driver.put(namespace, at, value, options, waiter),
+    );
   }
 
   putMany(
@@ -116,7 +134,11 @@ export class NearDriver implements CacheDriver {
     waiter: Waiter,
   ): Maybe<void> {
     const keys = entries.map(({ key }) => key);
-    return this.#pastCopies(namespace, map, keys, () => this.#driver.putMany(namespace, map, entries, ttl, waiter));
+    return this.#writing(
+      { namespace, map, keys },
+      waiter,
+      () => this.#driver.putMany(namespace, map, entries, ttl, waiter),
+    );
   }
 
   swap(
@@ -126,15 +148,23 @@ export class NearDriver implements CacheDriver {
     ttl: number | undefined,
     waiter: Waiter,
   ): Maybe<CacheEntry | undefined> {
-    return this.#pastCopies(namespace, at.map, [at.key], () => this.#driver.swap(namespace, at, value, ttl, waiter));
+    return this.#writing(
+      { namespace, map: at.map, keys: [at.key] },
+      waiter,
+      () => this.#driver.swap(namespace, at, value, ttl, waiter),
+    );
   }
 
   delete(namespace: string, at: CacheAddress, version: string | undefined, waiter: Waiter): Maybe<boolean> {
-    return this.#pastCopies(namespace, at.map, [at.key], () => this.#driver.delete(namespace, at, version, waiter));
+    return this.#writing(
+      { namespace, map: at.map, keys: [at.key] },
+      waiter,
+      () => this.#driver.delete(namespace, at, version, waiter),
+    );
   }
 
   deleteMany(namespace: string, map: string, keys: readonly string[], waiter: Waiter): Maybe<number> {
-    return this.#pastCopies(namespace, map, keys, () => this.#driver.deleteMany(namespace, map, keys, waiter));
+    return this.#writing({ namespace, map, keys }, waiter, () => this.#driver.deleteMany(namespace, map, keys, waiter));
   }
 
   increment(
@@ -143,16 +173,16 @@ export class NearDriver implements CacheDriver {
     increment: Increment,
     waiter: Waiter,
   ): Maybe<{ readonly value: number }> {
-    return this.#pastCopies(
-      namespace,
-      at.map,
-      [at.key],
-      () => this.#driver.increment(namespace, at, increment, waiter),
-    );
+    const write = { namespace, map: at.map, keys: [at.key] };
+    return this.#writing(write, waiter, () => this.#driver.increment(namespace, at, increment, waiter));
   }
 
   expire(namespace: string, at: CacheAddress, ttl: number | undefined, waiter: Waiter): Maybe<boolean> {
-    return this.#pastCopies(namespace, at.map, [at.key], () => this.#driver.expire(namespace, at, ttl, waiter));
+    return this.#writing(
+      { namespace, map: at.map, keys: [at.key] },
+      waiter,
+      () => this.#driver.expire(namespace, at, ttl, waiter),
+    );
   }
 
   touch(namespace: string, map: string, keys: readonly string[], waiter: Waiter): Maybe<number> {
@@ -168,7 +198,7 @@ export class NearDriver implements CacheDriver {
   }
 
   drop(namespace: string, map: string, waiter: Waiter): Maybe<void> {
-    return around(() => this.#copies.dropMap(namespace, map), () => this.#driver.drop(namespace, map, waiter));
+    return this.#writing({ namespace, map, keys: undefined }, waiter, () => this.#driver.drop(namespace, map, waiter));
   }
 
   tryLock(namespace: string, at: CacheAddress, lease: number, waiter: Waiter): Maybe<CacheLease | undefined> {
@@ -190,7 +220,9 @@ export class NearDriver implements CacheDriver {
   }
 
   async purge(namespace: string, signal: AbortSignal): Promise<void> {
-    await around(() => this.forget(namespace), () => this.#driver.purge(namespace, signal));
+    // The other gateways hear of a namespace that goes by its revocation.
+    const forget = () => this.forget(namespace);
+    await around(forget, () => this.#driver.purge(namespace, signal), forget);
   }
 
   usage(namespace: string, signal: AbortSignal): Promise<Usage> {
@@ -210,8 +242,13 @@ export class NearDriver implements CacheDriver {
     return lives && this.#copies.of(namespace, map, lives);
   }
 
-  #pastCopies<T>(namespace: string, map: string, keys: readonly string[], ask: () => Maybe<T>): Maybe<T> {
-    return around(() => this.#copies.dropKeys(namespace, map, keys), ask);
+  #writing<T>(write: CacheNearWrite, waiter: Waiter, ask: () => Maybe<T>): Maybe<T> {
+    const drop = () => this.wroteElsewhere(write);
+    return around(drop, ask, () => {
+      drop();
+      // Where no copies are held here, none are elsewhere: the same rules hold for all.
+      if (this.#livesOf(write.namespace, waiter)?.has(write.map)) this.#tell(write);
+    });
   }
 }
 
@@ -219,16 +256,16 @@ export class NearDriver implements CacheDriver {
  * Drops copies before a call, so that none is answered once it may have happened, and behind it, whatever came of it: reads that
  * began meanwhile may have seen what was there before.
  */
-function around<T>(drop: () => void, call: () => Maybe<T>): Maybe<T> {
-  drop();
+function around<T>(before: () => void, call: () => Maybe<T>, behind: () => void): Maybe<T> {
+  before();
   let answer: Maybe<T>;
   try {
     answer = call();
   } catch (error) {
-    drop();
+    behind();
     throw error;
   }
-  if (answer instanceof Promise) return answer.finally(drop);
-  drop();
+  if (answer instanceof Promise) return answer.finally(behind);
+  behind();
   return answer;
 }

@@ -19,7 +19,7 @@ Deno.test("what is on Olric has a near cache unless the operator gives it no mem
   ) {
     const config = configOf(driver, bytes);
     deepEqual(nearDefaults(config), { max_ttl: 5_000, available });
-    const cache = await openCache(config, {
+    const { cache } = await openCache(config, {
       rulesOf: () => RULES,
       onNamespaceGone: () => {},
       timed: (engine) => engine,

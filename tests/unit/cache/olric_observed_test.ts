@@ -136,7 +136,7 @@ Deno.test("calls to the engine are timed by themselves: no reads of copies, and 
   const registry = new Registry();
   const observe = serviceTimings(registry);
   const lives = new Map([["near", 600_000]]);
-  const cache = await openCache({
+  const { cache } = await openCache({
     driver: "olric",
     memory: { max_bytes: 0 },
     olric: { addresses: [member.address], password: undefined, connections: 1, request_timeout: 2_000 },
