@@ -60,9 +60,8 @@ export class NearDriver implements CacheDriver {
   }
 
   /** Throws the copies out that another gateway's write made old. */
-  wroteElsewhere({ namespace, map, keys }: CacheNearWrite): void {
-    if (keys === undefined) this.#copies.dropMap(namespace, map);
-    else this.#copies.dropKeys(namespace, map, keys);
+  wroteElsewhere(write: CacheNearWrite): void {
+    this.#drop(write);
   }
 
   held(): Maybe<CacheHoldings | undefined> {
@@ -242,10 +241,14 @@ export class NearDriver implements CacheDriver {
     return lives && this.#copies.of(namespace, map, lives);
   }
 
+  #drop({ namespace, map, keys }: CacheNearWrite): void {
+    if (keys === undefined) this.#copies.dropMap(namespace, map);
+    else this.#copies.dropKeys(namespace, map, keys);
+  }
+
   #writing<T>(write: CacheNearWrite, waiter: Waiter, ask: () => Maybe<T>): Maybe<T> {
-    const drop = () => this.wroteElsewhere(write);
-    return around(drop, ask, () => {
-      drop();
+    return around(() => this.#drop(write), ask, () => {
+      this.#drop(write);
       // Where no copies are held here, none are elsewhere: the same rules hold for all.
       if (this.#livesOf(write.namespace, waiter)?.has(write.map)) this.#tell(write);
     });
