@@ -232,6 +232,7 @@ test("whoever floods is closed with 4429, and the others are served", async () =
   const before = await closed(suite.gateway, 4429);
   for (let i = 0; i < 60; i++) socket.say(...Array.from({ length: 100 }, () => ({ type: "ping" })));
   await socket.end();
+  await until("it is counted", async () => await closed(suite.gateway, 4429) > before);
   equal(await closed(suite.gateway, 4429), before + 1);
   await bystander.done({ type: "ping" });
 });
