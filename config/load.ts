@@ -3,6 +3,8 @@ import { type Assignment, judge, placeOf, type Reading } from "./assignment.ts";
 import { type Catalogue, catalogueOf, type Group, type Leaf } from "./catalogue.ts";
 import { type Origin, originText } from "./origin.ts";
 import { ConfigError, type ConfigProblem } from "./problems.ts";
+import type { RuleProblem } from "./field.ts";
+import { rulesBetween } from "./rules.ts";
 import * as sections from "./sections/index.ts";
 import { readEnvironment } from "./sources/environment.ts";
 import { readConfigText } from "./sources/file.ts";
@@ -45,10 +47,15 @@ export const CATALOGUE: Catalogue = catalogueOf(sections);
  * Reads nothing but through `readFile`.
  * @throws ConfigError with everything that is wrong
  */
-export const loadConfig = (input: ConfigInput): Loaded => load(CATALOGUE, input) as Loaded;
+export const loadConfig = (input: ConfigInput): Loaded =>
+  load(CATALOGUE, input, (config) => rulesBetween(config as Config)) as Loaded;
 
-/** The same for any sections. @throws ConfigError */
-export function load(catalogue: Catalogue, input: ConfigInput): Loaded<Record<string, unknown>> {
+/** The same for any sections. @param rules between them @throws ConfigError */
+export function load(
+  catalogue: Catalogue,
+  input: ConfigInput,
+  rules: (config: Readonly<Record<string, unknown>>) => readonly RuleProblem[] = () => [],
+): Loaded<Record<string, unknown>> {
   const { env, flags, defaults } = input;
   const presets = Object.entries(defaults?.values ?? {}).map(([path, value]): Given => ({
     path,
@@ -73,7 +80,7 @@ export function load(catalogue: Catalogue, input: ConfigInput): Loaded<Record<st
   problems.push(...readNamedFiles(winners, input.readFile));
 
   const config = build(catalogue, winners);
-  problems.push(...brokenRules(catalogue, config, winners, problems));
+  problems.push(...brokenRules(catalogue, config, winners, problems, rules(config)));
   if (problems.length > 0) throw new ConfigError(problems.sort(byPlace));
   const settings = [...catalogue.byPath.values()].filter(({ contentOf }) => !contentOf);
   return {
@@ -154,28 +161,32 @@ function brokenRules(
   config: Readonly<Record<string, unknown>>,
   winners: ReadonlyMap<string, Assignment>,
   known: readonly ConfigProblem[],
+  between: readonly RuleProblem[],
 ): ConfigProblem[] {
   // What could not be read may have held what a rule would miss.
   if (known.some(({ key }) => key === "")) return [];
   const settingOf = (path: string): string => byPath.has(path) ? path : settingOf(path.slice(0, path.lastIndexOf(".")));
   const isWrong = (path: string) =>
     known.some(({ key }) => key === path || key.startsWith(`${path}.`) || key === `${path}_file`);
-  return Object.entries(sections).flatMap(([name, section]) =>
-    section.check(config[name] as never).flatMap(({ key, because, expected }): ConfigProblem[] => {
-      const path = `${name}.${key}`;
-      const setting = settingOf(path);
-      const reason = because === undefined ? undefined : `${name}.${because}`;
-      if (isWrong(setting) || (reason !== undefined && isWrong(reason))) return [];
-      const inside = path.slice(setting.length + 1).split(".").filter((step) => step !== "");
-      const place = winners.get(setting) ?? (reason === undefined ? undefined : winners.get(reason));
-      return [{
-        ...(place ? placeOf(place, winners.has(setting) ? inside : []) : { source: "default" }),
-        key: path,
-        problem: `expected ${expected}`,
-        expected,
-      }];
-    })
+  const within = Object.entries(sections).flatMap(([name, section]) =>
+    section.check(config[name] as never).map(({ key, because, expected }): RuleProblem => ({
+      key: `${name}.${key}`,
+      ...(because !== undefined && { because: `${name}.${because}` }),
+      expected,
+    }))
   );
+  return [...within, ...between].flatMap(({ key: path, because: reason, expected }): ConfigProblem[] => {
+    const setting = settingOf(path);
+    if (isWrong(setting) || (reason !== undefined && isWrong(reason))) return [];
+    const inside = path.slice(setting.length + 1).split(".").filter((step) => step !== "");
+    const place = winners.get(setting) ?? (reason === undefined ? undefined : winners.get(reason));
+    return [{
+      ...(place ? placeOf(place, winners.has(setting) ? inside : []) : { source: "default" }),
+      key: path,
+      problem: `expected ${expected}`,
+      expected,
+    }];
+  });
 }
 
 /** The file from top to bottom, then the rest in the order in which it was found. */

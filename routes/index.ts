@@ -2,6 +2,7 @@ import type { Route } from "../src/http/route.ts";
 import { authRoutes } from "./auth/index.ts";
 import { cacheRoutes } from "./cache/index.ts";
 import { databaseRoutes } from "./database/index.ts";
+import { functionRoutes } from "./functions/index.ts";
 import { namespaceRoutes } from "./namespaces/index.ts";
 import { networkRoutes } from "./network/index.ts";
 import { pubsubRoutes } from "./pubsub/index.ts";
@@ -23,5 +24,6 @@ export const routes: readonly Route[] = [
   ...pinRoutes,
   ...pubsubRoutes,
   ...realtimeRoutes,
+  ...functionRoutes,
   ...networkRoutes,
 ];

@@ -5,6 +5,7 @@ import type { RootKey } from "../services/auth/crypto/root_key.ts";
 import { trustedWallet } from "../services/auth/crypto/wallet.ts";
 import { StartingControlDatabase } from "../services/control_plane/starting.ts";
 import { NamespaceDeletion } from "../services/namespaces/deletion.ts";
+import { MODULES_NAMESPACE, moduleStorageRules } from "../services/functions/registry/content.ts";
 import type { MemberRegistry } from "../services/namespaces/members.ts";
 import type { NamespaceRegistry } from "../services/namespaces/namespaces.ts";
 import { ControlSettings } from "../services/namespaces/settings.ts";
@@ -12,13 +13,14 @@ import { GcraLimits } from "../services/rate_limits/gcra.ts";
 import { SystemStatus } from "../services/system/system_info.ts";
 import { authServices } from "./auth_services.ts";
 import { BUILD } from "./build.ts";
-import { nearDefaults, openCache } from "./cache_drivers.ts";
+import { openCache } from "./cache_drivers.ts";
 import { controlServices } from "./control_services.ts";
 import { GatewayError } from "./contracts/errors.ts";
 import type { Namespaces } from "./contracts/namespaces.ts";
 import type { Services } from "./contracts/services.ts";
 import type { NamespaceRules, Settings } from "./contracts/settings.ts";
 import { openDrivers } from "./drivers.ts";
+import { openFunctions } from "./function_services.ts";
 import { Connections } from "./http/live/connections.ts";
 import { cacheMetrics } from "./observability/cache_metrics.ts";
 import { changeMetrics } from "./observability/change_metrics.ts";
@@ -29,6 +31,7 @@ import { pubsubMetrics } from "./observability/pubsub_metrics.ts";
 import { serviceStates } from "./observability/service_states.ts";
 import { storageMetrics } from "./observability/storage_metrics.ts";
 import { liveSettings, openPubSub } from "./pubsub_drivers.ts";
+import { ruleDefaults } from "./rule_defaults.ts";
 import { openStorage } from "./storage_drivers.ts";
 import { Upkeep } from "./upkeep.ts";
 
@@ -97,23 +100,12 @@ export async function createContainer({ config, rootKey, now, random, url }: Con
     random,
     url,
   });
-  const { statement_timeout, retained_changes, change_retention } = config.database;
   const settings: Settings = new ControlSettings({
     control,
     revocations,
     audit,
     monotonic: () => performance.now(),
-    defaults: {
-      sql: { limits: config.limits.sql, statement_timeout, retained_changes, change_retention },
-      cache: { limits: config.limits.cache, near: nearDefaults(config.cache) },
-      storage: { limits: config.limits.storage },
-      pubsub: {
-        limits: config.limits.pubsub,
-        history_size: config.pubsub.history.size,
-        history_ttl: config.pubsub.history.ttl,
-        slow_readers: config.pubsub.slow_readers,
-      },
-    },
+    defaults: ruleDefaults(config),
     onError: (namespace, error) => log.warn("the rules of a namespace could not be read", { namespace, error }),
   });
   const timed = instrumentWith(serviceTimings(registry), outcomeOf);
@@ -127,7 +119,8 @@ export async function createContainer({ config, rootKey, now, random, url }: Con
     key: rootKey.subkey("storage"),
     now,
     random,
-    rulesOf: (namespace, request) => partOf("storage", settings.rulesOf(namespace, request)),
+    rulesOf: (namespace, request) =>
+      namespace === MODULES_NAMESPACE ? moduleStorageRules() : partOf("storage", settings.rulesOf(namespace, request)),
     timed: (engine) => timed("storage_engine", engine),
     onNamespaceGone: (tell) => revocations.onRevoked(({ kind, id }) => kind === "namespace" && tell(id)),
   });
@@ -152,13 +145,28 @@ export async function createContainer({ config, rootKey, now, random, url }: Con
     monotonic: () => performance.now(),
     onError: (error) => log.error("an open connection failed", { error }),
   });
+  const functions = await openFunctions(config, {
+    control,
+    revocations,
+    audit,
+    database: drivers.database,
+    databaseChanges: drivers.databaseChanges,
+    cache,
+    storage,
+    pubsub,
+    key: rootKey.subkey("function-secrets"),
+    metrics: registry,
+    now,
+    random,
+    rulesOf: (namespace, request) => partOf("functions", settings.rulesOf(namespace, request)),
+  });
   const deletion = new NamespaceDeletion({
     control,
     audit,
     now,
     // Nobody else can have an embedded control plane: what its last process began, this one may go on with at once.
     holder: drivers.embedded ? "embedded" : random(8).toHex(),
-    services: { database: drivers.database, cache, uploads, storage, pubsub },
+    services: { functions: functions.held, database: drivers.database, cache, uploads, storage, pubsub },
     operatorNamespace: OPERATOR_NAMESPACE,
     onError: (namespace, error) => log.error("a namespace could not be deleted yet", { namespace, error }),
   });
@@ -173,6 +181,7 @@ export async function createContainer({ config, rootKey, now, random, url }: Con
       cache: (signal) => cache.health(signal),
       storage: (signal) => storage.health(signal),
       pubsub: (signal) => live.health(signal),
+      functions: () => functions.health(),
     },
   });
   serviceStates(registry, system);
@@ -204,6 +213,11 @@ export async function createContainer({ config, rootKey, now, random, url }: Con
     pinRequests: timed("pin_requests", storage.requests),
     resumableUploads: timed("resumable_uploads", uploads),
     pubsub: timed("pubsub", pubsub),
+    functions: timed("functions", functions.services.functions),
+    invocations: timed("invocations", functions.services.invocations),
+    functionLogs: timed("function_logs", functions.services.functionLogs),
+    functionSecrets: timed("function_secrets", functions.services.functionSecrets),
+    functionTriggers: timed("function_triggers", functions.services.functionTriggers),
     connections,
     network: timed("network", network),
     rateLimits: new GcraLimits(config.limits, () => performance.now()),
@@ -232,12 +246,14 @@ export async function createContainer({ config, rootKey, now, random, url }: Con
       deletion.wake();
       storageLife.start();
       await live.start();
+      functions.start();
     },
     async close() {
       usage.stop();
       upkeep.close();
       revocations.stop();
       await deletion.close();
+      await functions.close();
       await live.close();
       await cache.close();
       await storageLife.close();

@@ -3,6 +3,7 @@ export { auth } from "./auth.ts";
 export { cache } from "./cache.ts";
 export { data } from "./data.ts";
 export { database } from "./database.ts";
+export { functions } from "./functions.ts";
 export { http } from "./http.ts";
 export { limits } from "./limits.ts";
 export { log } from "./log.ts";

@@ -169,6 +169,75 @@ const pubsub = group({
   }),
 });
 
+/** The same for functions. */
+const functions = group({
+  functions: field(integer({ max: 1_000_000 }), {
+    default: 100,
+    unit: "functions",
+    description: "How many functions one namespace may have. 0: none, so that no code of clients runs.",
+  }),
+  versions: field(integer({ min: 1, max: 10_000 }), {
+    default: 20,
+    unit: "versions",
+    description:
+      "Versions that are kept of one function. Beyond, the oldest goes that neither serves nor is named by an alias or a trigger.",
+  }),
+  module_bytes: field(byteSize({ min: "8B", max: "1GiB" }), {
+    default: "16MiB",
+    description: "Size of one module.",
+  }),
+  memory: field(byteSize({ min: "1MiB", max: "4GiB" }), {
+    default: "256MiB",
+    description: "What the memory of one call may have. Whole MiB; no more than `functions.hosts.memory`.",
+  }),
+  timeout: field(duration({ min: "1ms", max: "1h" }), {
+    default: "60s",
+    description: "How long one call may take, host calls included.",
+  }),
+  concurrency: field(integer({ min: 1, max: 100_000 }), {
+    default: 64,
+    unit: "calls",
+    description:
+      "Calls of one namespace that run at once, on each gateway; `functions.hosts.per_namespace` may be less.",
+  }),
+  waiting: field(integer({ max: 1_000_000 }), {
+    default: 256,
+    unit: "calls",
+    description: "Calls of one namespace that wait for their turn, on each gateway; one more is 429.",
+  }),
+  input_bytes: field(byteSize({ max: "64MiB" }), {
+    default: "1MiB",
+    description: "Size of what a call is given.",
+  }),
+  output_bytes: field(byteSize({ max: "64MiB" }), {
+    default: "4MiB",
+    description: "Size of a call's answer.",
+  }),
+  log_bytes: field(byteSize({ max: "64MiB" }), {
+    default: "64KiB",
+    description: "What one call may log; further lines are dropped.",
+  }),
+  host_calls: field(integer({ max: 1_000_000_000 }), {
+    default: 1_000,
+    unit: "calls",
+    description: "Calls that one call makes of the gateway: SQL, cache, storage, messages, other functions.",
+  }),
+  triggers: field(integer({ max: 1_000_000 }), {
+    default: 100,
+    unit: "triggers",
+    description: "Triggers of all functions of one namespace together.",
+  }),
+  secrets: field(integer({ max: 1_000_000 }), {
+    default: 100,
+    unit: "secrets",
+    description: "How many secrets one namespace may have.",
+  }),
+  log_retention: field(duration({ min: "1s", max: "365d" }), {
+    default: "7d",
+    description: "The longest time for which an owner may have lines and calls remembered.",
+  }),
+});
+
 /** How often clients may call, and what one namespace may use. */
 export const limits = section({
   description:
@@ -182,8 +251,9 @@ export const limits = section({
     cache,
     storage,
     pubsub,
+    functions,
   },
-  check: ({ key, address, credentials, cache, storage }) => [
+  check: ({ key, address, credentials, cache, storage, functions }) => [
     ...Object.entries({ key, address, credentials })
       .filter(([, { rate, burst }]) => rate > 0 && burst < 1)
       .map(([name]) => ({ key: `${name}.burst`, because: `${name}.rate`, expected: "at least 1, or a rate of 0" })),
@@ -193,5 +263,8 @@ export const limits = section({
     ...(storage.bytes > 0 && storage.object_bytes > storage.bytes
       ? [{ key: "storage.object_bytes", because: "storage.bytes", expected: "no more than limits.storage.bytes" }]
       : []),
+    ...(functions.memory % 2 ** 20 === 0
+      ? []
+      : [{ key: "functions.memory", expected: "a whole number of MiB, such as 256MiB" }]),
   ],
 });

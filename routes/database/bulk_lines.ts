@@ -1,5 +1,5 @@
 import { GatewayError } from "../../src/contracts/errors.ts";
-import { jsonOf } from "../../src/http/body.ts";
+import { jsonOf } from "../../src/contracts/json_text.ts";
 
 /**
  * Lines of UTF-8 text as they come, some at a time, without their ends; a byte order mark is left out.

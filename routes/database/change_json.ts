@@ -1,6 +1,7 @@
 import { z } from "zod";
 import type { ChangedRow, ChangeEvent } from "../../src/contracts/database_changes.ts";
-import { type Integers, row, rowTexts } from "./result_json.ts";
+import { type Integers, rowTexts } from "../../src/contracts/sql_values.ts";
+import { row } from "./result_json.ts";
 
 /** One change as JSON. */
 export const change = z.object({

@@ -1,9 +1,10 @@
 import { z } from "zod";
 import type { ChangeListener } from "../../src/contracts/database_changes.ts";
+import { type Integers } from "../../src/contracts/sql_values.ts";
 import { EVENT_STREAM, type EventStream, eventStream } from "../../src/http/event_stream.ts";
 import { defineRoute } from "../../src/http/route.ts";
 import { changeText, positionText, since, tableNames } from "./change_json.ts";
-import { type Integers, integers } from "./result_json.ts";
+import { integers } from "./result_json.ts";
 
 export const listenToChanges = defineRoute({
   method: "GET",

@@ -1,10 +1,11 @@
 import { z } from "zod";
+import { execMembers } from "../../src/contracts/sql_values.ts";
 import { idempotencyKeyOf } from "../../src/http/idempotency_key.ts";
 import { defineRoute } from "../../src/http/route.ts";
 import { args } from "./arguments.ts";
 import { WRITE_ERRORS } from "./errors.ts";
 import { statementOptions } from "./options.ts";
-import { execFields, execMembers, integers, replayed, replayedMember } from "./result_json.ts";
+import { execFields, integers, replayed, replayedMember } from "./result_json.ts";
 import { requireScopes } from "./scopes.ts";
 
 export const exec = defineRoute({

@@ -1,11 +1,12 @@
 import { z } from "zod";
 import type { SelectSpec } from "../../src/contracts/database.ts";
+import { rowListText } from "../../src/contracts/sql_values.ts";
 import { defineRoute } from "../../src/http/route.ts";
 import { READ_ERRORS } from "./errors.ts";
 import { LINES, NDJSON, rowLines, rowsReply, wantsLines } from "./ndjson.ts";
 import { LEVEL_HEADERS, READ_LEVEL_HEADER, readOptions, readOptionsOf } from "./options.ts";
 import { criteria, NO_LINES, type Parts, parts, refusePaging, table, toSpec, underPrefix } from "./parts.ts";
-import { integers, rowListText, rowPage, rowPageText } from "./result_json.ts";
+import { integers, rowPage, rowPageText } from "./result_json.ts";
 
 /** The body of `find` and `find-one`. */
 export const findBody = z.object({

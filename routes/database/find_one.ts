@@ -1,10 +1,11 @@
 import { GatewayError } from "../../src/contracts/errors.ts";
+import { rowTexts } from "../../src/contracts/sql_values.ts";
 import { defineRoute } from "../../src/http/route.ts";
 import { READ_ERRORS } from "./errors.ts";
 import { findBody, findSpec } from "./find.ts";
 import { LEVEL_HEADERS, READ_LEVEL_HEADER, readOptionsOf } from "./options.ts";
 import { atMostOne, ONE_ROW, refusePaging, underPrefix } from "./parts.ts";
-import { row, rowTexts } from "./result_json.ts";
+import { row } from "./result_json.ts";
 
 export const findOne = defineRoute({
   method: "POST",

@@ -2,11 +2,11 @@ import { z } from "zod";
 import type { RowStream } from "../../src/contracts/database.ts";
 import { GatewayError } from "../../src/contracts/errors.ts";
 import type { RequestContext } from "../../src/contracts/request.ts";
+import { type Integers, quotesIntegers, valueText } from "../../src/contracts/sql_values.ts";
 import { prefers } from "../../src/http/accept.ts";
 import type { Call } from "../../src/http/call.ts";
 import type { Reply } from "../../src/http/reply.ts";
 import { streamContext, type StreamedReply } from "../../src/http/streamed_reply.ts";
-import { type Integers, quotesIntegers, valueText } from "./result_json.ts";
 
 /** One JSON value per line (github.com/ndjson/ndjson-spec). */
 export const NDJSON = "application/x-ndjson";

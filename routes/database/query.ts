@@ -1,10 +1,11 @@
 import { z } from "zod";
+import { rowListText } from "../../src/contracts/sql_values.ts";
 import { defineRoute } from "../../src/http/route.ts";
 import { args } from "./arguments.ts";
 import { READ_ERRORS } from "./errors.ts";
 import { LINES, NDJSON, rowLines, rowsReply, wantsLines } from "./ndjson.ts";
 import { LEVEL_HEADERS, READ_LEVEL_HEADER, readOptions, readOptionsOf } from "./options.ts";
-import { integers, rowList, rowListText } from "./result_json.ts";
+import { integers, rowList } from "./result_json.ts";
 
 export const query = defineRoute({
   method: "POST",

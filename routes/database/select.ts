@@ -1,13 +1,14 @@
 import { z } from "zod";
 import type { ResultSet, SelectSpec } from "../../src/contracts/database.ts";
 import { GatewayError } from "../../src/contracts/errors.ts";
+import { type Integers, rowListText, rowTexts } from "../../src/contracts/sql_values.ts";
 import { defineRoute } from "../../src/http/route.ts";
 import { args } from "./arguments.ts";
 import { READ_ERRORS } from "./errors.ts";
 import { LINES, NDJSON, rowLines, rowsReply, wantsLines } from "./ndjson.ts";
 import { LEVEL_HEADERS, READ_LEVEL_HEADER, readOptions, readOptionsOf } from "./options.ts";
 import { atMostOne, NO_LINES, ONE_ROW, parts, refusePaging, table, toSpec } from "./parts.ts";
-import { type Integers, integers, row, rowListText, rowPage, rowPageText, rowTexts } from "./result_json.ts";
+import { integers, row, rowPage, rowPageText } from "./result_json.ts";
 
 const body = z.object({
   table,

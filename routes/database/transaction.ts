@@ -1,24 +1,15 @@
 import { z } from "zod";
 import type { Expectation, StepResult, TransactionStep } from "../../src/contracts/database.ts";
 import { GatewayError } from "../../src/contracts/errors.ts";
+import { execMembers, type Integers, MAX_STEPS, rowTexts } from "../../src/contracts/sql_values.ts";
 import { idempotencyKeyOf } from "../../src/http/idempotency_key.ts";
 import { defineRoute } from "../../src/http/route.ts";
 import { args, argument } from "./arguments.ts";
 import { WRITE_ERRORS } from "./errors.ts";
 import { LEVEL_HEADERS, READ_LEVEL_HEADER, readOptionsOf, transactionOptions } from "./options.ts";
-import {
-  execFields,
-  execMembers,
-  type Integers,
-  integers,
-  replayed,
-  replayedMember,
-  row,
-  rowTexts,
-} from "./result_json.ts";
+import { execFields, integers, replayed, replayedMember, row } from "./result_json.ts";
 import { requireScopes } from "./scopes.ts";
 
-const MAX_STEPS = 1_000;
 const MAX_EXPECTED_ROWS = 1_000;
 const MAX_EXPECTED_COLUMNS = 1_000;
 const sql = z.string().trim().min(1);

@@ -3,6 +3,7 @@ import type { NamespaceLimits, Versioned } from "../../src/contracts/settings.ts
 import { ok } from "../../src/http/reply.ts";
 import { defineRoute } from "../../src/http/route.ts";
 import { cacheLimits } from "./cache_limits.ts";
+import { functionsLimits } from "./functions_limits.ts";
 import { pubsubLimits } from "./pubsub_limits.ts";
 import { sqlLimits } from "./sql_settings.ts";
 import { storageLimits } from "./storage_settings.ts";
@@ -14,8 +15,15 @@ const body = z.strictObject({
   cache: cacheLimits.partial().optional(),
   storage: storageLimits.partial().optional(),
   pubsub: pubsubLimits.partial().optional(),
+  functions: functionsLimits.partial().optional(),
 });
-const values = z.object({ sql: sqlLimits, cache: cacheLimits, storage: storageLimits, pubsub: pubsubLimits });
+const values = z.object({
+  sql: sqlLimits,
+  cache: cacheLimits,
+  storage: storageLimits,
+  pubsub: pubsubLimits,
+  functions: functionsLimits,
+});
 const output = z.object({
   limits: values.describe("What was set for this namespace; `null`: the gateway's default."),
   effective: values.describe("What holds."),

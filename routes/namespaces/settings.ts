@@ -3,6 +3,7 @@ import type { NamespaceSettings, Versioned } from "../../src/contracts/settings.
 import { ok } from "../../src/http/reply.ts";
 import { defineRoute } from "../../src/http/route.ts";
 import { cacheSettings, cacheSettingsAnswered } from "./cache_settings.ts";
+import { functionsSettings } from "./functions_settings.ts";
 import { pubsubSettings, pubsubSettingsAnswered } from "./pubsub_settings.ts";
 import { sqlSettings } from "./sql_settings.ts";
 import { storageSettings } from "./storage_settings.ts";
@@ -13,6 +14,7 @@ const values = z.object({
   cache: cacheSettingsAnswered,
   storage: storageSettings,
   pubsub: pubsubSettingsAnswered,
+  functions: functionsSettings,
 });
 const output = z.object({
   settings: values.describe("What was set; `null`: the gateway's default."),
@@ -54,6 +56,7 @@ export const changeSettings = defineRoute({
     cache: cacheSettings.partial().optional(),
     storage: storageSettings.partial().optional(),
     pubsub: pubsubSettings.partial().optional(),
+    functions: functionsSettings.partial().optional(),
   }),
   output,
   errors: ["NOT_FOUND", "CONFLICT", "OUTCOME_UNKNOWN", "UNAVAILABLE"],

@@ -45,7 +45,7 @@ export const listPins = defineRoute({
     count: z.int().describe("Of all that fit."),
     results: z.array(pinStatus),
   }),
-  errorObject: true,
+  errorForm: "pinning",
   errors: PIN_ERRORS,
   async handle(call, { pinRequests }) {
     const { name, match, before, after, limit, meta } = call.query;

@@ -22,7 +22,7 @@ export const addPin = defineRoute({
   bodyHint,
   output: pinStatus,
   status: 202,
-  errorObject: true,
+  errorForm: "pinning",
   errors: MAKE_ERRORS,
   async handle(call, { pinRequests }) {
     return json(202, pinStatusJson(await pinRequests.add(call.principal, wishOf(call.body), call)));
@@ -37,7 +37,7 @@ export const getPin = defineRoute({
   access: { kind: "namespace", scope: "storage:read" },
   params,
   output: pinStatus,
-  errorObject: true,
+  errorForm: "pinning",
   errors: FOUND_ERRORS,
   async handle(call, { pinRequests }) {
     return ok(pinStatusJson(await pinRequests.get(call.principal.namespace, call.params.requestid, call)));
@@ -56,7 +56,7 @@ export const replacePin = defineRoute({
   bodyHint,
   output: pinStatus,
   status: 202,
-  errorObject: true,
+  errorForm: "pinning",
   errors: MAKE_ERRORS,
   async handle(call, { pinRequests }) {
     const { principal, params: { requestid } } = call;
@@ -76,7 +76,7 @@ export const removePin = defineRoute({
   output: z.null(),
   status: 202,
   bodiless: true,
-  errorObject: true,
+  errorForm: "pinning",
   errors: ["CONFLICT", "OUTCOME_UNKNOWN", ...FOUND_ERRORS],
   async handle(call, { pinRequests }) {
     await pinRequests.remove(call.principal.namespace, call.params.requestid, call);

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { GatewayError } from "../../src/contracts/errors.ts";
-import { isDeeper } from "../../src/http/body.ts";
+import { isDeeper } from "../../src/contracts/json_text.ts";
 import { memberName, topicName } from "../../src/http/live/names.ts";
 import { payloadMembers } from "../../src/http/live/payload.ts";
 import { check } from "../../src/http/problems.ts";

@@ -3,9 +3,19 @@ import type { ControlDatabase, ControlQuery } from "./control_database.ts";
 
 /**
  * What is revoked: one key, one session (and every token with it), one token, a member's credentials in a namespace
- * (`<namespace>/<wallet>`), all credentials of a namespace; or what gateways remember of its settings and limits.
+ * (`<namespace>/<wallet>`), all credentials of a namespace; or what gateways remember: of its settings and limits, of a function
+ * or of a secret (both `<namespace>/<name>`), of the triggers of a namespace.
  */
-export type RevocationKind = "key" | "session" | "token" | "member" | "namespace" | "settings";
+export type RevocationKind =
+  | "key"
+  | "session"
+  | "token"
+  | "member"
+  | "namespace"
+  | "settings"
+  | "function"
+  | "secret"
+  | "triggers";
 
 /** One revocation, as every gateway hears of it. */
 export interface Revocation {
@@ -33,6 +43,17 @@ export interface RevocationFeedOptions {
 
 /** Longest life of anything that can be revoked without being looked up again: an access token of a day, and clock skew. */
 const MEMORY = 25 * 60 * 60 * 1000;
+/** What is merely told, so that what is remembered of it is read anew: whether it was ever told nobody asks. */
+const TOLD: ReadonlySet<RevocationKind> = new Set(["settings", "function", "secret", "triggers"]);
+/**
+ * How long that is told, where gateways read it anew within minutes in any case. Routes of triggers they do not, and so a gateway that
+ * was cut off has to hear of those for as long as of credentials.
+ */
+const TOLD_FOR: Partial<Record<RevocationKind, number>> = {
+  settings: 60 * 60 * 1000,
+  function: 60 * 60 * 1000,
+  secret: 60 * 60 * 1000,
+};
 const PAGE = 1000;
 
 /**
@@ -64,7 +85,12 @@ export class RevocationFeed {
     // Those whose act failed stay among them.
     if (this.#own.size >= PAGE) this.#own.clear();
     this.#own.add(`${kind}:${id}`);
-    return this.control.db.insertInto("revocations").values({ kind, id, at, expires_at: at + MEMORY });
+    return this.control.db.insertInto("revocations").values({
+      kind,
+      id,
+      at,
+      expires_at: at + (TOLD_FOR[kind] ?? MEMORY),
+    });
   }
 
   /** Called once for each revocation, in order. */
@@ -77,7 +103,7 @@ export class RevocationFeed {
     this.#ownListeners.push(listener);
   }
 
-  /** The revocation of one thing, if it was revoked lately. */
+  /** The revocation of one thing, if it was revoked lately; never of what gateways merely remember, which is told and not kept. */
   find(kind: RevocationKind, id: string): Revocation | undefined {
     return this.#known.get(`${kind}:${id}`);
   }
@@ -137,12 +163,16 @@ export class RevocationFeed {
   }
 
   #apply(revocation: Revocation): void {
-    const key = `${revocation.kind}:${revocation.id}`;
     this.#seq = revocation.seq;
+    if (!TOLD.has(revocation.kind)) this.#keep(revocation);
+    for (const listener of this.#listeners) listener(revocation);
+  }
+
+  #keep(revocation: Revocation): void {
+    const key = `${revocation.kind}:${revocation.id}`;
     // Taken out first, so that the order is that of their ends and forgetting need not search.
     this.#known.delete(key);
     this.#known.set(key, revocation);
-    for (const listener of this.#listeners) listener(revocation);
   }
 
   #tellOwn(revocations: readonly Revocation[]): void {

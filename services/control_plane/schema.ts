@@ -1,4 +1,12 @@
 import type { Generated } from "kysely";
+import type { FunctionInvocationTable, FunctionLogTable } from "./function_log_tables.ts";
+import type {
+  FunctionAliasTable,
+  FunctionSecretTable,
+  FunctionTable,
+  FunctionVersionTable,
+} from "./function_tables.ts";
+import type { FunctionTriggerTable } from "./function_trigger_table.ts";
 
 /**
  * Tables of the control plane. Times are Unix milliseconds; flags are 0 or 1; hashes are SHA-256 in lower-case hex.
@@ -24,6 +32,13 @@ export interface Schema {
   storage_pins: StoragePinTable;
   storage_pin_requests: StoragePinRequestTable;
   gateway_epochs: GatewayEpochTable;
+  functions: FunctionTable;
+  function_versions: FunctionVersionTable;
+  function_aliases: FunctionAliasTable;
+  function_secrets: FunctionSecretTable;
+  function_triggers: FunctionTriggerTable;
+  function_logs: FunctionLogTable;
+  function_invocations: FunctionInvocationTable;
 }
 
 /** A namespace, from its creation until its last data is gone. */
@@ -100,7 +115,10 @@ export interface RefreshTokenTable {
 /** A revocation, kept while something it concerns can be alive. */
 export interface RevocationTable {
   seq: Generated<number>;
-  /** `key`, `session`, `member` (id `<namespace>/<wallet>`), `namespace`, `token` (id = `jti`), `settings` (id = namespace). */
+  /**
+   * `key`, `session`, `member` (id `<namespace>/<wallet>`), `namespace`, `token` (id = `jti`), `settings` (id = namespace), `function`
+   * and `secret` (id `<namespace>/<name>`), `triggers` (id = namespace).
+   */
   kind: string;
   id: string;
   /** Credentials issued before this moment are dead. */

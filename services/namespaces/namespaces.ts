@@ -108,8 +108,9 @@ export class NamespaceRegistry {
     const all = db.selectFrom("namespaces as n")
       .leftJoin("members as m", (join) => join.onRef("m.namespace", "=", "n.name").on("m.wallet", "=", wallet ?? ""))
       .select(["n.name", "n.state", "n.created_at", "m.role"]).orderBy("n.name").limit(limit + 1);
+    // Names that begin with a dot are the gateway's own.
     let query = operator
-      ? all
+      ? all.where("n.name", "not like", ".%")
       : wallet === undefined
       ? all.where("n.name", "=", namespace)
       : all.where("m.wallet", "=", wallet);

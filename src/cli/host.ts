@@ -7,6 +7,7 @@ const PROGRAMS: Readonly<Partial<Record<HostKind, () => Promise<{ run(): Promise
   judge: () => import("../../services/database/rqlite/judge_host.ts"),
   bulk: () => import("../../services/database/bulk/guest.ts"),
   files: () => import("../../services/database/files/guest.ts"),
+  function: () => import("../../services/functions/guest/host.ts"),
 };
 
 /** Serves as a host, then ends the process: the hidden command `host <kind>`, which only the gateway calls. */

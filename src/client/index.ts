@@ -1,4 +1,4 @@
-/** The client of a gateway: `createClient`, and on it `createDatabase`, `createCache`, `createStorage` and `createRealtime`. Runs on Deno, Node 20 and later, and in browsers. */
+/** The client of a gateway: `createClient`, and on it `createDatabase`, `createCache`, `createStorage`, `createRealtime` and `createFunctions`. Runs on Deno, Node 20 and later, and in browsers. */
 export type { ClientErrorCode, ErrorParts } from "./errors.ts";
 export { OramaError } from "./errors.ts";
 export type { CallOptions, Client, ClientOptions } from "./http.ts";
@@ -58,6 +58,23 @@ export type { Join, Page, SelectParts } from "./database/select.ts";
 export { SelectBuilder } from "./database/select.ts";
 export type { Real, Row, SqlArgument, SqlValue } from "./database/values.ts";
 export { quoteName, real } from "./database/values.ts";
+export type { FunctionInput, Functions, FunctionSecrets } from "./functions/functions.ts";
+export { createFunctions } from "./functions/functions.ts";
+export type {
+  DeployOptions,
+  FollowOptions,
+  FunctionWriteOptions,
+  InvokeOptions,
+  LogLevel,
+  LogOptions,
+} from "./functions/options.ts";
+export type {
+  FunctionAlias,
+  FunctionAnswer,
+  FunctionLogLine,
+  FunctionSecret,
+  FunctionVersion,
+} from "./functions/values.ts";
 export { createRealtime } from "./realtime/connection.ts";
 export type {
   GapReason,

@@ -11,6 +11,7 @@ export const SCOPES = [
   "pubsub:publish",
   "pubsub:subscribe",
   "pubsub:presence",
+  "functions:read",
   "functions:invoke",
   "functions:deploy",
   "functions:admin",

@@ -16,7 +16,7 @@ export interface LiveSettings {
 }
 
 /** What stays open for a client. */
-export type LiveKind = "realtime" | "topic" | "events";
+export type LiveKind = "realtime" | "topic" | "events" | "function";
 
 /** Room for one connection. */
 export interface Place {

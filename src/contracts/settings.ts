@@ -1,6 +1,9 @@
 import type { ReadLevel } from "./database.ts";
+import type { FunctionLimitValues, FunctionRules, FunctionSettings } from "./function_rules.ts";
 import type { Principal } from "./identity.ts";
 import type { RequestContext } from "./request.ts";
+
+export type { FunctionLimitValues, FunctionRules, FunctionSettings } from "./function_rules.ts";
 
 /** What holds for SQL of one namespace: the owner's settings within the operator's limits, and the defaults for the rest. */
 export interface SqlRules {
@@ -110,6 +113,7 @@ export interface NamespaceRules {
   readonly cache: CacheRules;
   readonly storage: StorageRules;
   readonly pubsub: PubSubRules;
+  readonly functions: FunctionRules;
 }
 
 /**
@@ -220,6 +224,7 @@ export interface NamespaceSettings {
   readonly cache: CacheSettings;
   readonly storage: StorageSettings;
   readonly pubsub: PubSubSettings;
+  readonly functions: FunctionSettings;
 }
 
 /** What an operator has set for one namespace, by domain. */
@@ -228,6 +233,7 @@ export interface NamespaceLimits {
   readonly cache: OrDefault<CacheLimitValues>;
   readonly storage: OrDefault<StorageLimitValues>;
   readonly pubsub: OrDefault<PubSubLimitValues>;
+  readonly functions: OrDefault<FunctionLimitValues>;
 }
 
 /** Some members of some domains: what is not in it stays as it is, `null` gives a value back to the default. */

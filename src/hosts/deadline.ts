@@ -7,12 +7,14 @@ export class Deadline {
   #timer: ReturnType<typeof setTimeout> | undefined;
   /** When the timer fires; `Infinity` for none. */
   #fires = Infinity;
+  #excused = false;
 
   constructor(private readonly expired: () => void) {}
 
   /** Begins anew with so many milliseconds. */
   start(timeout: number): void {
     this.#due = performance.now() + timeout;
+    this.#excused = false;
     if (this.#fires > this.#due) this.#arm();
   }
 
@@ -39,7 +41,13 @@ export class Deadline {
   #look(): void {
     this.#fires = Infinity;
     if (this.#due === Infinity) return;
-    if (performance.now() >= this.#due) {
+    const late = performance.now() - this.#due;
+    if (late > STALLED && !this.#excused) {
+      // This process did nothing for a while: what it was to hear in time may lie here unread.
+      this.#excused = true;
+      this.#due = performance.now() + EXCUSE;
+      this.#arm();
+    } else if (late >= 0) {
       this.#due = Infinity;
       this.expired();
     } else this.#arm();
@@ -47,3 +55,5 @@ export class Deadline {
 }
 
 const LONGEST = 2 ** 31 - 1;
+/** Milliseconds of being late, and of waiting then for what has come meanwhile. */
+const STALLED = 20, EXCUSE = 2;

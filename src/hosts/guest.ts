@@ -11,6 +11,16 @@ export interface Asked {
 export interface Answers {
   /** Answers a request: in the order of the asking. The answer may wait for the next {@link flush}. */
   answer(id: number, body: unknown): void;
+  /**
+   * Asks the parent for something in the name of a request that runs, and waits for it: nothing else runs meanwhile. Ends the process
+   * when the parent is gone. Not for a host that has streams.
+   */
+  call(id: number, body: unknown): unknown;
+  /**
+   * Tells the parent something in the name of a request that runs. The first few of a request go at once, further ones gather for a
+   * moment; all go before its next call and its answer.
+   */
+  note(id: number, body: unknown): void;
   /** Sends what waits: before anything that may take long, because the parent's clock counts for the first without an answer. */
   flush(): void;
 }
@@ -35,6 +45,10 @@ interface OpenStream {
 const BUFFER = 256 * 1024;
 /** Bytes of answers that are sent on without waiting for the rest of a batch. */
 const ENOUGH = 64 * 1024;
+/** Notes of one request that go at once. */
+const PROMPT_NOTES = 16;
+/** Milliseconds that further ones gather. */
+const GATHER = 20;
 
 /**
  * Serves until standard input ends. Without streams it reads by blocking calls, which answer in half the time that the event loop
@@ -53,9 +67,17 @@ export async function serve(guest: Guest): Promise<void> {
   const flush = () => {
     if (writer.length > 0) writeAll(writer.take());
   };
-  const answers: Answers = { answer: (id, body) => report(["done", id, body]), flush };
+  /** What came while a call waited for its reply. */
+  const later: Order[] = [];
+  const notes = { of: 0, count: 0, last: 0 };
+  const answers: Answers = { answer: (id, body) => report(["done", id, body]), call, note, flush };
 
   for (;;) {
+    if (later.length > 0) {
+      await work(later.splice(0));
+      flush();
+      continue;
+    }
     const wanted = [...streams].filter(([, { credit }]) => credit > 0);
     let length: number | null | undefined;
     if (reading === undefined && wanted.length === 0) length = Deno.stdin.readSync(buffer);
@@ -68,14 +90,43 @@ export async function serve(guest: Guest): Promise<void> {
     }
     if (length === null) break;
     if (length !== undefined) {
-      const asked = sorted(reader.push(buffer.subarray(0, length)) as Order[]);
-      const working = asked.length > 0 ? guest.work(asked, answers) : undefined;
+      const working = work(reader.push(buffer.subarray(0, length)) as Order[]);
       if (working) await working;
     }
     for (const [id, stream] of wanted) if (streams.has(id)) advance(id, stream);
     flush();
   }
   guest.close?.();
+
+  function work(orders: readonly Order[]): void | Promise<void> {
+    const asked = sorted(orders);
+    if (asked.length > 0) return guest.work(asked, answers);
+  }
+
+  function call(id: number, body: unknown): unknown {
+    if (reading) throw new Error("a host that reads through the event loop makes no calls");
+    report(["call", id, body]);
+    flush();
+    for (;;) {
+      const length = Deno.stdin.readSync(buffer);
+      if (length === null) Deno.exit(0);
+      let reply: Order | undefined;
+      for (const order of reader.push(buffer.subarray(0, length)) as Order[]) {
+        if (order[0] !== "reply") later.push(order);
+        else if (order[1] === id) reply = order;
+      }
+      if (reply) return reply[2];
+    }
+  }
+
+  function note(id: number, body: unknown): void {
+    if (notes.of !== id) Object.assign(notes, { of: id, count: 0 });
+    report(["note", id, body]);
+    const now = performance.now();
+    if (++notes.count > PROMPT_NOTES && now - notes.last < GATHER) return;
+    notes.last = now;
+    flush();
+  }
 
   /** Requests are left over; what concerns streams is done at once. */
   function sorted(orders: readonly Order[]): Asked[] {

@@ -1,5 +1,6 @@
 import { Deadline } from "./deadline.ts";
-import { FrameReader, FrameWriter, type Order, type Report } from "./protocol.ts";
+import { Outbox } from "./outbox.ts";
+import { type FrameBounds, FrameReader, type Order, type Report } from "./protocol.ts";
 import { type HostProcess, type HostProgram, spawnHost } from "./spawn.ts";
 import { HostStream } from "./stream.ts";
 
@@ -11,8 +12,8 @@ export class HostEnded extends Error {
   override readonly name = "HostEnded";
 
   /**
-   * @param running whether it was this one's turn when the host ended: of the others the host had not begun, or had begun only
-   *   what it knew to be short
+   * @param running whether it was this one's turn when the host ended, and the host may have read it: of the others the host had not
+   *   begun, or had begun only what it knew to be short
    */
   constructor(readonly reason: EndReason, readonly running: boolean, sentence: string) {
     super(sentence);
@@ -26,17 +27,31 @@ export interface HostListeners {
   /** Nothing is asked of it any more. */
   readonly onIdle?: (() => void) | undefined;
   readonly onEnd?: ((reason: EndReason) => void) | undefined;
+  /** It is about to be killed. */
+  readonly onKill?: (() => void) | undefined;
 }
 
-/**
- * How many batches of requests may be unanswered. What is asked meanwhile goes in the next one: under load a wakeup of the host, and
- * one of this process, is for many requests. Two, so that the host has work while this process reads its answers.
- */
-const MAX_FLIGHTS = 2;
+/** Who answers what a request asks of the parent while it runs. */
+export interface RequestListener {
+  /**
+   * A call, which the host waits for. A request makes one after the other, and its clock goes on meanwhile.
+   * @param body is not to be trusted
+   * @returns the reply; what rejects, or throws, ends the host, as garbage does
+   */
+  call(body: unknown): Promise<unknown>;
+  /**
+   * Something that the host tells.
+   * @param body is not to be trusted; throwing ends the host, as garbage does
+   */
+  note(body: unknown): void;
+}
 
 interface Waiter {
   readonly id: number;
   readonly timeout: number;
+  readonly listener: RequestListener | undefined;
+  /** A call of it has no reply yet. */
+  calling: boolean;
   readonly resolve: (body: unknown) => void;
   readonly reject: (error: Error) => void;
 }
@@ -51,35 +66,32 @@ export class Host {
   readonly ended: Promise<EndReason>;
   readonly #process: HostProcess;
   readonly #listeners: HostListeners;
-  readonly #reader = new FrameReader();
-  readonly #writer = new FrameWriter();
+  readonly #reader: FrameReader;
+  readonly #outbox: Outbox;
   readonly #streams = new Map<number, HostStream>();
   readonly #deadline = new Deadline(() => this.kill("deadline"));
   /** In the order of the asking; those before `#first` have been answered. */
   #line: Waiter[] = [];
   #first = 0;
   #lastId = 0;
-  /** Until what may go now is in the pipe. */
-  #sending: Promise<void> | undefined;
-  /** The last request of each batch that is on its way. */
-  readonly #flights: number[] = [];
-  /** The last request that waits for the next batch; 0 for none. */
-  #gathered = 0;
   #settled: (() => void)[] = [];
   #busy: HostStream | undefined;
   /** Why it is being ended, once it is. */
   #reason: EndReason | undefined;
+  #killed = false;
   #gone = false;
 
-  private constructor(process: HostProcess, listeners: HostListeners) {
+  private constructor(process: HostProcess, bounds: FrameBounds, listeners: HostListeners) {
     this.#process = process;
+    this.#reader = new FrameReader(bounds);
+    this.#outbox = new Outbox((bytes) => process.write(bytes));
     this.#listeners = listeners;
     this.ended = this.#listen();
   }
 
   /** Starts a process. What is asked of it before it is up waits in its pipe. */
   static start(program: HostProgram, listeners: HostListeners): Host {
-    return new Host(spawnHost(program, listeners.onLine), listeners);
+    return new Host(spawnHost(program, listeners.onLine), program, listeners);
   }
 
   /** Its process id. */
@@ -104,16 +116,16 @@ export class Host {
 
   /**
    * Asks for one answer.
-   * @param timeout milliseconds that it may take from when it is its turn; then the process is killed
+   * @param timeout milliseconds that it may take from when it is its turn, its calls included; then the process is killed
+   * @param listener without one it may neither call nor note
    * @throws HostEnded when there will be no answer
    */
-  request(body: unknown, timeout: number): Promise<unknown> {
+  request(body: unknown, timeout: number, listener?: RequestListener): Promise<unknown> {
     return new Promise((resolve, reject) => {
       if (!this.open) return reject(this.#endedFor(false));
       const id = ++this.#lastId;
-      this.#gathered = id;
-      this.#send(["ask", id, body]);
-      const waiter = { id, timeout, resolve, reject };
+      this.#outbox.send(["ask", id, body], id);
+      const waiter = { id, timeout, listener, calling: false, resolve, reject };
       if (this.#line.push(waiter) - this.#first === 1 && !this.#busy) this.#deadline.start(timeout);
     });
   }
@@ -131,7 +143,7 @@ export class Host {
       stop: () => this.#sendIfOpen(["stop", id]),
     });
     this.#streams.set(id, stream);
-    this.#send(["open", id, body, stream.credit]);
+    this.#outbox.send(["open", id, body, stream.credit]);
     return stream;
   }
 
@@ -139,6 +151,8 @@ export class Host {
   kill(reason: EndReason): void {
     if (this.#gone) return;
     this.#reason ??= reason;
+    if (!this.#killed) this.#listeners.onKill?.();
+    this.#killed = true;
     this.#process.kill();
   }
 
@@ -147,7 +161,7 @@ export class Host {
     if (!this.open) return void await this.ended;
     this.#reason = reason;
     // What was asked before is still sent.
-    void this.settled().then(() => this.#sending).then(() => this.#process.closeInput());
+    void this.settled().then(() => this.#outbox.sent()).then(() => this.#process.closeInput());
     const timer = setTimeout(() => this.kill(reason), grace);
     await this.ended;
     clearTimeout(timer);
@@ -161,32 +175,7 @@ export class Host {
   }
 
   #sendIfOpen(order: Order): void {
-    if (this.open) this.#send(order);
-  }
-
-  /** Whatever is sent in one turn of the event loop, while the pipe is full or while enough is on its way, goes in one write. */
-  #send(order: Order): void {
-    this.#writer.add(order);
-    this.#wake();
-  }
-
-  #wake(): void {
-    if (this.#flights.length < MAX_FLIGHTS) this.#sending ??= this.#drain();
-  }
-
-  async #drain(): Promise<void> {
-    await undefined;
-    try {
-      while (this.#writer.length > 0 && this.#flights.length < MAX_FLIGHTS) {
-        if (this.#gathered > 0) this.#flights.push(this.#gathered);
-        this.#gathered = 0;
-        await this.#process.write(this.#writer.take());
-      }
-    } catch {
-      // A broken pipe: the end of the output, which follows, tells everybody.
-    } finally {
-      this.#sending = undefined;
-    }
+    if (this.open) this.#outbox.send(order);
   }
 
   async #listen(): Promise<EndReason> {
@@ -195,12 +184,12 @@ export class Host {
         for (const message of this.#reader.push(chunk)) this.#take(message as Report);
       }
     } catch (error) {
-      this.#listeners.onLine(`the host is killed for what it sent: ${String(error)}`);
-      this.kill("crashed");
+      this.#distrust(error);
     }
     this.#gone = true;
     this.#deadline.stop();
     const how = await this.#process.exited;
+    if (this.#outbox.delivered < (this.#line[this.#first]?.id ?? 0)) await this.#outbox.lastWrite();
     const reason = this.#reason ??= "crashed";
     if (reason === "crashed") this.#listeners.onLine(`the host has ended by itself: ${how}`);
     this.#tellEverybody();
@@ -208,11 +197,17 @@ export class Host {
     return reason;
   }
 
+  #distrust(error: unknown): void {
+    this.#listeners.onLine(`the host is killed for what it sent: ${String(error)}`);
+    this.kill("crashed");
+  }
+
   #tellEverybody(): void {
     const waiters = this.#line.slice(this.#first), busy = this.#busy;
     this.#line = [];
     this.#first = 0;
-    waiters.forEach(({ reject }, at) => reject(this.#endedFor(at === 0 && !busy)));
+    const { delivered } = this.#outbox;
+    waiters.forEach(({ id, reject }, at) => reject(this.#endedFor(at === 0 && !busy && id <= delivered)));
     for (const stream of this.#streams.values()) stream.fail(this.#endedFor(stream === busy));
     this.#streams.clear();
     for (const resolve of this.#settled.splice(0)) resolve();
@@ -227,6 +222,7 @@ export class Host {
   #take(report: Report): void {
     const [kind, id] = report;
     if (kind === "done") return this.#answer(id, report[2]);
+    if (kind === "call" || kind === "note") return this.#hear(kind, id, report[2]);
     const stream = this.#streams.get(id);
     if (!stream) throw new Error(`a report about ${id}, which nobody asked for`);
     if (kind === "busy") {
@@ -246,17 +242,31 @@ export class Host {
     this.#next();
   }
 
+  /** A request calls or notes: the one whose turn it is, and only while no call of it waits. */
+  #hear(kind: "call" | "note", id: number, body: unknown): void {
+    const waiter = this.#line[this.#first];
+    if (waiter?.id !== id || this.#busy || !waiter.listener || waiter.calling) {
+      throw new Error(`a ${kind} of ${String(id)}, which may make none`);
+    }
+    // What it did not bring before its end is no longer done.
+    if (this.#killed) return;
+    if (kind === "note") return waiter.listener.note(body);
+    waiter.calling = true;
+    waiter.listener.call(body).then((reply) => {
+      if (this.#gone || this.#line[this.#first] !== waiter) return;
+      waiter.calling = false;
+      this.#outbox.reply(["reply", id, reply]);
+    }).catch((error) => this.#distrust(error));
+  }
+
   #answer(id: number, body: unknown): void {
     const waiter = this.#line[this.#first];
-    if (waiter?.id !== id) throw new Error(`an answer to ${id}, whose turn it is not`);
+    if (waiter?.id !== id || waiter.calling) throw new Error(`an answer to ${String(id)}, whose turn it is not`);
     if (++this.#first === this.#line.length || this.#first > 1_000) {
       this.#line = this.#line.slice(this.#first);
       this.#first = 0;
     }
-    if (this.#flights[0] === id) {
-      this.#flights.shift();
-      if (this.#writer.length > 0) this.#wake();
-    }
+    this.#outbox.answered(id);
     waiter.resolve(body);
     this.#next();
   }

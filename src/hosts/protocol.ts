@@ -22,11 +22,17 @@ export type Order =
   /** So many more items of a stream may be sent. */
   | readonly ["more", id: number, credit: number]
   /** Nobody wants the rest of a stream. The host ends it all the same. */
-  | readonly ["stop", id: number];
+  | readonly ["stop", id: number]
+  /** What a call of this request gave. */
+  | readonly ["reply", id: number, body: unknown];
 
 /** What comes from a host. */
 export type Report =
   | readonly ["done", id: number, body: unknown]
+  /** The request whose turn it is wants something of the parent, and waits for the `reply`. */
+  | readonly ["call", id: number, body: unknown]
+  /** The request whose turn it is tells something, and goes on. */
+  | readonly ["note", id: number, body: unknown]
   /** The next item of a stream is being made now; until it comes nothing else runs. */
   | readonly ["busy", id: number]
   | readonly ["item", id: number, body: unknown]
@@ -39,6 +45,17 @@ export class MalformedFrame extends Error {
 
 /** Bytes of one message at most. */
 const MAX_FRAME = 512 * 1024 * 1024;
+
+/** What the frames of whoever is not trusted may be; whatever is over it is a {@link MalformedFrame}. */
+export interface FrameBounds {
+  /** Bytes of one payload. Default 512 MiB. */
+  readonly maxFrame?: number | undefined;
+  /**
+   * Bytes of one payload outside of its texts: brackets, commas, numbers. A few megabytes of brackets are a gigabyte of objects when
+   * they are parsed. Default: no bound of its own.
+   */
+  readonly maxStructure?: number | undefined;
+}
 
 /** Set in the length of a frame whose payload holds tagged values. */
 const TAGGED = 0x80000000;
@@ -96,9 +113,13 @@ export class FrameReader {
   /** The beginning of a frame whose end has not come yet. */
   #partial: Uint8Array | undefined;
   #have = 0;
+  readonly #maxFrame: number;
+  readonly #maxStructure: number | undefined;
 
-  /** @param maxFrame bytes of one payload at most */
-  constructor(private readonly maxFrame = MAX_FRAME) {}
+  constructor({ maxFrame = MAX_FRAME, maxStructure }: FrameBounds = {}) {
+    this.#maxFrame = maxFrame;
+    this.#maxStructure = maxStructure;
+  }
 
   /**
    * The messages that end within this chunk.
@@ -117,7 +138,7 @@ export class FrameReader {
         this.#have = chunk.length - at;
         break;
       }
-      messages.push(parse(chunk, at, end));
+      messages.push(this.#parse(chunk, at, end));
       at = end;
     }
     return messages;
@@ -140,24 +161,50 @@ export class FrameReader {
       this.#partial = partial = whole;
       if (!fill(partial)) return at;
     }
-    messages.push(parse(partial, 0, partial.length));
+    messages.push(this.#parse(partial, 0, partial.length));
     this.#partial = undefined;
     return at;
   }
 
   #lengthAt(bytes: Uint8Array, at: number): number {
     const length = ((bytes[at]! & 0x7f) << 24) | (bytes[at + 1]! << 16) | (bytes[at + 2]! << 8) | bytes[at + 3]!;
-    if (length > this.maxFrame) throw new MalformedFrame(`a frame of ${length} bytes, more than ${this.maxFrame}`);
+    if (length > this.#maxFrame) throw new MalformedFrame(`a frame of ${length} bytes, more than ${this.#maxFrame}`);
     if (length === 0) throw new MalformedFrame("an empty frame");
     return length;
   }
+
+  #parse(bytes: Uint8Array, start: number, end: number): unknown {
+    if (this.#maxStructure !== undefined) boundStructure(bytes, start + HEADER, end, this.#maxStructure);
+    try {
+      const value: unknown = JSON.parse(decoder.decode(bytes.subarray(start + HEADER, end)));
+      return bytes[start]! & 0x80 ? untag(value) : value;
+    } catch (cause) {
+      throw new MalformedFrame("a frame that is not JSON", { cause });
+    }
+  }
 }
 
-function parse(bytes: Uint8Array, start: number, end: number): unknown {
-  try {
-    const value: unknown = JSON.parse(decoder.decode(bytes.subarray(start + HEADER, end)));
-    return bytes[start]! & 0x80 ? untag(value) : value;
-  } catch (cause) {
-    throw new MalformedFrame("a frame that is not JSON", { cause });
+const QUOTE = 0x22, BACKSLASH = 0x5c;
+
+/** @throws MalformedFrame when more than so many bytes lie outside of texts, or a text has no end */
+function boundStructure(bytes: Uint8Array, start: number, end: number, max: number): void {
+  let left = max;
+  for (let at = start; at < end; at++) {
+    if (bytes[at] !== QUOTE) {
+      if (left-- <= 0) throw new MalformedFrame(`a frame with more than ${max} bytes outside of texts`);
+    } else {
+      at = endOfText(bytes, at);
+      if (at < 0 || at >= end) throw new MalformedFrame("a frame with a text that does not end");
+    }
   }
+}
+
+/** @returns where the quote stands that ends the text which begins here; negative for nowhere */
+function endOfText(bytes: Uint8Array, start: number): number {
+  for (let at = bytes.indexOf(QUOTE, start + 1); at >= 0; at = bytes.indexOf(QUOTE, at + 1)) {
+    let before = at;
+    while (bytes[before - 1] === BACKSLASH) before--;
+    if ((at - before) % 2 === 0) return at;
+  }
+  return -1;
 }

@@ -17,6 +17,8 @@ export class Spares {
   /** One of them, if there is one; another one is started in its place a little later. */
   take(): Host | undefined {
     const host = this.#hosts.shift();
+    // The program can be started after all: what failed before says nothing any more.
+    if (host?.open) this.#failures = 0;
     this.#fillIn(REPLACE);
     return host;
   }

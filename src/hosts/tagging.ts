@@ -36,6 +36,9 @@ function rewritten(value: unknown): unknown {
   return members.length === 1 && members[0]![0][0] === "$" ? { $o: copy } : copy;
 }
 
+/** Characters of an integer: those of 128 bits and a sign. Millions of digits would take seconds. */
+const MAX_DIGITS = 40;
+
 /** Undoes {@link tag}. @throws SyntaxError for a tag that is none */
 export function untag(value: unknown): unknown {
   if (typeof value !== "object" || value === null) return value;
@@ -43,7 +46,7 @@ export function untag(value: unknown): unknown {
   const members = Object.entries(value);
   const [name, inner] = members[0] ?? [];
   if (members.length !== 1 || name?.[0] !== "$") return untagMembers(members);
-  if (name === "$i" && typeof inner === "string") return BigInt(inner);
+  if (name === "$i" && typeof inner === "string" && inner.length <= MAX_DIGITS) return BigInt(inner);
   if (name === "$b" && typeof inner === "string") return Uint8Array.fromBase64(inner);
   if (name === "$o" && typeof inner === "object" && inner !== null) return untagMembers(Object.entries(inner));
   throw new SyntaxError(`there is no tag ${name}`);

@@ -1,4 +1,5 @@
 import { GatewayError } from "../contracts/errors.ts";
+import { isDeeper, jsonOf } from "../contracts/json_text.ts";
 import { Gathered, Pieces } from "./pieces.ts";
 
 /** Bounds on what a client may send as a body. */
@@ -116,30 +117,6 @@ export function parseJson(bytes: Uint8Array, maxDepth: number): unknown {
   }
   return value;
 }
-
-/** The value of JSON text, integers that a number cannot hold exactly as `bigint`. @throws SyntaxError */
-export const jsonOf = (text: string): unknown =>
-  // The reviver with source text is ten times slower, so it runs only where a long number can be.
-  /\d{16}/.test(text) ? JSON.parse(text, exactInteger) : JSON.parse(text);
-
-/** No longer than 64 bits can be: a million digits would take a quarter of a second. */
-const exactInteger =
-  ((_key: string, value: unknown, context: { source?: string }) =>
-    typeof value === "number" && !Number.isSafeInteger(value) && /^-?\d{1,19}$/.test(context.source ?? "")
-      ? BigInt(context.source!)
-      : value) as (key: string, value: unknown) => unknown;
-
-/** Whether arrays and objects nest too deep. Walks level by level, without recursion: the depth is what a hostile client chooses. */
-export function isDeeper(value: unknown, maxDepth: number): boolean {
-  let level = [value].filter(isContainer);
-  for (let depth = 1; level.length > 0; depth++) {
-    if (depth > maxDepth) return true;
-    level = level.flatMap((item): unknown[] => Object.values(item)).filter(isContainer);
-  }
-  return false;
-}
-
-const isContainer = (item: unknown): item is object => typeof item === "object" && item !== null;
 
 /** The error of a body that is longer than it may be. */
 export const tooLarge = (maxBytes: number): GatewayError =>

@@ -1,5 +1,5 @@
 import { METHODS, type Route } from "./route.ts";
-import { errorSchema, errorTable, pinningErrorSchema } from "./openapi/errors.ts";
+import { errorSchema, errorTable, invocationErrorSchema, pinningErrorSchema } from "./openapi/errors.ts";
 import type { JsonSchema } from "./openapi/json_schema.ts";
 import { failureOf, operationOf, pathOf, type Shared } from "./openapi/operation.ts";
 
@@ -22,6 +22,7 @@ const TAGS: Readonly<Record<string, string>> = {
   "Cache": "Maps of values that live for a while, and locks. What is in it may be lost at any time.",
   "Storage": "Files and directories by their content, and links to them.",
   "Pinning": "Requests to keep content, as the IPFS Pinning Service API has them: for `ipfs pin remote` and its like.",
+  "Functions": "WebAssembly that the gateway runs for a namespace: deployed, called, triggered, looked at.",
   "Network": "The other gateways of the cluster.",
   "Pages": "What people see in a browser, and the parts it is made of.",
 };
@@ -35,7 +36,8 @@ export function openApiDocument(routes: readonly Route[], version: string): Open
   const shared: Shared = {
     schemas: {
       Error: errorSchema,
-      ...(routes.some(({ errorObject }) => errorObject) && { PinningError: pinningErrorSchema }),
+      ...(routes.some(({ errorForm }) => errorForm === "pinning") && { PinningError: pinningErrorSchema }),
+      ...(routes.some(({ errorForm }) => errorForm === "invocation") && { InvocationError: invocationErrorSchema }),
     },
     responses: commonResponses(),
   };
@@ -180,6 +182,10 @@ const HEADERS = {
   "Upload-Metadata": header("What the client said of the upload, as it wrote it."),
   "Upload-Expires": header("When the upload goes, unless it is gone on with (RFC 9110, 5.6.7)."),
   "Upload-Cid": header("The CID of the object that the upload became, once it is whole and stored."),
+  "X-Duration-Ms": header("Milliseconds that the call took, waiting and further tries included.", {
+    type: "integer",
+    minimum: 0,
+  }),
   "Orama-Read-Level": header(
     "The level that was read at: the one asked for, or the namespace's. Absent where a transaction writes.",
   ),

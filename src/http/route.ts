@@ -36,6 +36,13 @@ export const METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"] as const;
 /** One of {@link METHODS}. */
 export type Method = typeof METHODS[number];
 
+/**
+ * Forms of a refusal. `pinning`: `error` is `{reason, details}`, as the IPFS Pinning Service API has it, and not a sentence.
+ * `invocation`: `status` is `error` or `timeout`, and not a number, and `duration_ms` says how long it took, as answers of
+ * functions have it. The members that every refusal has stand beside them.
+ */
+export type ErrorForm = "pinning" | "invocation";
+
 /** One operation of the API. Serving, OpenAPI, the client and the tests all read this one value. */
 export interface Route<
   Body extends ZodType = ZodType,
@@ -94,11 +101,8 @@ export interface Route<
   readonly conditional?: true;
   /** Whether `Range` is minded, and part of a success is 206. */
   readonly partial?: true;
-  /**
-   * Whether `error` of a refusal is `{reason, details}`, as the IPFS Pinning Service API has it, and not a sentence. The members
-   * that every refusal has stand beside it.
-   */
-  readonly errorObject?: true;
+  /** In which form refusals are told, where it is not the one that all others have. */
+  readonly errorForm?: ErrorForm;
   /** Codes this operation can answer beyond those that its access, limit and schemas imply. */
   readonly errors?: readonly ErrorCode[];
   handle(call: Call<z.infer<Body>, z.infer<Query>, z.infer<Params>>, services: Services): Promise<Reply> | Reply;

@@ -5,7 +5,7 @@ import type { Observe, Observed } from "../contracts/observation.ts";
 import type { Services } from "../contracts/services.ts";
 import type { GuardedSocket } from "../kernel/socket_guard.ts";
 import { Call, type CallFacts, type Middleware, type ServerFacts } from "./call.ts";
-import { type Reply, toErrorReply } from "./reply.ts";
+import { type Reply, toErrorReply, wantsProblemJson } from "./reply.ts";
 import { isRequestId } from "./request_id.ts";
 import type { OriginHeaders } from "./cors.ts";
 import { type Method, METHODS, type Route } from "./route.ts";
@@ -88,10 +88,11 @@ function handlerOf(route: Route, options: ServeOptions): Handler {
     const { requestId } = call;
     const request = call.http.req.raw;
     const error = thrown instanceof DOMException ? brokenOff(thrown, request, facts) : thrown;
-    const reply = given ?? toErrorReply(error, requestId, wantsProblemJson(request), route.errorObject);
+    const milliseconds = performance.now() - start;
+    const reply = given ?? toErrorReply(error, requestId, wantsProblemJson(request), route.errorForm, milliseconds);
     const { status } = reply;
     const stream = streamIn(reply.body);
-    if (!stream) observe(call, { status, milliseconds: performance.now() - start, error });
+    if (!stream) observe(call, { status, milliseconds, error });
     const headers: Record<string, string> = { "content-type": "application/json", "x-request-id": requestId };
     originHeaders(request, headers);
     if (call.headers) Object.assign(headers, call.headers);
@@ -181,9 +182,6 @@ function assertHost(host: string | null): void {
     headers: { connection: "close" },
   });
 }
-
-const wantsProblemJson = (request: Request) =>
-  request.headers.get("accept")?.includes("application/problem+json") ?? false;
 
 /**
  * Paths and methods without a route walk the same chain, so that a stranger learns 401 and not what exists. Paths that

@@ -15,6 +15,8 @@ export interface RawBody {
   readonly types: Readonly<Record<string, ZodType>>;
   /** Bytes. One more is 413, found while reading, whatever `Content-Length` says. */
   readonly maxBytes: number;
+  /** Whether there may be none; it is then empty. */
+  readonly optional?: true;
 }
 
 /** The body of one request that is read as it comes. */

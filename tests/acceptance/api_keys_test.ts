@@ -7,7 +7,7 @@ import { ethereumWallet } from "../support/wallet.ts";
 
 const suite = anyGatewaySuite();
 const { test } = suite;
-const ALL_BUT_ADMIN = 15;
+const ALL_BUT_ADMIN = 16;
 
 interface Credential {
   readonly key?: string;

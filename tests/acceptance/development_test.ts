@@ -32,7 +32,7 @@ test("dev prints one line of JSON where nobody watches, and logs elsewhere", asy
 test("the key that dev prints has every right that a key can have", async () => {
   const { api_key: key } = printed(suite.gateway);
   const who = (await suite.gateway.call("GET", "/v1/auth/whoami", { key })).expect(200);
-  equal((who.get("scopes") as string[]).length, 16);
+  equal((who.get("scopes") as string[]).length, 17);
   equal(who.get("namespace"), "default");
   (await suite.gateway.call("GET", "/v1/auth/keys", { key })).expect(200);
 });

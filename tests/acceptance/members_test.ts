@@ -23,9 +23,9 @@ test("members have the scopes of their role", async () => {
     deepEqual(key, token.filter((scope) => scope !== "namespace:admin"));
     return token;
   };
-  equal((await scopes("admin")).length, 16);
+  equal((await scopes("admin")).length, 17);
   equal((await scopes("member")).includes("namespace:admin"), false);
-  deepEqual(await scopes("viewer"), ["sql:read", "cache:read", "storage:read", "pubsub:subscribe"]);
+  deepEqual(await scopes("viewer"), ["sql:read", "cache:read", "storage:read", "pubsub:subscribe", "functions:read"]);
 });
 
 test("members and viewers see and change neither members, keys nor the audit log", async () => {

@@ -28,6 +28,8 @@ const NOTHING_SET = {
   change_retention: null,
 };
 const NO_PUBSUB = { history_size: null, history_ttl: null, slow_readers: null, origins: null };
+const NO_FUNCTIONS = { log_retention: null };
+const DEFAULT_FUNCTIONS = { log_retention: 259_200_000 };
 const DEFAULT_PUBSUB = { history_size: 100, history_ttl: 300_000, slow_readers: "drop", origins: null };
 
 test("an owner sets what it names, reads what holds, and gives it back", async () => {
@@ -35,12 +37,19 @@ test("an owner sets what it names, reads what holds, and gives it back", async (
   const { namespace, accessToken: token } = owner;
   const before = (await read(namespace, "settings", { token })).expect(200);
   deepEqual(before.body, {
-    settings: { sql: NOTHING_SET, cache: { near: null }, storage: { encrypt: null }, pubsub: NO_PUBSUB },
+    settings: {
+      sql: NOTHING_SET,
+      cache: { near: null },
+      storage: { encrypt: null },
+      pubsub: NO_PUBSUB,
+      functions: NO_FUNCTIONS,
+    },
     effective: {
       sql: { ...NOTHING_SET, statement_timeout: 10_000, retained_changes: 100_000, change_retention: 86_400_000 },
       cache: { near: [] },
       storage: { encrypt: false },
       pubsub: DEFAULT_PUBSUB,
+      functions: DEFAULT_FUNCTIONS,
     },
     version: 0,
   });
@@ -53,8 +62,20 @@ test("an owner sets what it names, reads what holds, and gives it back", async (
   };
   const after = (await change(namespace, "settings", { token }, { sql })).expect(200);
   deepEqual(after.body, {
-    settings: { sql, cache: { near: null }, storage: { encrypt: null }, pubsub: NO_PUBSUB },
-    effective: { sql, cache: { near: [] }, storage: { encrypt: false }, pubsub: DEFAULT_PUBSUB },
+    settings: {
+      sql,
+      cache: { near: null },
+      storage: { encrypt: null },
+      pubsub: NO_PUBSUB,
+      functions: NO_FUNCTIONS,
+    },
+    effective: {
+      sql,
+      cache: { near: [] },
+      storage: { encrypt: false },
+      pubsub: DEFAULT_PUBSUB,
+      functions: DEFAULT_FUNCTIONS,
+    },
     version: 1,
   });
   deepEqual((await read(namespace, "settings", { token })).expect(200).body, after.body);
@@ -141,6 +162,24 @@ test("an operator limits a namespace, its owner reads the limits and changes non
     credential_share: 80,
     guest_share: 5,
     queue_bytes: 1_048_576,
+  });
+  // How many run at once hangs on the machine, because no namespace may have all of its processes.
+  const { concurrency, ...functions } = defaults.get("effective.functions") as Record<string, number>;
+  equal(concurrency! >= 1 && concurrency! <= 64, true);
+  deepEqual(functions, {
+    functions: 100,
+    versions: 20,
+    module_bytes: 16_777_216,
+    memory: 268_435_456,
+    timeout: 60_000,
+    waiting: 256,
+    input_bytes: 1_048_576,
+    output_bytes: 4_194_304,
+    log_bytes: 65_536,
+    host_calls: 1_000,
+    triggers: 100,
+    secrets: 100,
+    log_retention: 604_800_000,
   });
   (await change(namespace, "limits", key, { sql: { rows_per_answer: 5, bulk_rows: 6 } })).expect(200);
   const put = (await change(namespace, "limits", key, { sql: { rows_per_answer: 7 } }, "PUT")).expect(200);
@@ -261,6 +300,23 @@ test("a value that does not fit is refused by the name of its field", async () =
     guest_share: [...numbers, 0, 101],
     queue_bytes: [...numbers, 1_023, 64 * 2 ** 20 + 1],
   };
+  const mebibytes = 2 ** 20;
+  const ofFunctions: Record<string, readonly unknown[]> = {
+    functions: [...numbers, 1_000_001],
+    versions: [...numbers, 0, 10_001],
+    module_bytes: [...numbers, 7, 1_024 * mebibytes + 1],
+    memory: [...numbers, 0, mebibytes - 1, 4_096 * mebibytes + 1],
+    timeout: [...numbers, 0, 3_600_001],
+    concurrency: [...numbers, 0, 100_001],
+    waiting: [...numbers, 1_000_001],
+    input_bytes: [...numbers, 64 * mebibytes + 1],
+    output_bytes: [...numbers, 64 * mebibytes + 1],
+    log_bytes: [...numbers, 64 * mebibytes + 1],
+    host_calls: [...numbers, 1_000_000_001],
+    triggers: [...numbers, 1_000_001],
+    secrets: [...numbers, 1_000_001],
+    log_retention: [...numbers, 0, 999, 366 * 86_400_000],
+  };
   const pubsub: Record<string, readonly unknown[]> = {
     history_size: [...numbers, 10_001],
     history_ttl: [...numbers, 0, 999, 86_400_001],
@@ -271,7 +327,9 @@ test("a value that does not fit is refused by the name of its field", async () =
       ["settings", "sql", settings, { token }],
       ["settings", "storage", { encrypt: [0, 1, "true", [], {}] }, { token }],
       ["settings", "pubsub", pubsub, { token }],
+      ["settings", "functions", { log_retention: [...numbers, 0, 999, 604_800_001] }, { token }],
       ["limits", "pubsub", ofPubSub, await operator()],
+      ["limits", "functions", ofFunctions, await operator()],
       ["limits", "sql", limits, await operator()],
       ["limits", "cache", ofCache, await operator()],
       ["limits", "storage", ofStorage, await operator()],

@@ -57,7 +57,29 @@ const PUBSUB_LIMITS = {
   guest_share: 1,
   queue_bytes: 1_024,
 };
-const NAMESPACE_LIMITS = { sql: LIMITS, cache: CACHE_LIMITS, storage: STORAGE_LIMITS, pubsub: PUBSUB_LIMITS };
+const FUNCTION_LIMITS = {
+  functions: 0,
+  versions: 1,
+  module_bytes: 8,
+  memory: 2 ** 20,
+  timeout: 1,
+  concurrency: 1,
+  waiting: 0,
+  input_bytes: 0,
+  output_bytes: 0,
+  log_bytes: 0,
+  host_calls: 0,
+  triggers: 0,
+  secrets: 0,
+  log_retention: 1_000,
+};
+const NAMESPACE_LIMITS = {
+  sql: LIMITS,
+  cache: CACHE_LIMITS,
+  storage: STORAGE_LIMITS,
+  pubsub: PUBSUB_LIMITS,
+  functions: FUNCTION_LIMITS,
+};
 const ENTRY = { dmap: "m", key: "k" };
 const KEYS = { dmap: "m", keys: ["k"] };
 const TOKEN = "0".repeat(32);
@@ -95,6 +117,7 @@ const SAMPLES: Readonly<Record<string, Record<string, unknown>>> = {
     cache: { near: [{ dmap: "m", ttl: "1s" }, { dmap: "n", ttl: 1_000 }] },
     storage: { encrypt: false },
     pubsub: { history_size: 1, history_ttl: 1_000, slow_readers: "drop", origins: ["https://app.example"] },
+    functions: { log_retention: 1_000 },
   },
   "PATCH /v1/namespaces/:ns/limits": NAMESPACE_LIMITS,
   "PUT /v1/namespaces/:ns/limits": NAMESPACE_LIMITS,
@@ -186,6 +209,23 @@ const SAMPLES: Readonly<Record<string, Record<string, unknown>>> = {
   "POST /v1/rqlite/changes/tables": { table: "no_such_table", columns: ["id"] },
   "POST /v1/rqlite/create-table": { schema: "CREATE TABLE IF NOT EXISTS sample (id INTEGER)", timeout: 5_000 },
   "POST /v1/rqlite/drop-table": { table: "no_such_table", timeout: 5_000 },
+  "POST /v1/functions/:name/rollback": { version: 1 },
+  "PUT /v1/functions/:name/aliases/:alias": { targets: [{ version: 1, weight: 40 }, { version: 2, weight: 60 }] },
+  "POST /v1/functions/:name/triggers": {
+    kind: "route",
+    reference: "prod",
+    enabled: true,
+    expression: "*/5 * * * *",
+    timezone: "UTC",
+    topic: "t",
+    table: "t",
+    operations: ["insert", "delete"],
+    method: "GET",
+    path: "/a/:id",
+    is_public: false,
+  },
+  "PATCH /v1/functions/:name/triggers/:trigger": { enabled: false },
+  "PUT /v1/functions/secrets/:secret": { value: "hush" },
   "POST /v1/rqlite/migrations": {
     migrations: [
       { version: 1, name: "one", statements: ["SELECT 1"] },
@@ -336,7 +376,7 @@ for (const route of routes.filter(({ query }) => query !== undefined)) {
       suite.gateway.call(method, path, {
         token: owner.accessToken,
         ...(body && { body: {} }),
-        ...(type !== undefined && { raw: "", headers: { "content-type": type } }),
+        ...(type !== undefined && method !== "GET" && { raw: "", headers: { "content-type": type } }),
       });
     const { parameters } = operation as { parameters: { name: string; in: string; schema: Record<string, unknown> }[] };
     for (const { name, schema } of parameters.filter((parameter) => parameter.in === "query")) {

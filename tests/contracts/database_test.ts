@@ -1,5 +1,5 @@
 import { deepEqual, equal, ok, rejects } from "node:assert/strict";
-import { rowListText } from "../../routes/database/result_json.ts";
+import { rowListText } from "../../src/contracts/sql_values.ts";
 import { SqlDatabase } from "../../services/database/database.ts";
 import { RqliteDriver } from "../../services/database/rqlite/driver.ts";
 import { Judge } from "../../services/database/rqlite/judge.ts";

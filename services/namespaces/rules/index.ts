@@ -2,6 +2,13 @@ import type { FieldProblem } from "../../../src/contracts/errors.ts";
 import type { Change, NamespaceLimits, NamespaceRules, NamespaceSettings } from "../../../src/contracts/settings.ts";
 import { cacheBeyondLimits, type CacheDefaults, effectiveCache, NO_CACHE_LIMITS, NO_CACHE_SETTINGS } from "./cache.ts";
 import {
+  effectiveFunctions,
+  type FunctionDefaults,
+  functionsBeyondLimits,
+  NO_FUNCTION_LIMITS,
+  NO_FUNCTION_SETTINGS,
+} from "./functions.ts";
+import {
   effectivePubSub,
   NO_PUBSUB_LIMITS,
   NO_PUBSUB_SETTINGS,
@@ -19,6 +26,7 @@ export interface RuleDefaults {
   readonly cache: CacheDefaults;
   readonly storage: StorageDefaults;
   readonly pubsub: PubSubDefaults;
+  readonly functions: FunctionDefaults;
 }
 
 /** What was set for one namespace. */
@@ -41,8 +49,15 @@ export const NOTHING_WRITTEN: Written = {
     cache: NO_CACHE_SETTINGS,
     storage: NO_STORAGE_SETTINGS,
     pubsub: NO_PUBSUB_SETTINGS,
+    functions: NO_FUNCTION_SETTINGS,
   },
-  limits: { sql: NO_SQL_LIMITS, cache: NO_CACHE_LIMITS, storage: NO_STORAGE_LIMITS, pubsub: NO_PUBSUB_LIMITS },
+  limits: {
+    sql: NO_SQL_LIMITS,
+    cache: NO_CACHE_LIMITS,
+    storage: NO_STORAGE_LIMITS,
+    pubsub: NO_PUBSUB_LIMITS,
+    functions: NO_FUNCTION_LIMITS,
+  },
 };
 
 /** What holds where this was set. */
@@ -51,10 +66,29 @@ export function effectiveOf({ settings, limits }: Written, defaults: RuleDefault
   const cache = effectiveCache(settings.cache, limits.cache, defaults.cache);
   const storage = effectiveStorage(settings.storage, limits.storage, defaults.storage);
   const pubsub = effectivePubSub(settings.pubsub, limits.pubsub, defaults.pubsub);
+  const functions = effectiveFunctions(settings.functions, limits.functions, defaults.functions);
   return {
-    settings: { sql: sql.settings, cache: cache.settings, storage: storage.settings, pubsub: pubsub.settings },
-    limits: { sql: sql.limits, cache: cache.limits, storage: storage.limits, pubsub: pubsub.limits },
-    rules: { sql: sql.rules, cache: cache.rules, storage: storage.rules, pubsub: pubsub.rules },
+    settings: {
+      sql: sql.settings,
+      cache: cache.settings,
+      storage: storage.settings,
+      pubsub: pubsub.settings,
+      functions: functions.settings,
+    },
+    limits: {
+      sql: sql.limits,
+      cache: cache.limits,
+      storage: storage.limits,
+      pubsub: pubsub.limits,
+      functions: functions.limits,
+    },
+    rules: {
+      sql: sql.rules,
+      cache: cache.rules,
+      storage: storage.rules,
+      pubsub: pubsub.rules,
+      functions: functions.rules,
+    },
   };
 }
 
@@ -66,12 +100,13 @@ export function assumedRules(defaults: RuleDefaults): NamespaceRules {
     ...rules,
     sql: { ...rules.sql, retainedChanges: Infinity, changeRetention: Infinity },
     pubsub: { ...rules.pubsub, historySize: history_messages, historyTtl: history_ttl },
+    functions: { ...rules.functions, logRetention: defaults.functions.limits.log_retention },
   };
 }
 
 /** What of a change of settings lies beyond the limits of the namespace. */
 export function beyondLimits(
-  { sql = {}, cache = {}, pubsub = {} }: Change<NamespaceSettings>,
+  { sql = {}, cache = {}, pubsub = {}, functions = {} }: Change<NamespaceSettings>,
   { limits }: Written,
   defaults: RuleDefaults,
 ): FieldProblem[] {
@@ -79,5 +114,9 @@ export function beyondLimits(
     ...sqlBeyondLimits(sql, effectiveSql(NO_SQL_SETTINGS, limits.sql, defaults.sql).limits),
     ...cacheBeyondLimits(cache, defaults.cache),
     ...pubsubBeyondLimits(pubsub, effectivePubSub(NO_PUBSUB_SETTINGS, limits.pubsub, defaults.pubsub).limits),
+    ...functionsBeyondLimits(
+      functions,
+      effectiveFunctions(NO_FUNCTION_SETTINGS, limits.functions, defaults.functions).limits,
+    ),
   ];
 }

@@ -3,6 +3,7 @@ import type { Principal } from "../../../src/contracts/identity.ts";
 import type { RequestContext } from "../../../src/contracts/request.ts";
 import type { ResumableUpload, UploadPart } from "../../../src/contracts/resumable_uploads.ts";
 import type { Storage } from "../../../src/contracts/storage.ts";
+import { abortable } from "../../clock/abortable.ts";
 import { invalid } from "../failures.ts";
 import { busy, offsetConflict, storedLater, tooMuch, unknownUpload } from "./failures.ts";
 import { Damaged } from "./frames.ts";
@@ -11,7 +12,6 @@ import type { Records, UploadRecord } from "./records.ts";
 import type { Allowance, Reservation } from "./reservations.ts";
 import { StagedContent } from "./staged_content.ts";
 import type { StagingDisk } from "./staging_files.ts";
-import { abortable } from "./waiting.ts";
 
 /** What all uploads share. */
 export interface StagedUploadParts {

@@ -1,4 +1,5 @@
 import { invalidResponse, isObject, OramaError } from "../errors.ts";
+import { momentOf } from "../moments.ts";
 import type { ContentKind, Visibility } from "./options.ts";
 
 /** What storing gives. */
@@ -191,13 +192,6 @@ export const missingAs = <T>(value: T) => (error: unknown): T => {
   if (isMissing) return value;
   throw error;
 };
-
-/** A moment of an answer. @throws OramaError `INVALID_RESPONSE` */
-export function momentOf(text: unknown): Date {
-  const moment = typeof text === "string" ? new Date(text) : undefined;
-  if (moment === undefined || Number.isNaN(moment.getTime())) throw invalidResponse("a time of it is none");
-  return moment;
-}
 
 const copiesOf = ({ replication_min: min, replication_max: max }: Members) => ({
   replicationMin: Number(min),

@@ -2,7 +2,8 @@ import { toBase64 } from "../base64.ts";
 import { invalidResponse, isObject, OramaError } from "../errors.ts";
 import type { CallOptions, Client, ClientRequest } from "../http.ts";
 import { sendingTime } from "../streamed_body.ts";
-import { momentOf, type Stored } from "./objects.ts";
+import { momentOf } from "../moments.ts";
+import type { Stored } from "./objects.ts";
 import { callOptions, checkType, type Visibility } from "./options.ts";
 
 /** How far an upload is. */

@@ -56,7 +56,7 @@ export class Connections implements LiveConnections {
   readonly #namespaces = new Counts();
   readonly #credentials = new Counts();
   readonly #strangers: Strangers;
-  readonly #open: Record<LiveKind, number> = { realtime: 0, topic: 0, events: 0 };
+  readonly #open: Record<LiveKind, number> = { realtime: 0, topic: 0, events: 0, function: 0 };
   readonly #closed = new Map<number, number>();
   readonly #slices: readonly Set<Watched>[] = Array.from({ length: SLICES }, () => new Set());
   readonly #often = new Set<Task>();

@@ -1,12 +1,13 @@
 import { ERROR_STATUS, type ErrorCode, GatewayError } from "../../contracts/errors.ts";
 import { toErrorReply } from "../reply.ts";
-import type { Access, Route } from "../route.ts";
+import type { Access, ErrorForm, Route } from "../route.ts";
 import type { JsonSchema } from "./json_schema.ts";
 
 /** What each code tells the caller. */
 const ERROR_MEANING: Readonly<Record<ErrorCode, string>> = {
   INVALID_REQUEST: "A part of the request does not fit; `details` names the fields.",
   INVALID_JSON: "The body is not one JSON value in UTF-8, or nests too deep.",
+  MODULE_INVALID: "The module is none that can be deployed; the sentence says what is wrong with it. Nothing was kept.",
   SQL_INVALID: "The statement has a mistake.",
   SQL_NOT_ALLOWED: "The statement is one that this gateway does not run.",
   UNAUTHENTICATED: "No credential came with the request.",
@@ -48,6 +49,16 @@ const ERROR_MEANING: Readonly<Record<ErrorCode, string>> = {
   RANGE_NOT_SATISFIABLE:
     "No part of what is there is in the `Range`, or it asks for too many; `Content-Range` tells the length.",
   STATEMENT_TIMEOUT: "The statement ran out of its own time and was stopped.",
+  FUNCTION_TIMEOUT: "The function took longer than it may, and was ended. What it did until then is done.",
+  FUNCTION_TRAPPED: "The function trapped: an access out of bounds, a stack that ran over, `unreachable`.",
+  FUNCTION_OUT_OF_MEMORY: "The function needed more memory than it may have.",
+  FUNCTION_FAILED: "The function ended with an exit code other than 0, or its plug-in returned an error.",
+  FUNCTION_OUTPUT_TOO_LARGE: "The function wrote a longer answer than it may.",
+  FUNCTION_CALLS_EXCEEDED: "The function made more calls of the gateway than it may.",
+  INVOCATION_TOO_DEEP:
+    "Functions call each other, or set each other off, deeper than they may. Nothing of this call ran.",
+  TOO_MANY_INVOCATIONS:
+    "No place to run became free in time, or as many calls wait as may; `Retry-After` says when to try again. Nothing ran.",
   RATE_LIMITED: "Too many requests; `Retry-After` says when to try again.",
   INTERNAL: "A defect of the gateway. The log has its cause under the request's id.",
   UNAVAILABLE:
@@ -106,7 +117,7 @@ export const errorSchema = {
   },
 } as const satisfies JsonSchema;
 
-/** The same where a route has `errorObject`. */
+/** The same where a route has the form `pinning`. */
 export const pinningErrorSchema = {
   ...errorSchema,
   description: "What went wrong, as the IPFS Pinning Service API tells it (`error`), with the members of every error.",
@@ -123,20 +134,43 @@ export const pinningErrorSchema = {
   },
 } as const satisfies JsonSchema;
 
-/** The codes of one status, as the error body has them. @param errorObject as the route has it */
-export const errorSchemaOf = (codes: readonly ErrorCode[], errorObject = false): JsonSchema => ({
+/** The same where a route has the form `invocation`. */
+export const invocationErrorSchema = {
+  ...errorSchema,
+  description:
+    "What went wrong, as answers of functions tell it (`status`, `duration_ms`), with the members of every error.",
+  required: [...errorSchema.required, "duration_ms"],
+  properties: {
+    ...errorSchema.properties,
+    status: {
+      description:
+        "`timeout` where the function took too long, `error` for all else; with `Accept: application/problem+json` the HTTP status.",
+      anyOf: [{ type: "string", enum: ["error", "timeout"] }, { type: "integer" }],
+    },
+    duration_ms: { type: "integer", description: "Milliseconds that it took." },
+  },
+} as const satisfies JsonSchema;
+
+const ERROR_SCHEMA_NAMES: Readonly<Record<ErrorForm | "usual", string>> = {
+  usual: "Error",
+  pinning: "PinningError",
+  invocation: "InvocationError",
+};
+
+/** The codes of one status, as the error body has them. @param form as the route has it */
+export const errorSchemaOf = (codes: readonly ErrorCode[], form?: ErrorForm): JsonSchema => ({
   allOf: [
-    { $ref: `#/components/schemas/${errorObject ? "PinningError" : "Error"}` },
+    { $ref: `#/components/schemas/${ERROR_SCHEMA_NAMES[form ?? "usual"]}` },
     { properties: { code: { enum: codes } } },
   ],
 });
 
 const REQUEST_ID = "5f2a9c017be34d68-00001a";
 
-/** An answer with this code, as the request path makes it. @param errorObject as the route has it */
-export const errorExampleOf = (code: ErrorCode, errorObject = false): unknown =>
+/** An answer with this code, as the request path makes it. @param form as the route has it */
+export const errorExampleOf = (code: ErrorCode, form?: ErrorForm): unknown =>
   JSON.parse(
-    String(toErrorReply(new GatewayError(code, ERROR_MEANING[code]), REQUEST_ID, false, errorObject).body),
+    String(toErrorReply(new GatewayError(code, ERROR_MEANING[code]), REQUEST_ID, false, form, 12).body),
   );
 
 /** The table of all codes, in Markdown. */

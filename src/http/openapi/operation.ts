@@ -124,11 +124,11 @@ function requestBodyOf({ bodyOptional = false }: Route, body: ZodType, id: strin
   };
 }
 
-function rawBodyOf({ types }: RawBody, id: string, { schemas }: Shared): JsonSchema {
+function rawBodyOf({ types, optional }: RawBody, id: string, { schemas }: Shared): JsonSchema {
   const content = Object.entries(types).map(([type, schema]) => [type, {
     schema: jsonSchemaOf(schema, "input", `${id}Body`, schemas),
   }]);
-  return { required: true, content: Object.fromEntries(content) };
+  return { required: optional !== true, content: Object.fromEntries(content) };
 }
 
 function successOf(route: Route, id: string, { schemas }: Shared): JsonSchema {
@@ -168,7 +168,7 @@ function failuresOf(route: Route, { responses }: Shared): JsonSchema {
   const byStatus = Map.groupBy(errorCodesOf(route), (code) => ERROR_STATUS[code]);
   return Object.fromEntries(
     [...byStatus].map(([status, codes]) => {
-      const own = [...(isLimited(route) ? [] : ["unlimited"]), ...(route.errorObject ? ["pinning"] : [])];
+      const own = [...(isLimited(route) ? [] : ["unlimited"]), ...(route.errorForm ? [route.errorForm] : [])];
       const name = [status, ...codes, ...own].join("-");
       responses[name] ??= failureOf(route, status, codes);
       return [status, { $ref: `#/components/responses/${name}` }];
@@ -187,12 +187,12 @@ const HEADERS_OF_STATUS: Readonly<Record<number, readonly string[]>> = {
 
 /** The response for some codes of one status. */
 export function failureOf(
-  route: Pick<Route, "limit" | "access" | "errorObject">,
+  route: Pick<Route, "limit" | "access" | "errorForm">,
   status: number,
   codes: readonly ErrorCode[],
 ): JsonSchema {
-  const { errorObject } = route;
-  const media = { schema: errorSchemaOf(codes, errorObject), example: errorExampleOf(codes[0]!, errorObject) };
+  const { errorForm } = route;
+  const media = { schema: errorSchemaOf(codes, errorForm), example: errorExampleOf(codes[0]!, errorForm) };
   return {
     description: meaningOf(codes),
     headers: headersOf(route, HEADERS_OF_STATUS[status] ?? []),

@@ -10,7 +10,7 @@ import type { Target } from "./scenarios.ts";
  */
 export function clientSuite(
   scenarios: Readonly<Record<string, (target: Target) => Promise<void>>>,
-  set: "database" | "options" | "cache" | "storage" | "realtime",
+  set: "database" | "options" | "cache" | "storage" | "functions" | "realtime",
 ): void {
   const suite = anyGatewaySuite();
   const targetOf = ({ apiKey }: Owner): Target => ({ url: suite.gateway.url, apiKey });

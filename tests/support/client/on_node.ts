@@ -1,5 +1,7 @@
 import process from "node:process";
 import { CACHE_SCENARIOS } from "./cache_scenarios.ts";
+import { FUNCTIONS_HOSTILE_SCENARIOS } from "./functions_hostile_scenarios.ts";
+import { FUNCTIONS_SCENARIOS } from "./functions_scenarios.ts";
 import { HOSTILE_SCENARIOS } from "./hostile_scenarios.ts";
 import { KYSELY_SCENARIOS } from "./kysely_scenarios.ts";
 import { OPTION_SCENARIOS } from "./option_scenarios.ts";
@@ -16,8 +18,10 @@ const sets: Readonly<Record<string, Readonly<Record<string, (target: Target) => 
   options: OPTION_SCENARIOS,
   cache: CACHE_SCENARIOS,
   storage: STORAGE_SCENARIOS,
+  functions: FUNCTIONS_SCENARIOS,
   realtime: REALTIME_SCENARIOS,
   hostile: HOSTILE_SCENARIOS,
+  functions_hostile: FUNCTIONS_HOSTILE_SCENARIOS,
   storage_hostile: STORAGE_HOSTILE_SCENARIOS,
   realtime_hostile: REALTIME_HOSTILE_SCENARIOS,
 };

@@ -133,7 +133,7 @@ Deno.test("a wallet's key has its role's rights, and loses them with the role", 
   ok(asMember?.scopes.has("sql:write"));
   await node.members.set("shop", BOB, "viewer", owner, CONTEXT);
   const asViewer = await node.authenticator.identifyKey(key);
-  deepEqual([...asViewer!.scopes], ["sql:read", "cache:read", "storage:read", "pubsub:subscribe"]);
+  deepEqual([...asViewer!.scopes], ["sql:read", "cache:read", "storage:read", "pubsub:subscribe", "functions:read"]);
   await node.members.remove("shop", BOB, owner, CONTEXT);
   equal(await node.authenticator.identifyKey(key), undefined);
 });

@@ -1,7 +1,7 @@
 import { deepEqual, equal, throws } from "node:assert/strict";
 import { assertHeld, JsonSource } from "../../../src/http/json_source.ts";
 import { GatewayError } from "../../../src/contracts/errors.ts";
-import { jsonOf } from "../../../src/http/body.ts";
+import { jsonOf } from "../../../src/contracts/json_text.ts";
 
 const source = (text: string) => new JsonSource(new TextEncoder().encode(text));
 const member = (text: string, name: string) => {

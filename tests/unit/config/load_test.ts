@@ -51,6 +51,29 @@ Deno.test("loadConfig() gives defaults when nothing is said", () => {
       guest_share: 5,
       queue_bytes: 1_048_576,
     },
+    functions: {
+      functions: 100,
+      versions: 20,
+      module_bytes: 16_777_216,
+      memory: 268_435_456,
+      timeout: 60_000,
+      concurrency: 64,
+      waiting: 256,
+      input_bytes: 1_048_576,
+      output_bytes: 4_194_304,
+      log_bytes: 65_536,
+      host_calls: 1_000,
+      triggers: 100,
+      secrets: 100,
+      log_retention: 604_800_000,
+    },
+  });
+  deepEqual(config.functions, {
+    hosts: { spares: 2, idle: 60_000, memory: 268_435_456, confine: "auto" },
+    wait: 10_000,
+    modules: { cache: 67_108_864 },
+    secrets: { old_keys: [], reseal_after: 600_000 },
+    log: { retention: 259_200_000, listeners: 256 },
   });
   deepEqual(config.pubsub, {
     driver: "local",

@@ -238,3 +238,34 @@ Deno.test("a configuration file that cannot be read is named", () => {
     return error instanceof ConfigError && /none\.yaml: cannot be read: No such file/.test(error.message);
   });
 });
+
+Deno.test("a call may not be given more memory than the processes are started with, whichever of the two was set", () => {
+  const beyond = problemOf({ yaml: "functions:\n  hosts:\n    memory: 64MiB\n" });
+  deepEqual([beyond.line, beyond.key], [3, "limits.functions.memory"]);
+  match(beyond.problem, /no more than functions\.hosts\.memory/);
+  equal(problemOf({ yaml: "limits:\n  functions:\n    memory: 512MiB\n" }).line, 3);
+  const fits = "functions: {hosts: {memory: 64MiB}}\nlimits: {functions: {memory: 64MiB}}";
+  equal(load({ yaml: fits }).config.limits.functions.memory, 64 * 2 ** 20);
+  // What is wrong by itself has no rule beside it.
+  deepEqual(problemsOf({ yaml: "functions: {hosts: {memory: much}}" }).map(({ key }) => key), [
+    "functions.hosts.memory",
+  ]);
+});
+
+Deno.test("a namespace may have no more processes for functions than there are, and memory comes in whole MiB", () => {
+  equal(problemOf({ yaml: "functions: {hosts: {max: 2, per_namespace: 3}}" }).key, "functions.hosts.per_namespace");
+  equal(load({ yaml: "functions: {hosts: {per_namespace: 3}}" }).config.functions.hosts.per_namespace, 3);
+  equal(problemOf({ yaml: "limits: {functions: {memory: 1500000}}" }).key, "limits.functions.memory");
+  equal(problemOf({ yaml: "functions: {hosts: {memory: 300000001}}" }).key, "functions.hosts.memory");
+});
+
+Deno.test("keys of functions' secrets are 32 bytes as hex digits, and never printed", () => {
+  const [key, old] = ["ab".repeat(32), "cd".repeat(32)];
+  const loaded = load({ yaml: `functions: {secrets: {key: "${key}", old_keys: ["${old}"]}}` });
+  deepEqual(loaded.config.functions.secrets, { key, old_keys: [old], reseal_after: 600_000 });
+  const printed = print(CATALOGUE, loaded);
+  equal(printed.includes(key) || printed.includes(old), false);
+  for (const wrong of [`key: "${key}0"`, `key: hunter2`, `old_keys: [hunter2]`]) {
+    equal(problemOf({ yaml: `functions: {secrets: {${wrong}}}` }).problem.includes("hunter2"), false);
+  }
+});

@@ -205,6 +205,23 @@ Deno.test("what is revoked again and again does not keep the others in memory", 
   equal(t.feed.find("member", "shop/a")?.seq, 3);
 });
 
+Deno.test("what gateways merely remember is told and not kept, and its rows are worth an hour", async () => {
+  await using t = await feeds();
+  const told = ["settings", "function", "secret", "triggers"] as const;
+  for (const kind of told) await t.revoke(kind, "shop/a");
+  await t.revoke("key", "1");
+  await t.feed.pull();
+  deepEqual(t.heard, [...told.map((kind) => `${kind}:shop/a`), "key:1"]);
+  deepEqual(told.map((kind) => t.feed.find(kind, "shop/a")), told.map(() => undefined));
+  equal(t.feed.find("key", "1")?.seq, 5);
+  t.pass(HOUR);
+  const late = t.feedOf(t.control), heard: string[] = [];
+  late.onRevoked(({ kind }) => heard.push(kind));
+  await late.pull();
+  // Nobody reads routes anew who was not told.
+  deepEqual(heard, ["triggers", "key"]);
+});
+
 Deno.test("a gateway that starts hears what was revoked before and still matters", async () => {
   await using t = await feeds();
   await t.revoke("session", "old");

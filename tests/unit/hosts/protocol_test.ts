@@ -85,10 +85,10 @@ Deno.test("what is no frame is refused", () => {
       "bytes that are no base64": tagged('{"$b":"***"}'),
     })
   ) {
-    throws(() => new FrameReader(1_000).push(bytes), MalformedFrame, what);
+    throws(() => new FrameReader({ maxFrame: 1_000 }).push(bytes), MalformedFrame, what);
     throws(
       () => {
-        const reader = new FrameReader(1_000);
+        const reader = new FrameReader({ maxFrame: 1_000 });
         for (const byte of bytes) reader.push(new Uint8Array([byte]));
       },
       MalformedFrame,
@@ -102,4 +102,50 @@ Deno.test("a long frame that comes in small pieces takes time by its length, not
   const begun = performance.now();
   equal(cut(bytes, () => 4_096).length, 1);
   ok(performance.now() - begun < 5_000);
+});
+
+Deno.test("a frame may be bounded in what lies outside of its texts, wherever a text seems to end", () => {
+  const write = (message: unknown) => {
+    const writer = new FrameWriter();
+    writer.add(message);
+    return writer.take();
+  };
+  const bounded = () => new FrameReader({ maxStructure: 20 });
+  for (
+    const text of [
+      "",
+      '"',
+      "\\",
+      '\\"',
+      '\\\\"[[[[[[[[[[[[[[[[[[[[[[',
+      "[".repeat(100_000),
+      '"'.repeat(50_000),
+      "\\".repeat(50_001),
+    ]
+  ) {
+    deepEqual(bounded().push(write(["call", 1, text])), [["call", 1, text]]);
+  }
+  for (
+    const value of [
+      Array(12).fill(1),
+      [[[[[[[[[[[]]]]]]]]]]],
+      Object.fromEntries([..."abcdefgh"].map((n) => [n, 1])),
+    ]
+  ) {
+    throws(() => bounded().push(write(value)), MalformedFrame);
+  }
+  const open = new Uint8Array([0, 0, 0, 4, ...new TextEncoder().encode('"abc')]);
+  throws(() => bounded().push(open), MalformedFrame);
+  // The quote of the next frame ends no text of this one.
+  throws(() => bounded().push(new Uint8Array([...open, ...write("a")])), MalformedFrame);
+});
+
+Deno.test("an integer of many digits is no integer, however it is tagged", () => {
+  const payload = new TextEncoder().encode(JSON.stringify({ $i: "1".repeat(1_000_000) }));
+  const frame = new Uint8Array(4 + payload.length);
+  new DataView(frame.buffer).setUint32(0, payload.length + 0x80000000);
+  frame.set(payload, 4);
+  const begun = performance.now();
+  throws(() => new FrameReader().push(frame), MalformedFrame);
+  ok(performance.now() - begun < 1_000);
 });

@@ -48,6 +48,23 @@ const NO_PUBSUB_LIMITS = {
   guest_share: null,
   queue_bytes: null,
 };
+const NO_FUNCTION_SETTINGS = { log_retention: null };
+const NO_FUNCTION_LIMITS = {
+  functions: null,
+  versions: null,
+  module_bytes: null,
+  memory: null,
+  timeout: null,
+  concurrency: null,
+  waiting: null,
+  input_bytes: null,
+  output_bytes: null,
+  log_bytes: null,
+  host_calls: null,
+  triggers: null,
+  secrets: null,
+  log_retention: null,
+};
 const DEFAULT_RULES: NamespaceRules = {
   sql: {
     level: undefined,
@@ -80,6 +97,22 @@ const DEFAULT_RULES: NamespaceRules = {
     maxMetaBytes: 4_096,
     origins: undefined,
   },
+  functions: {
+    maxFunctions: 61,
+    maxVersions: 62,
+    maxModuleBytes: 63,
+    maxMemory: 64,
+    maxTimeout: 65,
+    maxConcurrency: 66,
+    maxWaiting: 67,
+    maxInputBytes: 68,
+    maxOutputBytes: 69,
+    maxLogBytes: 70,
+    maxHostCalls: 71,
+    maxTriggers: 72,
+    maxSecrets: 73,
+    logRetention: 60_000,
+  },
 };
 
 async function shop() {
@@ -104,22 +137,36 @@ Deno.test("a namespace for which nobody set anything has the defaults, and no ro
   await using t = await shop();
   deepEqual(await t.settings.rulesOf("shop"), DEFAULT_RULES);
   deepEqual(await t.settings.settings("shop", CONTEXT), {
-    values: { sql: NOTHING_SET, cache: { near: null }, storage: { encrypt: null }, pubsub: NO_PUBSUB_SETTINGS },
+    values: {
+      sql: NOTHING_SET,
+      cache: { near: null },
+      storage: { encrypt: null },
+      pubsub: NO_PUBSUB_SETTINGS,
+      functions: NO_FUNCTION_SETTINGS,
+    },
     effective: {
       sql: DEFAULTS_OF_SETTINGS,
       cache: { near: [] },
       storage: { encrypt: false },
       pubsub: { history_size: 40, history_ttl: 41_000, slow_readers: "close", origins: null },
+      functions: { log_retention: 60_000 },
     },
     version: 0,
   });
   deepEqual(await t.settings.limits("shop", CONTEXT), {
-    values: { sql: NO_LIMITS, cache: NO_CACHE_LIMITS, storage: NO_STORAGE_LIMITS, pubsub: NO_PUBSUB_LIMITS },
+    values: {
+      sql: NO_LIMITS,
+      cache: NO_CACHE_LIMITS,
+      storage: NO_STORAGE_LIMITS,
+      pubsub: NO_PUBSUB_LIMITS,
+      functions: NO_FUNCTION_LIMITS,
+    },
     effective: {
       sql: DEFAULTS.sql.limits,
       cache: DEFAULTS.cache.limits,
       storage: DEFAULTS.storage.limits,
       pubsub: DEFAULTS.pubsub.limits,
+      functions: DEFAULTS.functions.limits,
     },
     version: 0,
   });
@@ -274,7 +321,23 @@ Deno.test("every limit reaches the rules under its own name", async () => {
     guest_share: 11,
     queue_bytes: 9,
   };
-  const all = { sql, cache, storage, pubsub };
+  const functions = {
+    functions: 1,
+    versions: 2,
+    module_bytes: 3,
+    memory: 4 * 2 ** 20,
+    timeout: 5,
+    concurrency: 6,
+    waiting: 7,
+    input_bytes: 8,
+    output_bytes: 9,
+    log_bytes: 10,
+    host_calls: 11,
+    triggers: 12,
+    secrets: 13,
+    log_retention: 14,
+  };
+  const all = { sql, cache, storage, pubsub, functions };
   const { values, effective } = await t.settings.changeLimits("shop", all, operator, CONTEXT, false);
   deepEqual([values, effective], [all, all]);
   const rules = await t.settings.rulesOf("shop");
@@ -316,6 +379,53 @@ Deno.test("every limit reaches the rules under its own name", async () => {
     maxMetaBytes: 4_096,
     origins: undefined,
   });
+  deepEqual(rules.functions, {
+    maxFunctions: 1,
+    maxVersions: 2,
+    maxModuleBytes: 3,
+    maxMemory: 4,
+    maxTimeout: 5,
+    maxConcurrency: 6,
+    maxWaiting: 7,
+    maxInputBytes: 8,
+    maxOutputBytes: 9,
+    maxLogBytes: 10,
+    maxHostCalls: 11,
+    maxTriggers: 12,
+    maxSecrets: 13,
+    logRetention: 14,
+  });
+});
+
+Deno.test("no namespace is given more for its functions than the processes are, and are started with", async () => {
+  await using t = await shop();
+  const limits = { functions: { memory: 300 * 2 ** 20, concurrency: 90, output_bytes: 60_000_000 } };
+  const { values, effective } = await t.settings.changeLimits("shop", limits, operator, CONTEXT, false);
+  deepEqual([values.functions.memory, effective.functions.memory], [300 * 2 ** 20, 100 * 2 ** 20]);
+  deepEqual([values.functions.concurrency, effective.functions.concurrency], [90, 80]);
+  deepEqual([values.functions.output_bytes, effective.functions.output_bytes], [60_000_000, 50_000_000]);
+  const { maxMemory, maxConcurrency } = (await t.settings.rulesOf("shop")).functions;
+  deepEqual([maxMemory, maxConcurrency], [100, 80]);
+});
+
+Deno.test("how long functions' logs are kept is the owner's to say, within the limit", async () => {
+  await using t = await shop();
+  const change = (log_retention: number | null) =>
+    t.settings.changeSettings("shop", { functions: { log_retention } }, alice, CONTEXT);
+  const retention = async () => (await t.settings.rulesOf("shop")).functions.logRetention;
+  await change(70_000);
+  equal(await retention(), 70_000);
+  await rejects(change(74_001), (error: GatewayError) => {
+    deepEqual(error.extra.details, [{
+      field: "functions.log_retention",
+      problem: "at most 74000 ms, which is the limit of this namespace",
+    }]);
+    return error.code === "INVALID_REQUEST";
+  });
+  await t.settings.changeLimits("shop", { functions: { log_retention: 5_000 } }, operator, CONTEXT, false);
+  equal(await retention(), 5_000);
+  await change(null);
+  equal(await retention(), 5_000);
 });
 
 Deno.test("an owner has uploads encrypted that do not say", async () => {
@@ -442,6 +552,7 @@ Deno.test("values of a newer gateway outlive a change by an older one", async ()
     cache: { near: null },
     storage: { encrypt: null },
     pubsub: NO_PUBSUB_SETTINGS,
+    functions: NO_FUNCTION_SETTINGS,
   }, 3]);
   await t.settings.changeSettings("shop", { sql: { freshness: 2 } }, alice, CONTEXT);
   const [row] = await stored(t.node);
@@ -501,6 +612,7 @@ Deno.test("while the control plane is down, rules that are known hold, and other
     ...DEFAULT_RULES,
     sql: { ...DEFAULT_RULES.sql, retainedChanges: Infinity, changeRetention: Infinity },
     pubsub: { ...DEFAULT_RULES.pubsub, historySize: 430, historyTtl: 44_000 },
+    functions: { ...DEFAULT_RULES.functions, logRetention: 74_000 },
   }, "nothing that was to be kept is given up on a guess");
   equal(t.errors.length, 1);
   await rejects(t.settings.settings("shop", CONTEXT), code("UNAVAILABLE"));
@@ -535,5 +647,10 @@ Deno.test("what is stored in another form than this gateway's counts as not set"
     await database.run(database.db.updateTable("namespace_settings").set({ settings }));
     const { settings: another } = settingsOn(t.node);
     deepEqual(await another.rulesOf("shop"), DEFAULT_RULES, settings);
+  }
+  for (const log_retention of ["1d", -1, 0.5, [1]]) {
+    const settings = JSON.stringify({ functions: { log_retention } });
+    await database.run(database.db.updateTable("namespace_settings").set({ settings }));
+    deepEqual(await settingsOn(t.node).settings.rulesOf("shop"), DEFAULT_RULES, settings);
   }
 });

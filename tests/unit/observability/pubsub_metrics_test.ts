@@ -22,7 +22,7 @@ const FIGURES: PubSubFigures = {
 };
 
 const LIVE: LiveFigures = {
-  open: { realtime: 20, topic: 21, events: 22 },
+  open: { realtime: 20, topic: 21, events: 22, function: 34 },
   unauthenticated: 23,
   closed: new Map([[1000, 24], [4409, 25]]),
   waiting: 26,
@@ -72,6 +72,7 @@ Deno.test("figures of live messages, sockets and the network are read when they 
     'live_connections{kind="realtime"}': 20,
     'live_connections{kind="topic"}': 21,
     'live_connections{kind="events"}': 22,
+    'live_connections{kind="function"}': 34,
     live_connections_unauthenticated: 23,
     'live_connections_closed_total{code="1000"}': 24,
     'live_connections_closed_total{code="4409"}': 25,

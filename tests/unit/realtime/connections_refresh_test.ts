@@ -17,7 +17,7 @@ Deno.test("a token is renewed where the namespace and the credential are full, a
     authenticator.known.set(`${id}.token.x`, token(id));
     equal((await say({ id: 1, type: "refresh", token: `${id}.token.x` }))[0]?.type, "ok");
   }
-  deepEqual(connections.figures().open, { realtime: 1, topic: 0, events: 0 });
+  deepEqual(connections.figures().open, { realtime: 1, topic: 0, events: 0, function: 0 });
   let refused;
   try {
     connections.enter("realtime", token("other"), most(1));

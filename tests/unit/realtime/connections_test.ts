@@ -20,7 +20,7 @@ Deno.test("a namespace and a credential have so many places, and get them back",
   first.release();
   connections.enter("topic", caller("c"), most(3));
   throws(() => connections.enter("topic", caller("d"), most(3)), TOO_MANY);
-  deepEqual(connections.figures().open, { topic: 2, realtime: 1, events: 1 });
+  deepEqual(connections.figures().open, { topic: 2, realtime: 1, events: 1, function: 0 });
 });
 
 Deno.test("who takes the place of somebody needs no more room than the two differ", () => {
@@ -40,7 +40,7 @@ Deno.test("who takes the place of somebody needs no more room than the two diffe
   throws(() => connections.enter("realtime", caller("b", "other"), most(0), caller("b")), TOO_MANY);
   same.release();
   connections.enter("realtime", caller("b"), most(5));
-  deepEqual(connections.figures().open, { realtime: 2, topic: 0, events: 0 });
+  deepEqual(connections.figures().open, { realtime: 2, topic: 0, events: 0, function: 0 });
 });
 
 Deno.test("every connection is looked at once in a round, and told once when the gateway stops", async () => {

@@ -101,7 +101,7 @@ Deno.test("a socket that ends leaves nothing behind, not even what was being mad
   await turn();
   await turn();
   deepEqual([pubsub.count("shop", "a"), pubsub.count("shop", "b"), pubsub.published.length], [0, 0, 0]);
-  deepEqual(connections.figures().open, { realtime: 0, topic: 0, events: 0 });
+  deepEqual(connections.figures().open, { realtime: 0, topic: 0, events: 0, function: 0 });
   deepEqual([...connections.figures().closed], [[1006, 1]]);
   deepEqual(socket.take(), []);
   session.message('{"id":1,"type":"ping"}');

@@ -69,7 +69,7 @@ Deno.test("connect takes a key or a token, and what came behind it in the same f
   const { client, namespace, expires_at, ping_interval, max_frame_bytes } = told[0]!;
   deepEqual([client, namespace, expires_at, ping_interval], ["request-1", "shop", 1_700_000_900_000, 25_000]);
   ok(Number(max_frame_bytes) > 1_333);
-  deepEqual(connections.figures().open, { realtime: 1, topic: 0, events: 0 });
+  deepEqual(connections.figures().open, { realtime: 1, topic: 0, events: 0, function: 0 });
   equal(connections.figures().unauthenticated, 0);
 });
 

@@ -128,5 +128,5 @@ Deno.test("a subscription that ends before the socket is open ends it as soon as
   handler.opened(socket, () => {});
   equal(socket.code(), 1011);
   handler.closed(1011, false);
-  deepEqual(connections.figures().open, { realtime: 0, topic: 0, events: 0 });
+  deepEqual(connections.figures().open, { realtime: 0, topic: 0, events: 0, function: 0 });
 });

@@ -1,4 +1,5 @@
-import { dropRights, serve, watchParent } from "../../../../src/hosts/guest.ts";
+import { type Answers, dropRights, serve, watchParent } from "../../../../src/hosts/guest.ts";
+import { FrameWriter } from "../../../../src/hosts/protocol.ts";
 
 /** What a host of the tests can be asked. */
 export type TestOrder =
@@ -13,7 +14,14 @@ export type TestOrder =
   | { readonly do: "rights" }
   | { readonly do: "environment" }
   /** How many items all streams have made so far. */
-  | { readonly do: "made" };
+  | { readonly do: "made" }
+  /** Whether a memory of so many pages can be had. */
+  | { readonly do: "memory"; readonly pages: number }
+  /** Calls one after the other, and answers with all replies. */
+  | { readonly do: "call"; readonly values: readonly unknown[] }
+  | { readonly do: "note"; readonly values: readonly unknown[]; readonly spin?: number }
+  /** Frames of any kind at all; `true` in the place of an id is that of the request. */
+  | { readonly do: "report"; readonly reports: readonly unknown[] };
 
 /** A stream of numbers; before the one `spinAt` it holds the thread for so many milliseconds. */
 export interface TestStream {
@@ -24,7 +32,7 @@ export interface TestStream {
 
 let made = 0;
 
-function work(order: TestOrder): unknown {
+function work(order: TestOrder, id: number, answers: Answers): unknown {
   switch (order.do) {
     case "echo":
       return order.value;
@@ -49,7 +57,25 @@ function work(order: TestOrder): unknown {
       return trying(() => Deno.env.toObject()) ?? trying(() => Deno.readTextFileSync("/etc/hosts")) ?? null;
     case "made":
       return made;
+    case "memory":
+      return trying(() => new WebAssembly.Memory({ initial: 1, maximum: 100 }).grow(order.pages - 1)) !== undefined;
+    case "call":
+      return order.values.map((value) => answers.call(id, value));
+    case "note":
+      order.values.forEach((value) => answers.note(id, value));
+      return spin(order.spin ?? 0);
+    case "report":
+      return send(
+        order.reports.map((report) => Array.isArray(report) ? report.map((p) => p === true ? id : p) : report),
+      );
   }
+}
+
+function send(reports: readonly unknown[]): null {
+  const writer = new FrameWriter();
+  reports.forEach((report) => writer.add(report));
+  Deno.stdout.writeSync(writer.take());
+  return null;
 }
 
 function trying<T>(get: () => T): T | undefined {
@@ -79,7 +105,7 @@ if (import.meta.main) {
   await serve({
     work(asked, answers) {
       for (const { id, body } of asked) {
-        answers.answer(id, work(body as TestOrder));
+        answers.answer(id, work(body as TestOrder, id, answers));
         answers.flush();
       }
     },

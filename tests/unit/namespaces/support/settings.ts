@@ -42,6 +42,28 @@ export const DEFAULTS: RuleDefaults = {
       queue_bytes: 50,
     },
   },
+  functions: {
+    log_retention: 60_000,
+    max_memory: 100 * 2 ** 20,
+    max_output: 50_000_000,
+    max_concurrency: 80,
+    limits: {
+      functions: 61,
+      versions: 62,
+      module_bytes: 63,
+      memory: 64 * 2 ** 20,
+      timeout: 65,
+      concurrency: 66,
+      waiting: 67,
+      input_bytes: 68,
+      output_bytes: 69,
+      log_bytes: 70,
+      host_calls: 71,
+      triggers: 72,
+      secrets: 73,
+      log_retention: 74_000,
+    },
+  },
 };
 
 /** The settings service of a gateway, and what it complained of. */

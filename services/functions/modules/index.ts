@@ -1,0 +1,3 @@
+export { BOUNDS, PAGE } from "./bounds.ts";
+export { prepareModule } from "./prepare.ts";
+export { readModule } from "./read.ts";
