@@ -119,7 +119,8 @@ function environment(program: HostProgram): Record<string, string> {
 
 const v8Flags = ({ heap, wasmPages }: HostProgram): string[] => [
   ...heap === undefined ? [] : [`--max-old-space-size=${heap}`],
-  ...wasmPages === undefined ? [] : [`--wasm-max-mem-pages=${wasmPages}`],
+  // As a whole when it is loaded, not bit by bit while a call's clock runs: what takes too long is found at the deploy.
+  ...wasmPages === undefined ? [] : [`--wasm-max-mem-pages=${wasmPages}`, "--no-wasm-lazy-compilation"],
 ];
 
 function runArguments(program: HostProgram): string[] {

@@ -19,8 +19,18 @@ const HOSTS = { max: 8, per_namespace: 4, spares: 0, idle: "1m", memory: `${MEMO
 const LIMITS = { functions: { memory: `${MEMORY}MiB` } };
 const suite = gatewaySuite({ config: { functions: { hosts: HOSTS, wait: "4s" }, limits: LIMITS } });
 
+/** Those of the test that runs. */
+const owners: AsyncDisposable[] = [];
+
 function test(name: string, run: () => Promise<void>): void {
-  if (CAN_SEE_PROCESSES) suite.test(name, run, { namespaces: 2 });
+  const whole = async () => {
+    try {
+      await run();
+    } finally {
+      for (const owner of owners.splice(0)) await owner[Symbol.asyncDispose]();
+    }
+  };
+  if (CAN_SEE_PROCESSES) suite.test(name, whole, { namespaces: 2 });
 }
 
 /** Waits until nothing of an earlier test runs. */
@@ -40,9 +50,11 @@ const SPIN_OR_ECHO = `(module
     (i32.store (i32.const 4) (i32.load (i32.const 8)))
     (drop (call $fd_write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 8)))))`;
 
-/** A namespace of its own. */
+/** A namespace of its own, for the time of the test. */
 async function tenant(gateway: TestGateway = suite.gateway) {
-  const { apiKey: key, namespace } = await newOwner(gateway);
+  const owner = await newOwner(gateway);
+  owners.push(owner);
+  const { apiKey: key, namespace } = owner;
   return { credential: { key } satisfies Credential, namespace };
 }
 
@@ -89,7 +101,6 @@ for (
     "sleep_an_hour.wat",
     "asking_storm.wat",
     "logs_for_ever.wat",
-    "compile_bomb.generated",
     "extism_spin.wat",
   ]
 ) {

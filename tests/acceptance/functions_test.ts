@@ -10,12 +10,13 @@ const suite = anyGatewaySuite();
 const { test } = suite;
 
 test("a function is deployed, listed, read, called by both paths, logged and deleted, as older clients do", async () => {
-  const key = await suite.gateway.defaultKey();
+  await using owner = await newOwner(suite.gateway);
+  const { apiKey: key, namespace } = owner;
   const { gateway } = suite;
   const name = `e2e-hello-${crypto.randomUUID().slice(0, 8)}`;
   const form = new FormData();
   form.set("name", name);
-  form.set("namespace", "default");
+  form.set("namespace", namespace);
   form.set("is_public", "true");
   form.set("wasm", new Blob([await wasmOf("hello.wat")]), "hello.wasm");
   const headers = { authorization: `Bearer ${key}` };
@@ -26,7 +27,7 @@ test("a function is deployed, listed, read, called by both paths, logged and del
   const { id, wasm_cid, created_at, updated_at, created_by, size, ...rest } = made;
   deepEqual(rest, {
     name,
-    namespace: "default",
+    namespace,
     version: 1,
     abi: "wasi",
     entry: "_start",
@@ -44,14 +45,16 @@ test("a function is deployed, listed, read, called by both paths, logged and del
   deepEqual([size, typeof created_by, created_at === updated_at], [(await wasmOf("hello.wat")).length, "string", true]);
 
   const body = { name: "E2E Tester" };
-  for (const path of [`/v1/functions/${name}/invoke`, `/v1/invoke/default/${name}`, `/v1/functions/${name}@1/invoke`]) {
+  for (
+    const path of [`/v1/functions/${name}/invoke`, `/v1/invoke/${namespace}/${name}`, `/v1/functions/${name}@1/invoke`]
+  ) {
     const answer = (await gateway.call("POST", path, { headers, body })).expect(200);
     ok(answer.text.includes("Hello, E2E Tester!"), answer.text);
     deepEqual([answer.get("status"), answer.get("output")], ["success", "Hello, E2E Tester!"]);
     equal(answer.headers.get("x-request-id"), answer.string("request_id"));
     ok(Number(answer.headers.get("x-duration-ms")) >= 0);
   }
-  const listed = (await gateway.call("GET", "/v1/functions?namespace=default", { headers })).expect(200);
+  const listed = (await gateway.call("GET", `/v1/functions?namespace=${namespace}`, { headers })).expect(200);
   ok(listed.list("functions").some((one) => one.name === name));
   equal(listed.get("count"), listed.list("functions").length);
   const { updated_at: _, ...read } = (await gateway.call("GET", `/v1/functions/${name}`, { headers })).expect(200).body;
@@ -59,7 +62,7 @@ test("a function is deployed, listed, read, called by both paths, logged and del
   equal((await gateway.call("GET", `/v1/functions/${name}/versions`, { headers })).expect(200).get("count"), 1);
   const module = await fetch(`${gateway.url}/v1/functions/${name}/wasm`, { headers });
   deepEqual(await module.bytes(), await wasmOf("hello.wat"));
-  const gone = (await gateway.call("DELETE", `/v1/functions/${name}?namespace=default`, { headers })).expect(200);
+  const gone = (await gateway.call("DELETE", `/v1/functions/${name}?namespace=${namespace}`, { headers })).expect(200);
   equal(gone.get("message"), "Function deleted successfully");
   for (const path of [`/v1/functions/${name}`, `/v1/functions/${name}@1`, `/v1/functions/${name}/logs`]) {
     equal((await gateway.call("GET", path, { headers })).expect(404).get("code"), "NOT_FOUND", path);
@@ -302,7 +305,8 @@ test("who may do what: by scope, by namespace, and by whether a function is publ
 
 test("paths that end too early, or are none, are told so", async () => {
   const { gateway } = suite;
-  const key = await gateway.defaultKey();
+  await using owner = await newOwner(gateway);
+  const { apiKey: key } = owner;
   const nameless = (await gateway.call("POST", "/v1/invoke/default/", { raw: "{}" })).expect(400);
   equal(nameless.get("error"), "Path must be /v1/invoke/{namespace}/{name}");
   equal((await gateway.call("GET", "/v1/functions/", { key })).expect(400).get("error"), "Function name required");
