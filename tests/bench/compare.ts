@@ -33,8 +33,8 @@ export async function compareWithBare(
   if (!sample.ok) throw new Error(`${name}: ${sample.status} ${body}`);
   const headers = Object.fromEntries(sample.headers);
   for (const own of ["date", "content-length", "vary", "content-encoding"]) delete headers[own];
-  const same = await bare(headers, body);
-  const plain = await bare({ "content-type": headers["content-type"] ?? "application/json" }, body);
+  const same = await startBare(headers, body);
+  const plain = await startBare({ "content-type": headers["content-type"] ?? "application/json" }, body);
   try {
     let best: [Measured, Measured, Measured] | undefined;
     for (let round = 0; round < ROUNDS; round++) {
@@ -67,7 +67,8 @@ export async function compareWithBare(
   }
 }
 
-async function bare(headers: Record<string, string>, body: string): Promise<Running & { url: string }> {
+/** Starts a bare `Deno.serve` that answers every request so. */
+export async function startBare(headers: Record<string, string>, body: string): Promise<Running & { url: string }> {
   const server = await start(["tests/bench/bare.ts", JSON.stringify(headers), body]);
   return { ...server, url: `http://127.0.0.1:${server.firstLine}/` };
 }
