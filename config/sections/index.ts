@@ -1,8 +1,10 @@
 // A new domain is one file beside this one and one line here; the name of the export is the name of the section.
+export { anyone } from "./anyone.ts";
 export { auth } from "./auth.ts";
 export { cache } from "./cache.ts";
 export { data } from "./data.ts";
 export { database } from "./database.ts";
+export { egress } from "./egress.ts";
 export { functions } from "./functions.ts";
 export { http } from "./http.ts";
 export { limits } from "./limits.ts";

@@ -2,6 +2,7 @@ import { field, group, section } from "../field.ts";
 import { byteSize } from "../kinds/byte_size.ts";
 import { duration, LONGEST_TIMER } from "../kinds/duration.ts";
 import { integer, number } from "../kinds/plain.ts";
+import { egress } from "./limits/egress.ts";
 
 const limit = (whom: string, { rate, burst }: { readonly rate: number; readonly burst: number }) =>
   group({
@@ -252,6 +253,7 @@ export const limits = section({
     storage,
     pubsub,
     functions,
+    egress,
   },
   check: ({ key, address, credentials, cache, storage, functions }) => [
     ...Object.entries({ key, address, credentials })

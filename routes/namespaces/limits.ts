@@ -3,6 +3,7 @@ import type { NamespaceLimits, Versioned } from "../../src/contracts/settings.ts
 import { ok } from "../../src/http/reply.ts";
 import { defineRoute } from "../../src/http/route.ts";
 import { cacheLimits } from "./cache_limits.ts";
+import { egressLimits } from "./egress_limits.ts";
 import { functionsLimits } from "./functions_limits.ts";
 import { pubsubLimits } from "./pubsub_limits.ts";
 import { sqlLimits } from "./sql_settings.ts";
@@ -16,6 +17,7 @@ const body = z.strictObject({
   storage: storageLimits.partial().optional(),
   pubsub: pubsubLimits.partial().optional(),
   functions: functionsLimits.partial().optional(),
+  egress: egressLimits.partial().optional(),
 });
 const values = z.object({
   sql: sqlLimits,
@@ -23,6 +25,7 @@ const values = z.object({
   storage: storageLimits,
   pubsub: pubsubLimits,
   functions: functionsLimits,
+  egress: egressLimits,
 });
 const output = z.object({
   limits: values.describe("What was set for this namespace; `null`: the gateway's default."),

@@ -140,3 +140,5 @@ export type { ResumableOptions, UploadState } from "./storage/resumable.ts";
 export type { DirectoryFile, Storage } from "./storage/storage.ts";
 export { createStorage } from "./storage/storage.ts";
 export type { ChecksumAlgorithm } from "./storage/tus.ts";
+export type { ReceivedEvent, VerifyWebhookOptions } from "./webhooks/verify.ts";
+export { verifyWebhook } from "./webhooks/verify.ts";

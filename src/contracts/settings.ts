@@ -1,8 +1,10 @@
 import type { ReadLevel } from "./database.ts";
+import type { EgressLimitValues, EgressRules, EgressSettings } from "./egress_rules.ts";
 import type { FunctionLimitValues, FunctionRules, FunctionSettings } from "./function_rules.ts";
 import type { Principal } from "./identity.ts";
 import type { RequestContext } from "./request.ts";
 
+export type { EgressLimitValues, EgressRules, EgressSettings } from "./egress_rules.ts";
 export type { FunctionLimitValues, FunctionRules, FunctionSettings } from "./function_rules.ts";
 
 /** What holds for SQL of one namespace: the owner's settings within the operator's limits, and the defaults for the rest. */
@@ -114,6 +116,7 @@ export interface NamespaceRules {
   readonly storage: StorageRules;
   readonly pubsub: PubSubRules;
   readonly functions: FunctionRules;
+  readonly egress: EgressRules;
 }
 
 /**
@@ -225,6 +228,7 @@ export interface NamespaceSettings {
   readonly storage: StorageSettings;
   readonly pubsub: PubSubSettings;
   readonly functions: FunctionSettings;
+  readonly egress: EgressSettings;
 }
 
 /** What an operator has set for one namespace, by domain. */
@@ -234,6 +238,7 @@ export interface NamespaceLimits {
   readonly storage: OrDefault<StorageLimitValues>;
   readonly pubsub: OrDefault<PubSubLimitValues>;
   readonly functions: OrDefault<FunctionLimitValues>;
+  readonly egress: OrDefault<EgressLimitValues>;
 }
 
 /** Some members of some domains: what is not in it stays as it is, `null` gives a value back to the default. */

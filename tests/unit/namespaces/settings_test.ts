@@ -65,6 +65,16 @@ const NO_FUNCTION_LIMITS = {
   secrets: null,
   log_retention: null,
 };
+const NO_EGRESS_SETTINGS = { allow_hosts: null, deny_hosts: null, ports: null, methods: null };
+const NO_EGRESS_LIMITS = {
+  requests_in_flight: null,
+  request_bytes: null,
+  response_bytes: null,
+  stream_bytes: null,
+  duration: null,
+  stream_duration: null,
+  redirects: null,
+};
 const DEFAULT_RULES: NamespaceRules = {
   sql: {
     level: undefined,
@@ -113,6 +123,19 @@ const DEFAULT_RULES: NamespaceRules = {
     maxSecrets: 73,
     logRetention: 60_000,
   },
+  egress: {
+    allowHosts: undefined,
+    denyHosts: [],
+    ports: ["80", "8000-8999"],
+    methods: undefined,
+    maxInFlight: 81,
+    maxRequestBytes: 82,
+    maxResponseBytes: 83,
+    maxStreamBytes: 84,
+    maxDuration: 85,
+    maxStreamDuration: 86,
+    maxRedirects: 87,
+  },
 };
 
 async function shop() {
@@ -143,6 +166,7 @@ Deno.test("a namespace for which nobody set anything has the defaults, and no ro
       storage: { encrypt: null },
       pubsub: NO_PUBSUB_SETTINGS,
       functions: NO_FUNCTION_SETTINGS,
+      egress: NO_EGRESS_SETTINGS,
     },
     effective: {
       sql: DEFAULTS_OF_SETTINGS,
@@ -150,6 +174,7 @@ Deno.test("a namespace for which nobody set anything has the defaults, and no ro
       storage: { encrypt: false },
       pubsub: { history_size: 40, history_ttl: 41_000, slow_readers: "close", origins: null },
       functions: { log_retention: 60_000 },
+      egress: { allow_hosts: null, deny_hosts: [], ports: ["80", "8000-8999"], methods: null },
     },
     version: 0,
   });
@@ -160,6 +185,7 @@ Deno.test("a namespace for which nobody set anything has the defaults, and no ro
       storage: NO_STORAGE_LIMITS,
       pubsub: NO_PUBSUB_LIMITS,
       functions: NO_FUNCTION_LIMITS,
+      egress: NO_EGRESS_LIMITS,
     },
     effective: {
       sql: DEFAULTS.sql.limits,
@@ -167,6 +193,7 @@ Deno.test("a namespace for which nobody set anything has the defaults, and no ro
       storage: DEFAULTS.storage.limits,
       pubsub: DEFAULTS.pubsub.limits,
       functions: DEFAULTS.functions.limits,
+      egress: DEFAULTS.egress.limits,
     },
     version: 0,
   });
@@ -337,7 +364,16 @@ Deno.test("every limit reaches the rules under its own name", async () => {
     secrets: 13,
     log_retention: 14,
   };
-  const all = { sql, cache, storage, pubsub, functions };
+  const egress = {
+    requests_in_flight: 1,
+    request_bytes: 2,
+    response_bytes: 3,
+    stream_bytes: 0,
+    duration: 5,
+    stream_duration: 6,
+    redirects: 7,
+  };
+  const all = { sql, cache, storage, pubsub, functions, egress };
   const { values, effective } = await t.settings.changeLimits("shop", all, operator, CONTEXT, false);
   deepEqual([values, effective], [all, all]);
   const rules = await t.settings.rulesOf("shop");
@@ -394,6 +430,19 @@ Deno.test("every limit reaches the rules under its own name", async () => {
     maxTriggers: 12,
     maxSecrets: 13,
     logRetention: 14,
+  });
+  deepEqual(rules.egress, {
+    allowHosts: undefined,
+    denyHosts: [],
+    ports: ["80", "8000-8999"],
+    methods: undefined,
+    maxInFlight: 1,
+    maxRequestBytes: 2,
+    maxResponseBytes: 3,
+    maxStreamBytes: 0,
+    maxDuration: 5,
+    maxStreamDuration: 6,
+    maxRedirects: 7,
   });
 });
 
@@ -553,6 +602,7 @@ Deno.test("values of a newer gateway outlive a change by an older one", async ()
     storage: { encrypt: null },
     pubsub: NO_PUBSUB_SETTINGS,
     functions: NO_FUNCTION_SETTINGS,
+    egress: NO_EGRESS_SETTINGS,
   }, 3]);
   await t.settings.changeSettings("shop", { sql: { freshness: 2 } }, alice, CONTEXT);
   const [row] = await stored(t.node);
@@ -613,7 +663,8 @@ Deno.test("while the control plane is down, rules that are known hold, and other
     sql: { ...DEFAULT_RULES.sql, retainedChanges: Infinity, changeRetention: Infinity },
     pubsub: { ...DEFAULT_RULES.pubsub, historySize: 430, historyTtl: 44_000 },
     functions: { ...DEFAULT_RULES.functions, logRetention: 74_000 },
-  }, "nothing that was to be kept is given up on a guess");
+    egress: { ...DEFAULT_RULES.egress, allowHosts: [], assumed: true },
+  }, "nothing that was to be kept is given up on a guess, and nothing reached that may be forbidden");
   equal(t.errors.length, 1);
   await rejects(t.settings.settings("shop", CONTEXT), code("UNAVAILABLE"));
   await rejects(t.settings.changeSettings("shop", { sql: { freshness: 1 } }, alice, CONTEXT), code("UNAVAILABLE"));

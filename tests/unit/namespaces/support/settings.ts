@@ -64,6 +64,19 @@ export const DEFAULTS: RuleDefaults = {
       log_retention: 74_000,
     },
   },
+  egress: {
+    ports: ["80", "8000-8999"],
+    max_in_flight: 90,
+    limits: {
+      requests_in_flight: 81,
+      request_bytes: 82,
+      response_bytes: 83,
+      stream_bytes: 84,
+      duration: 85,
+      stream_duration: 86,
+      redirects: 87,
+    },
+  },
 };
 
 /** The settings service of a gateway, and what it complained of. */
