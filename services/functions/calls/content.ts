@@ -1,4 +1,5 @@
 import type { Storage } from "../../../src/contracts/storage.ts";
+import { joined } from "../joined.ts";
 import type { CallScope } from "../parts.ts";
 import { invalid, MAX_BYTES, tooLarge } from "./arguments.ts";
 import { contextOf, principalOf } from "./scope.ts";
@@ -36,20 +37,10 @@ export class ContentCalls {
       if (length > MAX_BYTES) throw tooLarge("the content");
       pieces.push(piece);
     }
-    return joined(pieces, length);
+    return joined(pieces);
   }
 }
 
 async function* once(data: Uint8Array): AsyncGenerator<Uint8Array> {
   yield data;
-}
-
-function joined(pieces: readonly Uint8Array[], length: number): Uint8Array {
-  const whole = new Uint8Array(length);
-  let at = 0;
-  for (const piece of pieces) {
-    whole.set(piece, at);
-    at += piece.length;
-  }
-  return whole;
 }

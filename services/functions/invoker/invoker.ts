@@ -11,6 +11,7 @@ import type { PubSub } from "../../../src/contracts/pubsub.ts";
 import type { RequestContext } from "../../../src/contracts/request.ts";
 import type { FunctionRules } from "../../../src/contracts/settings.ts";
 import type { Clock } from "../../clock/clock.ts";
+import { atMost } from "../../clock/waiting.ts";
 import type { RevocationFeed } from "../../control_plane/revocations.ts";
 import type { FunctionHostPool } from "../hosts/contract.ts";
 import type { FunctionDirectory, HostCalls, InvocationLog } from "../parts.ts";
@@ -119,11 +120,8 @@ export class Invoker implements FunctionInvocations {
     this.#closed = true;
     this.#pauses.close();
     const { clock, grace = 10_000 } = this.#options;
-    const over = Promise.withResolvers<void>();
-    const stop = clock.after(grace, over.resolve, true);
     const quiet = new Promise<void>((resolve) => this.#active.size === 0 ? resolve() : this.#quiet = resolve);
-    await Promise.race([quiet.then(() => this.#deadLetters.settled()), over.promise]);
-    stop();
+    await atMost(clock, grace, quiet.then(() => this.#deadLetters.settled()));
   }
 
   async #invoke(active: Active, invocation: Invocation, context: RequestContext): Promise<InvocationResult> {

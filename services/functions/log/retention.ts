@@ -1,5 +1,6 @@
 import type { FunctionRules } from "../../../src/contracts/settings.ts";
 import type { Clock } from "../../clock/clock.ts";
+import { pause } from "../../clock/waiting.ts";
 import type { ControlDatabase } from "../../control_plane/control_database.ts";
 import { firstIdAt } from "./ids.ts";
 import { LOG_TABLES, type Logged, type LogRows, type LogTable } from "./rows.ts";
@@ -121,17 +122,7 @@ export class LogRetention {
 
   /** @throws the signal's reason, or this gateway's end */
   async #pause(signal: AbortSignal): Promise<void> {
-    const over = Promise.withResolvers<void>();
-    const stop = this.parts.clock.after(PAUSE, over.resolve);
-    const leave = () => over.resolve();
-    signal.addEventListener("abort", leave, { once: true });
-    this.#stop.signal.addEventListener("abort", leave, { once: true });
-    await over.promise;
-    stop();
-    signal.removeEventListener("abort", leave);
-    this.#stop.signal.removeEventListener("abort", leave);
-    signal.throwIfAborted();
-    this.#stop.signal.throwIfAborted();
+    await pause(this.parts.clock, PAUSE, AbortSignal.any([signal, this.#stop.signal]));
   }
 
   #patience(): AbortSignal {

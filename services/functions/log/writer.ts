@@ -1,5 +1,7 @@
 import { hasCode } from "../../../src/contracts/errors.ts";
+import { abortable } from "../../clock/abortable.ts";
 import type { Clock } from "../../clock/clock.ts";
+import { atMost } from "../../clock/waiting.ts";
 import { type BufferBounds, type BufferedRow, LogBuffer } from "./buffer.ts";
 import { LOG_TABLES, type Logged, type LogRows, type LogTable } from "./rows.ts";
 
@@ -74,8 +76,7 @@ export class LogWriter {
     if (this.#failures > 0 || !LOG_TABLES.some((table) => this.#buffers[table].has(functionId))) return;
     // What is under way may have begun before the rows came.
     const written = this.#write().then(() => this.#failures === 0 ? this.#write() : undefined);
-    await this.#atMost(written, READER_PATIENCE, signal);
-    signal.throwIfAborted();
+    await abortable(atMost(this.parts.clock, READER_PATIENCE, written), signal);
   }
 
   /** Writes what waits, and takes nothing more. Ends after some seconds in any case. */
@@ -83,7 +84,8 @@ export class LogWriter {
     this.#closed = true;
     this.#stopTimer?.();
     this.#stopTimer = undefined;
-    await this.#atMost(this.#write().then(() => this.waiting > 0 ? this.#write() : undefined), LAST_PATIENCE);
+    const written = this.#write().then(() => this.waiting > 0 ? this.#write() : undefined);
+    await atMost(this.parts.clock, LAST_PATIENCE, written);
   }
 
   #schedule(): void {
@@ -137,18 +139,5 @@ export class LogWriter {
     buffer.written();
     this.parts.onRoom();
     return true;
-  }
-
-  async #atMost(work: Promise<void>, ms: number, signal?: AbortSignal): Promise<void> {
-    const over = Promise.withResolvers<void>();
-    const stop = this.parts.clock.after(ms, over.resolve, true);
-    const leave = () => over.resolve();
-    signal?.addEventListener("abort", leave, { once: true });
-    try {
-      if (!signal?.aborted) await Promise.race([work, over.promise]);
-    } finally {
-      stop();
-      signal?.removeEventListener("abort", leave);
-    }
   }
 }

@@ -1,3 +1,4 @@
+import { joined } from "../joined.ts";
 import { BOUNDS } from "./bounds.ts";
 import { type Limits, memoryOf, tablesOf } from "./limits.ts";
 import { grouped, refused } from "./refusals.ts";
@@ -60,14 +61,4 @@ function number(value: number): Uint8Array {
   let left = value;
   for (; left >= 0x80; left = Math.floor(left / 0x80)) digits.push(left % 0x80 + 0x80);
   return Uint8Array.of(...digits, left);
-}
-
-function joined(parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
-  const whole = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0));
-  let at = 0;
-  for (const part of parts) {
-    whole.set(part, at);
-    at += part.length;
-  }
-  return whole;
 }

@@ -1,5 +1,6 @@
 import { GatewayError } from "../../../src/contracts/errors.ts";
 import { abortable } from "../../clock/abortable.ts";
+import { joined } from "../joined.ts";
 
 /** Deployments under way into one namespace, and into all, on this gateway: each has its module in memory. */
 const MOST = 8, MOST_IN_ALL = 64;
@@ -70,13 +71,7 @@ export async function moduleOf(source: AsyncIterable<Uint8Array>, most: number):
     // Pieces may be lent: their bytes are others once the next is asked for.
     pieces.push(piece.slice());
   }
-  const bytes = new Uint8Array(length);
-  let at = 0;
-  for (const piece of pieces) {
-    bytes.set(piece, at);
-    at += piece.length;
-  }
-  return bytes;
+  return joined(pieces);
 }
 
 /** Ends a source that nobody reads. Never rejects. */

@@ -1,13 +1,13 @@
 import { setImmediate } from "node:timers/promises";
 import { hasCode } from "../../../src/contracts/errors.ts";
 import type { Clock } from "../../clock/clock.ts";
+import { atMost } from "../../clock/waiting.ts";
 import { callForTick } from "./cron_call.ts";
 import { type Claim, type CronRows, RUN_LEASE, type Tick } from "./cron_rows.ts";
 import type { CronTimes } from "./cron_times.ts";
 import type { Firing } from "./firing.ts";
 import type { LastNotes } from "./notes.ts";
 import { sourceOf, type TriggerRow } from "./rows.ts";
-import { atMost } from "./waiting.ts";
 
 /** What ticking needs. */
 export interface CronParts {

@@ -1,10 +1,11 @@
 import type { Clock } from "../../clock/clock.ts";
+import { pause } from "../../clock/waiting.ts";
+import { backoff } from "./backoff.ts";
 import type { CronRows, Tick } from "./cron_rows.ts";
 import { sentenceOf } from "./failures.ts";
 import type { Fired, Firing } from "./firing.ts";
 import type { LastNotes } from "./notes.ts";
 import { sourceOf } from "./rows.ts";
-import { backoff, pause } from "./waiting.ts";
 
 /** What calls for ticks need. */
 export interface CronCallParts {

@@ -1,12 +1,13 @@
 import type { RequestContext } from "../../../src/contracts/request.ts";
 import type { TriggerSource } from "../../../src/contracts/function_triggers.ts";
 import type { Clock } from "../../clock/clock.ts";
+import { pause } from "../../clock/waiting.ts";
+import { backoff } from "./backoff.ts";
 import { sentenceOf } from "./failures.ts";
 import type { Firing } from "./firing.ts";
 import type { LeaseRows } from "./lease_rows.ts";
 import type { LastNotes } from "./notes.ts";
 import { sourceOf, type TriggerRow } from "./rows.ts";
-import { backoff, pause } from "./waiting.ts";
 
 /** What a trigger that follows something needs. */
 export interface FedParts {

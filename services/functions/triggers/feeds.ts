@@ -1,3 +1,4 @@
+import { atMost } from "../../clock/waiting.ts";
 import type { DatabaseChanges } from "../../../src/contracts/database_changes.ts";
 import { GatewayError } from "../../../src/contracts/errors.ts";
 import { followTable } from "./database_feed.ts";
@@ -5,7 +6,6 @@ import { sentenceOf } from "./failures.ts";
 import { Fed, type FedParts, NotOurs } from "./fed.ts";
 import { LEASE } from "./lease_rows.ts";
 import { followTopic, type TopicFeedParts } from "./topic_feed.ts";
-import { atMost } from "./waiting.ts";
 
 /** What following needs. */
 export interface FeedsParts extends FedParts, Omit<TopicFeedParts, "firing"> {

@@ -1,5 +1,6 @@
 import type { FunctionInvocations, InvocationTrigger } from "../../../src/contracts/function_invocations.ts";
 import { hasCode } from "../../../src/contracts/errors.ts";
+import { abortable } from "../../clock/abortable.ts";
 import { sentenceOf } from "./failures.ts";
 import type { TriggerRow } from "./rows.ts";
 
@@ -59,8 +60,7 @@ export class Firing {
     const { invocations, random, onError } = this.parts;
     const kind = row.kind as FiringKind;
     try {
-      const { failure } = await unlessAborted(
-        signal,
+      const { failure } = await abortable(
         invocations.invoke({
           namespace: row.namespace,
           name: row.function_name,
@@ -72,6 +72,7 @@ export class Firing {
           caller: "namespace",
           depth: 1,
         }, { requestId: uuid(random(16)), signal, clientAddress: "" }),
+        signal,
       );
       return this.#ended(kind, failure && `${failure.code}: ${failure.message}`);
     } catch (error) {
@@ -90,19 +91,6 @@ export class Firing {
     this.#fired[kind]++;
     if (error !== undefined) this.#counts.failed++;
     return { kind: "ended", error };
-  }
-}
-
-/** Whoever ends a call does not wait for it to end. @throws the signal's reason */
-async function unlessAborted<T>(signal: AbortSignal, work: Promise<T>): Promise<T> {
-  const { promise, reject } = Promise.withResolvers<never>();
-  const abort = () => reject(signal.reason);
-  signal.addEventListener("abort", abort, { once: true });
-  if (signal.aborted) abort();
-  try {
-    return await Promise.race([work, promise]);
-  } finally {
-    signal.removeEventListener("abort", abort);
   }
 }
 
