@@ -1,7 +1,7 @@
 import { deepEqual } from "node:assert/strict";
 import { FUNCTIONS_HOSTILE_SCENARIOS } from "../../support/client/functions_hostile_scenarios.ts";
-import { runOnNode, usableNode } from "../../support/client/node.ts";
-import { answer, failure, type Script, ScriptedServer } from "./support/scripted_server.ts";
+import { behavingServer, testHostileServers } from "./support/hostile_servers.ts";
+import { answer, failure, type Script, type ScriptedServer } from "./support/scripted_server.ts";
 
 const MOMENT = "2026-01-18T10:00:00Z";
 const FUNCTION = { id: "0c0f3d5e", name: "f", namespace: "ns", version: 3, wasm_cid: "bafkrei", created_at: MOMENT };
@@ -24,16 +24,6 @@ const behaviours: Readonly<Record<string, Script>> = {
   },
 };
 
-function hostileServer(): ScriptedServer {
-  const seen = new Map<string, number>();
-  return new ScriptedServer((request, connection) => {
-    const behaviour = request.path.split("/")[1] ?? "";
-    const count = (seen.get(behaviour) ?? 0) + 1;
-    seen.set(behaviour, count);
-    return behaviours[behaviour]!(request, connection, count);
-  });
-}
-
 function checkRequests({ requests }: ScriptedServer): void {
   const counts = Map.groupBy(requests, ({ path }) => path.split("/")[1]!);
   const told = Object.fromEntries([...counts].map(([behaviour, all]) => [behaviour, all.length]));
@@ -48,24 +38,11 @@ function checkRequests({ requests }: ScriptedServer): void {
   });
 }
 
-Deno.test("functions stand hostile servers on Deno, and call nothing twice", async () => {
-  const server = hostileServer();
-  for (const run of Object.values(FUNCTIONS_HOSTILE_SCENARIOS)) await run(server);
-  checkRequests(server);
-  void server[Symbol.asyncDispose]();
-});
-
-const node = usableNode();
-Deno.test({
-  name: `functions stand hostile servers on Node, and call nothing twice${
-    node ? "" : " [needs node 20 or later on PATH]"
-  }`,
-  ignore: node === undefined,
-  async fn() {
-    const server = hostileServer();
-    const results = await runOnNode("./on_node.ts", { TARGET_URL: server.url, SCENARIOS: "functions_hostile" });
-    deepEqual(results, Object.keys(FUNCTIONS_HOSTILE_SCENARIOS).map((name) => ({ name, problem: null })));
-    checkRequests(server);
-    void server[Symbol.asyncDispose]();
-  },
+testHostileServers({
+  who: "functions stand",
+  and: ", and call nothing twice",
+  set: "functions_hostile",
+  scenarios: FUNCTIONS_HOSTILE_SCENARIOS,
+  server: () => behavingServer((name) => behaviours[name]!),
+  check: checkRequests,
 });

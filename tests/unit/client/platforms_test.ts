@@ -1,7 +1,7 @@
 import { deepEqual, equal } from "node:assert/strict";
 import { HOSTILE_SCENARIOS } from "../../support/client/hostile_scenarios.ts";
-import { runOnNode, usableNode } from "../../support/client/node.ts";
-import { answer, failure, type Script, ScriptedServer } from "./support/scripted_server.ts";
+import { behavingServer, testHostileServers } from "./support/hostile_servers.ts";
+import { answer, failure, type Script, type ScriptedServer } from "./support/scripted_server.ts";
 
 const ROWS = answer(200, '{"items":[{"n":9007199254740993}],"count":1}');
 const DONE = { rows_affected: 1, last_insert_id: 1, execution_state: "ok" };
@@ -11,17 +11,6 @@ const silent = () => new Promise<string>(() => {});
 /** The first write is done, on a connection that the second one finds ending. */
 const cutLater: Script = (_request, _connection, count) =>
   count === 1 ? answer(200, { status: "ok" }, { connection: "keep-alive" }) : "";
-
-/** A server whose behaviour is chosen by the first part of the path. */
-function hostileServer(): ScriptedServer {
-  const seen = new Map<string, number>();
-  return new ScriptedServer((request, connection) => {
-    const behaviour = request.path.split("/")[1] ?? "";
-    const count = (seen.get(behaviour) ?? 0) + 1;
-    seen.set(behaviour, count);
-    return BEHAVIOURS[behaviour]!(request, connection, count);
-  });
-}
 
 const BEHAVIOURS: Readonly<Record<string, Script>> = {
   html: () => answer(200, "<html></html>", { "content-type": "text/html" }),
@@ -77,25 +66,14 @@ function checkWrites({ requests }: ScriptedServer): void {
   deepEqual(Object.fromEntries([...counts].map(([behaviour, all]) => [behaviour, all.length])), WRITES);
 }
 
-Deno.test("the client stands hostile servers on Deno, and sends no write twice", async () => {
-  const server = hostileServer();
-  for (const run of Object.values(HOSTILE_SCENARIOS)) await run(server);
-  checkWrites(server);
-  void server[Symbol.asyncDispose]();
-});
-
-const node = usableNode();
-Deno.test({
-  name: `the client stands hostile servers on Node, and sends no write twice${
-    node ? "" : " [needs node 20 or later on PATH]"
-  }`,
-  ignore: node === undefined,
-  async fn() {
-    const server = hostileServer();
-    const results = await runOnNode("./on_node.ts", { TARGET_URL: server.url, SCENARIOS: "hostile" });
-    deepEqual(results, Object.keys(HOSTILE_SCENARIOS).map((name) => ({ name, problem: null })));
+testHostileServers({
+  who: "the client stands",
+  and: ", and sends no write twice",
+  set: "hostile",
+  scenarios: HOSTILE_SCENARIOS,
+  server: () => behavingServer((name) => BEHAVIOURS[name]!),
+  check(server) {
     checkWrites(server);
     equal(server.requests.every(({ headers }) => headers.get("x-api-key") === "ak_test:test"), true);
-    void server[Symbol.asyncDispose]();
   },
 });

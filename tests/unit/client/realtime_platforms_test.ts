@@ -1,9 +1,10 @@
-import { deepEqual, equal } from "node:assert/strict";
-import { runOnNode, usableNode, withSockets } from "../../support/client/node.ts";
+import { equal } from "node:assert/strict";
+import { withSockets } from "../../support/client/node.ts";
 import { REALTIME_HOSTILE_SCENARIOS } from "../../support/client/realtime_hostile_scenarios.ts";
+import { behavingServer, testHostileServers } from "./support/hostile_servers.ts";
 import { RawSocket } from "./support/raw_socket.ts";
 import { type Asked, message } from "./support/realtime.ts";
-import { answer, failure, ScriptedServer } from "./support/scripted_server.ts";
+import { answer, failure, type Script, type ScriptedServer } from "./support/scripted_server.ts";
 
 const encoder = new TextEncoder();
 /** Says nothing until the client has left. */
@@ -65,21 +66,14 @@ const BEHAVIOURS: Readonly<Record<string, Behaviour>> = {
 };
 const KEYS: unknown[] = [];
 
-/** A server whose behaviour is chosen by the first part of the path. */
-function hostileServer(): ScriptedServer {
-  const seen = new Map<string, number>();
-  return new ScriptedServer(async (request, connection) => {
-    const behaviour = request.path.split("/")[1] ?? "";
-    const count = (seen.get(behaviour) ?? 0) + 1;
-    seen.set(behaviour, count);
-    if (behaviour === "html") return answer(200, "<html></html>", { "content-type": "text/html" });
-    while (behaviour === "silent") if (await connection.read(new Uint8Array(1)) === null) return "";
-    if (behaviour === "busy-at-first" && count < 3) return failure(503, "UNAVAILABLE");
-    const socket = await RawSocket.accept(request, connection);
-    await BEHAVIOURS[behaviour]!(socket, behaviour === "busy-at-first" ? 1 : count);
-    return "";
-  });
-}
+const behaviourOf = (behaviour: string): Script => async (request, connection, count) => {
+  if (behaviour === "html") return answer(200, "<html></html>", { "content-type": "text/html" });
+  while (behaviour === "silent") if (await connection.read(new Uint8Array(1)) === null) return "";
+  if (behaviour === "busy-at-first" && count < 3) return failure(503, "UNAVAILABLE");
+  const socket = await RawSocket.accept(request, connection);
+  await BEHAVIOURS[behaviour]!(socket, behaviour === "busy-at-first" ? 1 : count);
+  return "";
+};
 
 /** Credentials stand in no address, and no header that an address may end up in. */
 function checkRequests({ requests }: ScriptedServer): void {
@@ -87,23 +81,11 @@ function checkRequests({ requests }: ScriptedServer): void {
   equal(requests.every(({ headers }) => headers.get("sec-websocket-protocol") === "orama.v1"), true);
 }
 
-Deno.test("live messages stand hostile servers on Deno", async () => {
-  const server = hostileServer();
-  for (const run of Object.values(REALTIME_HOSTILE_SCENARIOS)) await run(server);
-  checkRequests(server);
-  void server[Symbol.asyncDispose]();
-});
-
-const node = usableNode();
-Deno.test({
-  name: `live messages stand hostile servers on Node${node ? "" : " [needs node 20 or later on PATH]"}`,
-  ignore: node === undefined,
-  async fn() {
-    const server = hostileServer();
-    const env = { TARGET_URL: server.url, SCENARIOS: "realtime_hostile", ...withSockets(node) };
-    const results = await runOnNode("./on_node.ts", env);
-    deepEqual(results, Object.keys(REALTIME_HOSTILE_SCENARIOS).map((name) => ({ name, problem: null })));
-    checkRequests(server);
-    void server[Symbol.asyncDispose]();
-  },
+testHostileServers({
+  who: "live messages stand",
+  set: "realtime_hostile",
+  scenarios: REALTIME_HOSTILE_SCENARIOS,
+  server: () => behavingServer(behaviourOf),
+  check: checkRequests,
+  nodeEnv: withSockets,
 });

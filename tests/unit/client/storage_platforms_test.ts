@@ -1,7 +1,7 @@
-import { deepEqual, equal } from "node:assert/strict";
-import { runOnNode, usableNode } from "../../support/client/node.ts";
+import { equal } from "node:assert/strict";
 import { STORAGE_HOSTILE_SCENARIOS } from "../../support/client/storage_hostile_scenarios.ts";
-import { answer, failure, type Script, ScriptedServer } from "./support/scripted_server.ts";
+import { behavingServer, testHostileServers } from "./support/hostile_servers.ts";
+import { answer, failure, type Script, type ScriptedServer } from "./support/scripted_server.ts";
 
 const TEXT = "0123456789";
 const STORED = { cid: "bafy", name: "n", size: 10 };
@@ -72,14 +72,8 @@ const behaviours = (): Readonly<Record<string, Script>> => ({
 });
 
 function hostileServer(): ScriptedServer {
-  const seen = new Map<string, number>();
   const all = behaviours();
-  return new ScriptedServer((request, connection) => {
-    const behaviour = request.path.split("/")[1] ?? "";
-    const count = (seen.get(behaviour) ?? 0) + 1;
-    seen.set(behaviour, count);
-    return all[behaviour]!(request, connection, count);
-  });
+  return behavingServer((name) => all[name]!);
 }
 
 /** How often each behaviour was asked, where that is told. */
@@ -97,22 +91,10 @@ function checkRequests({ requests }: ScriptedServer): void {
   for (const [behaviour, count] of Object.entries(REQUESTS)) equal(counts.get(behaviour)?.length, count, behaviour);
 }
 
-Deno.test("uploads and downloads stand hostile servers on Deno", async () => {
-  const server = hostileServer();
-  for (const run of Object.values(STORAGE_HOSTILE_SCENARIOS)) await run(server);
-  checkRequests(server);
-  void server[Symbol.asyncDispose]();
-});
-
-const node = usableNode();
-Deno.test({
-  name: `uploads and downloads stand hostile servers on Node${node ? "" : " [needs node 20 or later on PATH]"}`,
-  ignore: node === undefined,
-  async fn() {
-    const server = hostileServer();
-    const results = await runOnNode("./on_node.ts", { TARGET_URL: server.url, SCENARIOS: "storage_hostile" });
-    deepEqual(results, Object.keys(STORAGE_HOSTILE_SCENARIOS).map((name) => ({ name, problem: null })));
-    checkRequests(server);
-    void server[Symbol.asyncDispose]();
-  },
+testHostileServers({
+  who: "uploads and downloads stand",
+  set: "storage_hostile",
+  scenarios: STORAGE_HOSTILE_SCENARIOS,
+  server: hostileServer,
+  check: checkRequests,
 });
