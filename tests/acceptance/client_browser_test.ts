@@ -58,8 +58,7 @@ Deno.test({
     };
 
     const address = `http://127.0.0.1:${page.addr.port}/`;
-    const chromium = await openPage(address, folder);
-    owned.defer(() => chromium.kill());
+    const chromium = owned.use(await openPage(address));
     await hears(["live"], ["message", "from the page"]);
     const writer = writerTo(first);
     await writer.publish("page", 1);
@@ -80,7 +79,7 @@ Deno.test({
     await later.publish("page", 3);
     await hears(["message", 3]);
     deepEqual((await later.presence("page")).members.map(({ id }) => id), ["page"]);
-    await chromium.kill();
+    await chromium[Symbol.asyncDispose]();
     await until("the page has left", async () => (await later.presence("page")).count === 0);
   },
 });

@@ -26,8 +26,6 @@ else {
   suite.test(name, async () => {
     await using owner = await newOwner(suite.gateway);
     await using owned = new AsyncDisposableStack();
-    const folder = await Deno.makeTempDir({ prefix: "orama-page-" });
-    owned.defer(() => Deno.remove(folder, { recursive: true }));
     const post = async (path: string, body: unknown) =>
       (await suite.gateway.call("POST", `/v1/pubsub/${path}`, { key: owner.apiKey, body })).expect(200);
     const told: unknown[] = [];
@@ -51,8 +49,7 @@ else {
     });
     owned.defer(() => page.shutdown());
     const address = `http://127.0.0.1:${page.addr.port}/`;
-    const chromium = await openPage(address, folder);
-    owned.defer(() => chromium.kill());
+    owned.use(await openPage(address));
 
     const topics = async () =>
       (await suite.gateway.call("GET", "/v1/pubsub/topics", { key: owner.apiKey })).expect(200).get(

@@ -1,4 +1,5 @@
 import { TiedProcess } from "../engines/support/tied_process.ts";
+import { until } from "../engines/support/wait.ts";
 
 /** Path of a browser on PATH, for tests that need one; undefined where there is none. */
 export const browser = (Deno.env.get("PATH") ?? "").split(":").map((folder) => `${folder}/chromium`).find((path) => {
@@ -23,13 +24,21 @@ const FLAGS = [
 ];
 
 /**
- * Opens a page in the browser.
- * @param folder gets the browser's profile and log
+ * Opens a page in the browser, with a profile of its own; disposing ends the browser and removes the profile, once or
+ * again. The processes that a browser starts outlive it for a moment and go on writing there, so that removing takes several tries.
  */
-export async function openPage(address: string, folder: string): Promise<TiedProcess> {
+export async function openPage(address: string): Promise<AsyncDisposable> {
   if (browser === undefined) throw new Error("there is no chromium on PATH");
-  return await TiedProcess.start(
-    [browser, ...FLAGS, `--user-data-dir=${folder}/profile`, address],
-    `${folder}/chromium.log`,
-  );
+  const folder = await Deno.makeTempDir({ prefix: "orama-page-" });
+  const command = [browser, ...FLAGS, `--user-data-dir=${folder}/profile`, address];
+  const running = await TiedProcess.start(command, `${folder}/chromium.log`);
+  return {
+    async [Symbol.asyncDispose]() {
+      await running.kill();
+      await until("the browser's profile is removed", async () => {
+        await Deno.remove(folder, { recursive: true }).catch(() => {});
+        return await Deno.lstat(folder).then(() => false, () => true);
+      });
+    },
+  };
 }
