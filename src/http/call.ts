@@ -97,6 +97,11 @@ export class Call<Body = unknown, Query = unknown, Params = unknown> implements 
   get clientAddress(): string {
     return this.#address ??= this.facts.addressOf(this.http);
   }
+
+  /** Takes down what the server tells for only as long as the client is there: whoever has to wait may outlast it. */
+  keepAddress(): void {
+    void this.clientAddress;
+  }
 }
 
 /** One step of the request path: it lets the call pass by returning and ends it by throwing. Steps that need not wait return nothing. */

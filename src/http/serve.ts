@@ -64,6 +64,7 @@ function handlerOf(route: Route, options: ServeOptions): Handler {
   /** Goes on after a step that had to wait. Kept apart so that a call which never waits never makes a promise. */
   async function resume(call: Call, start: number, pending: Promise<void>, next: number): Promise<Response> {
     try {
+      call.keepAddress();
       await pending;
       for (let i = next; i < steps; i++) {
         const more = chain[i]!(call);
@@ -77,6 +78,7 @@ function handlerOf(route: Route, options: ServeOptions): Handler {
 
   async function finish(call: Call, start: number, pending: Promise<Reply>): Promise<Response> {
     try {
+      call.keepAddress();
       return answer(call, start, await pending, undefined);
     } catch (thrown) {
       return answer(call, start, undefined, thrown);
@@ -92,7 +94,8 @@ function handlerOf(route: Route, options: ServeOptions): Handler {
     const reply = given ?? toErrorReply(error, requestId, wantsProblemJson(request), route.errorForm, milliseconds);
     const { status } = reply;
     const stream = streamIn(reply.body);
-    if (!stream) observe(call, { status, milliseconds, error });
+    if (stream) call.keepAddress();
+    else observe(call, { status, milliseconds, error });
     const headers: Record<string, string> = { "content-type": "application/json", "x-request-id": requestId };
     originHeaders(request, headers);
     if (call.headers) Object.assign(headers, call.headers);

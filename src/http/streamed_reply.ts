@@ -36,8 +36,12 @@ export function streamOf(
     ended({ bytes, end, error });
   };
   const leave = (end: StreamEnd) => {
-    finish(end);
-    iterator.return?.().catch(() => {});
+    try {
+      finish(end);
+    } finally {
+      // Whatever became of telling it: the source gives back what it holds.
+      iterator.return?.().catch(() => {});
+    }
   };
   return new ReadableStream({
     async pull(controller) {

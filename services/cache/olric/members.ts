@@ -11,6 +11,15 @@ const LOOK_EVERY = 1_000;
 const LOOK_AGAIN_AFTER = 100;
 /** How long a look may take. */
 const LOOK = 1_000;
+/** For how long after it began a look tells where what only one member may do is done. */
+const FRESH = 1_500;
+/**
+ * For how long after a partition went to another member that member is not asked. Where the former owner goes on: nothing that only
+ * one of the two may do; looks of other gateways, a table that is on its way and commands that are on their way are over by then.
+ * Where the former owner is gone: nothing at all; members take up the table one after the other, and what was a copy is not
+ * found at once by whoever has become its owner.
+ */
+const SETTLING = FRESH + 1_500, SETTLING_ALONE = 2_000;
 
 /**
  * Connections to a cluster of one member, at most: it answers at once whatever comes, and fewer carry more. One of several waits
@@ -29,6 +38,12 @@ export interface MembersOptions extends Omit<MemberOptions, "most"> {
   readonly hash: Hash;
 }
 
+interface Settling {
+  /** Whether the former owner is no member any more. */
+  readonly isOrphan: boolean;
+  readonly until: number;
+}
+
 /**
  * Knows the members of the cluster, and which of them has what. Looks beside the traffic, which waits for the first look alone.
  */
@@ -40,6 +55,10 @@ export class Members {
   #source: string | undefined;
   #looking: Promise<void> | undefined;
   #lookedAt = -Infinity;
+  /** When the look began that told what is known. */
+  #knownAt = -Infinity;
+  /** Partitions that were seen to have gone to another member, and until when what is not to be asked of it. */
+  readonly #settling = new Map<number, Settling>();
   #turn = 0;
 
   constructor(private readonly options: MembersOptions) {
@@ -60,6 +79,30 @@ export class Members {
   /** Looks now. @throws what went wrong, when nobody answers */
   look(): Promise<void> {
     return this.#looking ??= this.#look().finally(() => this.#looking = undefined);
+  }
+
+  /** Whether no other gateway relies on what is known here being older than it is. */
+  get isFresh(): boolean {
+    return this.options.now() - this.#knownAt < FRESH;
+  }
+
+  /** Whether any partition may be {@link isSettling}: mostly none is. */
+  get settles(): boolean {
+    return this.#settling.size > 0;
+  }
+
+  /**
+   * Whether a partition went to another member so short a time ago that it is not to be asked.
+   * @param solely for what only one member may do
+   */
+  isSettling(partition: number, solely: boolean): boolean {
+    const settling = this.#settling.get(partition);
+    if (settling === undefined) return false;
+    if (this.options.now() >= settling.until) {
+      this.#settling.delete(partition);
+      return false;
+    }
+    return solely || settling.isOrphan;
   }
 
   /** Whether all members are worth asking. */
@@ -144,12 +187,19 @@ export class Members {
 
   async #ask(address: string): Promise<void> {
     const { now, hash, timeout } = this.options;
-    const call = new Call({ signal: NEVER }, now(), Math.min(LOOK, timeout));
+    const begun = now();
+    const call = new Call({ signal: NEVER }, begun, Math.min(LOOK, timeout));
     const [members, table] = await this.#member(address).send([MEMBERS, ROUTING_TABLE], call);
     for (const reply of [members, table]) {
       if (reply instanceof MemberFailure || reply instanceof GatewayError) throw reply;
     }
-    this.#routing = Routing.of(members as Reply, table as Reply, hash);
+    const routing = Routing.of(members as Reply, table as Reply, hash);
+    for (const [partition, former] of this.#routing?.movedIn(routing) ?? []) {
+      const isOrphan = !routing.members.includes(former);
+      this.#settling.set(partition, { isOrphan, until: now() + (isOrphan ? SETTLING_ALONE : SETTLING) });
+    }
+    this.#routing = routing;
+    this.#knownAt = begun;
     this.#teller = this.#source = address;
     this.#forget();
     for (const member of this.addresses) this.at(member).check();

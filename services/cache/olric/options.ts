@@ -10,7 +10,7 @@ export interface OlricDriverOptions {
   /** Milliseconds that an operation may take in all. Default 2,000. */
   readonly timeout?: number | undefined;
   /** Default: this machine's. */
-  readonly clock?: Pick<Clock, "now" | "monotonic">;
+  readonly clock?: Pick<Clock, "now" | "monotonic"> | undefined;
   /** Bytes that cannot be guessed. Default `crypto.getRandomValues`. */
   readonly random?: (n: number) => Uint8Array;
 }

@@ -1,5 +1,5 @@
 import { deepEqual, equal, ok, rejects } from "node:assert/strict";
-import { OlricDriver } from "../../../services/cache/olric/driver.ts";
+import { OlricDriver, type OlricDriverOptions } from "../../../services/cache/olric/driver.ts";
 import { hasCode } from "../../../src/contracts/errors.ts";
 import { until } from "../../engines/support/wait.ts";
 import { type Answer, entry, FakeOlric, GOODBYE } from "./support/fake_olric.ts";
@@ -7,8 +7,8 @@ import { type Answer, entry, FakeOlric, GOODBYE } from "./support/fake_olric.ts"
 const WAITER = { signal: new AbortController().signal };
 const at = (key: string) => ({ map: "m", key });
 
-async function open(members: readonly FakeOlric[], connections?: number) {
-  const driver = await OlricDriver.open({ addresses: [members[0]!.address], timeout: 5_000, connections });
+async function open(members: readonly FakeOlric[], connections?: number, clock?: OlricDriverOptions["clock"]) {
+  const driver = await OlricDriver.open({ addresses: [members[0]!.address], timeout: 5_000, connections, clock });
   return Object.assign(driver, { [Symbol.asyncDispose]: () => driver.close() });
 }
 
@@ -69,23 +69,84 @@ const counting = () => {
 };
 const countsOf = ({ asked }: FakeOlric) => asked.filter(([name]) => name === "DM.INCR").map(([, , key]) => key!);
 
+/** The time of this machine, and more when a test says so. */
+function aheadClock() {
+  const clock = { ahead: 0, now: () => Date.now() + clock.ahead, monotonic: () => performance.now() + clock.ahead };
+  return clock;
+}
+
+const KEYS = Array.from({ length: 30 }, (_, i) => `k${i}`);
+const countOne = (driver: OlricDriver, key: string) =>
+  driver.increment("ns", at(key), { by: 1, initial: 0, ttl: undefined }, WAITER);
+
 Deno.test("each counter is counted by the member that it belongs to, and by no other", async () => {
   using members = cluster(2, counting());
-  await using driver = await open(members);
-  const keys = Array.from({ length: 30 }, (_, i) => `k${i}`);
-  const count = () =>
-    Promise.all(keys.map((key) => driver.increment("ns", at(key), { by: 1, initial: 0, ttl: undefined }, WAITER)));
+  const clock = aheadClock();
+  await using driver = await open(members, undefined, clock);
+  const count = () => Promise.all(KEYS.map((key) => countOne(driver, key)));
   await count();
   const [first, second] = members.map((member) => new Set(countsOf(member))) as [Set<string>, Set<string>];
   ok(first.size > 0 && second.size > 0, "both have some");
-  deepEqual([...first, ...second].sort(), keys.toSorted(), "each counter at one of them");
+  deepEqual([...first, ...second].sort(), KEYS.toSorted(), "each counter at one of them");
   for (const member of members) {
     member.asked.length = 0;
     member.owners = (partition) => [members[(partition + 1) % 2]!.address];
   }
   await driver.health(WAITER.signal);
+  for (const key of KEYS) {
+    await rejects(
+      countOne(driver, key),
+      (error) => hasCode(error, "UNAVAILABLE") && /nothing was changed/.test(String(error)),
+    );
+  }
+  deepEqual(members.map(countsOf), [[], []], "another gateway may not know yet that they went to the other one");
+  clock.ahead += 3_000;
   await count();
   deepEqual(members.map((member) => new Set(countsOf(member))), [second, first], "and then at the other");
+});
+
+Deno.test("what a member had that is gone is not asked of the next one before that one has taken it over", async () => {
+  using members = cluster(2, counting());
+  const [gone, left] = members as unknown as [FakeOlric, FakeOlric];
+  const clock = aheadClock();
+  await using driver = await open([left], undefined, clock);
+  for (const member of members) member.owners = () => [gone.address];
+  await countOne(driver, "k");
+  left.members = [left.address];
+  left.owners = () => [left.address];
+  left.asked.length = 0;
+  await driver.health(WAITER.signal);
+  for (const work of [() => countOne(driver, "k"), () => driver.get("ns", at("k"), WAITER)]) {
+    await rejects(work(), (error) => hasCode(error, "UNAVAILABLE") && /nothing was changed/.test(String(error)));
+  }
+  deepEqual(left.asked.filter(([name]) => /^DM\.(GET|INCR|PUT)$/.test(name!)), []);
+  clock.ahead += 2_000;
+  await countOne(driver, "k");
+  deepEqual(countsOf(left), ["k"]);
+});
+
+Deno.test("what went from one member to another that both live is read at once", async () => {
+  using members = cluster(2, counting());
+  const [former, owner] = members as unknown as [FakeOlric, FakeOlric];
+  for (const member of members) member.owners = () => [former.address];
+  await using driver = await open(members);
+  await driver.get("ns", at("k"), WAITER);
+  for (const member of members) member.owners = () => [former.address, owner.address];
+  await driver.health(WAITER.signal);
+  ok(await driver.get("ns", at("k"), WAITER));
+});
+
+Deno.test("a gateway that has not looked for a while at who has what looks before it counts", async () => {
+  using members = cluster(2, counting());
+  const [former, owner] = members as unknown as [FakeOlric, FakeOlric];
+  for (const member of members) member.owners = () => [former.address];
+  const clock = aheadClock();
+  await using driver = await open(members, undefined, clock);
+  await countOne(driver, "k");
+  for (const member of members) member.owners = () => [owner.address];
+  clock.ahead += 1_500;
+  await rejects(countOne(driver, "k"), (error) => hasCode(error, "UNAVAILABLE"));
+  equal(countsOf(former).length, 1, "whoever it belonged to is not asked");
 });
 
 Deno.test("while the owner of a counter does not answer, nobody else counts it", async () => {

@@ -1,10 +1,13 @@
 import { deepEqual, equal, ok, rejects } from "node:assert/strict";
 import { GatewayError } from "../../../src/contracts/errors.ts";
+import { clientAddresses } from "../../../src/http/client_address.ts";
 import { streamContext, type Streamed, streamOf } from "../../../src/http/streamed_reply.ts";
 import { until } from "../../engines/support/wait.ts";
 import { awaitedLater } from "../../support/awaited_later.ts";
 import { appOf, route } from "./support.ts";
 
+/** As many as make a race show that is lost every other time. */
+const CLIENTS = 20;
 const piece = (length: number) => new Uint8Array(length);
 
 async function* pieces(count: number, end?: unknown): AsyncGenerator<Uint8Array, unknown> {
@@ -202,4 +205,68 @@ Deno.test("an answer may wait longer, or less long, for who reads it than others
   await rejects(readers[1]!.read());
   equal((await readers[0]!.read()).value?.length, 10);
   await readers[0]!.cancel();
+});
+
+Deno.test("what a source holds is given back also where nobody can be told how its answer ended", async () => {
+  let over = false;
+  const source = (async function* () {
+    try {
+      for (;;) yield await Promise.resolve(piece(10));
+    } finally {
+      over = true;
+    }
+  })();
+  const stream = streamOf(source, () => {
+    throw new Error("no room for the log");
+  });
+  const reader = stream.getReader();
+  await reader.read();
+  await rejects(reader.cancel(), /no room/);
+  await until("it is given back", () => over);
+});
+
+Deno.test("the address of a client that left before its answer was there is told, on every way to an answer", async () => {
+  const { promise: answered, resolve: answer } = Promise.withResolvers<void>();
+  const endless = async function* () {
+    // With a turn of the event loop between pieces the server often notices first that the client is gone.
+    for (;;) yield await new Promise<Uint8Array>((resolve) => setTimeout(() => resolve(piece(64_000)), 0));
+  };
+  const facts = {
+    shutdown: new AbortController().signal,
+    stopping: new AbortController().signal,
+    addressOf: clientAddresses([]),
+  };
+  const told: (readonly [string, string])[] = [];
+  let left = () => {};
+  const { fetch } = appOf([
+    route({ path: "/streamed", handle: () => ({ status: 200, body: endless() }) }),
+    route({
+      path: "/waited",
+      async handle({ signal }) {
+        signal.addEventListener("abort", () => left());
+        await answered;
+        return { status: 200, body: "{}" };
+      },
+    }),
+  ], { facts, observe: ({ template, clientAddress }) => void told.push([template, clientAddress]) });
+  await using server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, fetch);
+  const ask = async (path: string) => {
+    const connection = await Deno.connect({ hostname: "127.0.0.1", port: server.addr.port });
+    await connection.write(new TextEncoder().encode(`GET ${path} HTTP/1.1\r\nHost: gateway.example\r\n\r\n`));
+    return connection;
+  };
+  for (let round = 1; round <= CLIENTS; round++) {
+    const streamed = await ask("/streamed");
+    await streamed.read(new Uint8Array(1_000));
+    await new Promise((resolve) => setTimeout(resolve, round % 7));
+    streamed.close();
+    await until("the streamed answer has ended", () => told.length === round);
+  }
+  const gone = new Promise<void>((resolve) => left = resolve);
+  const waited = await ask("/waited");
+  waited.close();
+  await gone;
+  answer();
+  await until("the other one is told too", () => told.length > CLIENTS);
+  deepEqual(new Set(told.map((one) => one.join(" "))), new Set(["/streamed 127.0.0.1", "/waited 127.0.0.1"]));
 });
