@@ -11,15 +11,11 @@ const LOOK_EVERY = 1_000;
 const LOOK_AGAIN_AFTER = 100;
 /** How long a look may take. */
 const LOOK = 1_000;
-/** For how long after it began a look tells where what only one member may do is done. */
-const FRESH = 1_500;
 /**
- * For how long after a partition went to another member that member is not asked. Where the former owner goes on: nothing that only
- * one of the two may do; looks of other gateways, a table that is on its way and commands that are on their way are over by then.
- * Where the former owner is gone: nothing at all; members take up the table one after the other, and what was a copy is not
- * found at once by whoever has become its owner.
+ * For how long nothing is asked of a member about what it has got from one that is gone: members take up a table one after the other,
+ * and what was a copy is not found at once by whoever has become its owner.
  */
-const SETTLING = FRESH + 1_500, SETTLING_ALONE = 2_000;
+const TAKING_OVER = 2_000;
 
 /**
  * Connections to a cluster of one member, at most: it answers at once whatever comes, and fewer carry more. One of several waits
@@ -38,12 +34,6 @@ export interface MembersOptions extends Omit<MemberOptions, "most"> {
   readonly hash: Hash;
 }
 
-interface Settling {
-  /** Whether the former owner is no member any more. */
-  readonly isOrphan: boolean;
-  readonly until: number;
-}
-
 /**
  * Knows the members of the cluster, and which of them has what. Looks beside the traffic, which waits for the first look alone.
  */
@@ -55,10 +45,8 @@ export class Members {
   #source: string | undefined;
   #looking: Promise<void> | undefined;
   #lookedAt = -Infinity;
-  /** When the look began that told what is known. */
-  #knownAt = -Infinity;
-  /** Partitions that were seen to have gone to another member, and until when what is not to be asked of it. */
-  readonly #settling = new Map<number, Settling>();
+  /** Partitions whose owner was seen to be no member any more, and until when their new one is not asked. */
+  readonly #orphans = new Map<number, number>();
   #turn = 0;
 
   constructor(private readonly options: MembersOptions) {
@@ -81,28 +69,18 @@ export class Members {
     return this.#looking ??= this.#look().finally(() => this.#looking = undefined);
   }
 
-  /** Whether no other gateway relies on what is known here being older than it is. */
-  get isFresh(): boolean {
-    return this.options.now() - this.#knownAt < FRESH;
+  /** Whether any partition may be an {@link isOrphan}: mostly none is. */
+  get hasOrphans(): boolean {
+    return this.#orphans.size > 0;
   }
 
-  /** Whether any partition may be {@link isSettling}: mostly none is. */
-  get settles(): boolean {
-    return this.#settling.size > 0;
-  }
-
-  /**
-   * Whether a partition went to another member so short a time ago that it is not to be asked.
-   * @param solely for what only one member may do
-   */
-  isSettling(partition: number, solely: boolean): boolean {
-    const settling = this.#settling.get(partition);
-    if (settling === undefined) return false;
-    if (this.options.now() >= settling.until) {
-      this.#settling.delete(partition);
-      return false;
-    }
-    return solely || settling.isOrphan;
+  /** Whether a partition came from a member that is gone so short a time ago that its new owner may not have found all of it. */
+  isOrphan(partition: number): boolean {
+    const until = this.#orphans.get(partition);
+    if (until === undefined) return false;
+    if (this.options.now() < until) return true;
+    this.#orphans.delete(partition);
+    return false;
   }
 
   /** Whether all members are worth asking. */
@@ -178,28 +156,26 @@ export class Members {
     // One alone while all goes well; everybody when nothing is known, so that nobody waits for one that is dead.
     const first = this.#source !== undefined && awake.includes(this.#source) ? [this.#source] : awake;
     try {
-      await Promise.any(first.map((address) => this.#ask(address)));
+      await Promise.any(first.map((address) => this.#ask(address, this.#routing)));
     } catch (error) {
       this.#source = undefined;
       throw error;
     }
   }
 
-  async #ask(address: string): Promise<void> {
+  /** @param known when the look began: what several members say in one look is no change */
+  async #ask(address: string, known: Routing | undefined): Promise<void> {
     const { now, hash, timeout } = this.options;
-    const begun = now();
-    const call = new Call({ signal: NEVER }, begun, Math.min(LOOK, timeout));
+    const call = new Call({ signal: NEVER }, now(), Math.min(LOOK, timeout));
     const [members, table] = await this.#member(address).send([MEMBERS, ROUTING_TABLE], call);
     for (const reply of [members, table]) {
       if (reply instanceof MemberFailure || reply instanceof GatewayError) throw reply;
     }
     const routing = Routing.of(members as Reply, table as Reply, hash);
-    for (const [partition, former] of this.#routing?.movedIn(routing) ?? []) {
-      const isOrphan = !routing.members.includes(former);
-      this.#settling.set(partition, { isOrphan, until: now() + (isOrphan ? SETTLING_ALONE : SETTLING) });
-    }
+    // One that answers is not gone, whatever another one thinks of it.
+    const gone = known?.members.filter((one) => !routing.members.includes(one) && !this.#members.get(one)?.awake) ?? [];
+    for (const partition of known?.partitionsOf(gone) ?? []) this.#orphans.set(partition, now() + TAKING_OVER);
     this.#routing = routing;
-    this.#knownAt = begun;
     this.#teller = this.#source = address;
     this.#forget();
     for (const member of this.addresses) this.at(member).check();

@@ -18,8 +18,6 @@ export interface Means {
   readonly repeatable?: boolean;
   /** It would mean something else elsewhere. Default: every member does it, or has it done by the owner. */
   readonly pinned?: boolean;
-  /** It must not happen at two members: not while another gateway may still take somebody else for the owner. */
-  readonly solely?: boolean;
   /** It has time: it goes where nobody who has none waits behind it. */
   readonly patient?: boolean;
 }
@@ -41,10 +39,8 @@ export class Transport {
   ): Promise<readonly Reply[]> {
     const { routing } = this.members;
     if (routing === undefined) return this.routing(call).then(() => this.ask(target, commands, call, means));
-    // What was seen too long ago is looked at again first: others count on it.
-    if (means.solely && !this.members.isFresh) return this.#afterLook(target, commands, call, means);
-    if (this.#isSettling(routing, target, means)) {
-      return Promise.reject(unreachable(new Error("it has just gone to another member")));
+    if (this.#isOrphaned(routing, target)) {
+      return Promise.reject(unreachable(new Error("it has just gone over from a member that is no more")));
     }
     const { best, missing, errand } = this.#wayTo(routing, target, means);
     if (!missing.every((member) => member.mayBePassed(errand))) {
@@ -63,17 +59,9 @@ export class Transport {
     return asked;
   }
 
-  async #afterLook(target: Target, commands: readonly Command[], call: Call, means: Means): Promise<readonly Reply[]> {
-    await this.members.look().catch((cause) => {
-      throw unreachable(cause);
-    });
-    if (!this.members.isFresh) throw unreachable(new Error("who has what was told too late"));
-    return await this.ask(target, commands, call, means);
-  }
-
-  #isSettling(routing: Routing, target: Target, { solely = false }: Means): boolean {
-    if (!this.members.settles || typeof target === "string" || "member" in target) return false;
-    return this.members.isSettling(routing.partitionOf(target.map, target.key), solely);
+  #isOrphaned(routing: Routing, target: Target): boolean {
+    if (!this.members.hasOrphans || typeof target === "string" || "member" in target) return false;
+    return this.members.isOrphan(routing.partitionOf(target.map, target.key));
   }
 
   /** Who should be asked, and whom of those who do not answer it would need for what. */
