@@ -64,6 +64,9 @@ class Count implements Waiting {
   }
 }
 
+/** Two members that count at once give the same sum twice. */
+const SOLELY = { pinned: true, solely: true };
+
 /**
  * Counters. The member to whom a counter belongs counts exactly, but only what is asked of itself, and takes whatever is no whole
  * number for 0. So all gateways ask that member and no other, and each looks at what is there before. Counts of one counter that
@@ -128,7 +131,7 @@ export class Counters {
     const value = sums.at(-1)?.value;
     if (value === undefined) return true;
     const command = put(place.map, place.key, String(value), { ttl, only: "NX" });
-    const [written] = await this.options.transport.ask(place, [command], call, { pinned: true });
+    const [written] = await this.options.transport.ask(place, [command], call, SOLELY);
     if (isOk(written)) { for (const { count, value } of sums) count.resolve(value); }
     return isOk(written);
   }
@@ -147,7 +150,7 @@ export class Counters {
     const { expiresAt } = found;
     const mayEnd = expiresAt !== undefined && expiresAt - this.options.now() < NEAR_END;
     const commands = [incr(place.map, place.key, by), ...mayEnd ? [get(place.map, place.key)] : []];
-    const [counted, after] = await this.options.transport.ask(place, commands, call, { pinned: true });
+    const [counted, after] = await this.options.transport.ask(place, commands, call, SOLELY);
     let value = countOf(counted);
     // Where it ended in between, this count began a new one, which knows neither where to begin nor when to end.
     if (mayEnd && foundIn(after, place)?.expiresAt === undefined) value = await this.#renew(place, value, first, call);
@@ -157,7 +160,7 @@ export class Counters {
   async #renew(place: Place, counted: number, { initial, ttl }: Increment, call: Call): Promise<number> {
     const value = sumOf(counted, initial);
     const command = put(place.map, place.key, String(value), { ttl, only: "XX" });
-    await this.options.transport.ask(place, [command], call, { pinned: true }).catch(afterAll);
+    await this.options.transport.ask(place, [command], call, SOLELY).catch(afterAll);
     return value;
   }
 

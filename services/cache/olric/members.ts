@@ -12,10 +12,12 @@ const LOOK_AGAIN_AFTER = 100;
 /** How long a look may take. */
 const LOOK = 1_000;
 /**
- * For how long nothing is asked of a member about what it has got from one that is gone: members take up a table one after the other,
- * and what was a copy is not found at once by whoever has become its owner.
+ * For how long after a member was lost nothing is asked of another about what it got from it: members take up a table one after the
+ * other, and what was a copy is not found at once by whoever has become its owner.
  */
 const TAKING_OVER = 2_000;
+/** For how long after that changes of the table are part of it, and nobody counts in what goes from one living member to another. */
+const UNSETTLED = 5_000, SETTLING = 3_000;
 
 /**
  * Connections to a cluster of one member, at most: it answers at once whatever comes, and fewer carry more. One of several waits
@@ -34,6 +36,12 @@ export interface MembersOptions extends Omit<MemberOptions, "most"> {
   readonly hash: Hash;
 }
 
+interface Settling {
+  /** Whether the former owner is no member any more. */
+  readonly isOrphan: boolean;
+  readonly until: number;
+}
+
 /**
  * Knows the members of the cluster, and which of them has what. Looks beside the traffic, which waits for the first look alone.
  */
@@ -45,8 +53,10 @@ export class Members {
   #source: string | undefined;
   #looking: Promise<void> | undefined;
   #lookedAt = -Infinity;
-  /** Partitions whose owner was seen to be no member any more, and until when their new one is not asked. */
-  readonly #orphans = new Map<number, number>();
+  /** When a member was last seen to be no member any more, and gone. */
+  #lostAt = -Infinity;
+  /** Partitions that were seen to have gone to another member, and until when what is not to be asked of it. */
+  readonly #settling = new Map<number, Settling>();
   #turn = 0;
 
   constructor(private readonly options: MembersOptions) {
@@ -69,18 +79,23 @@ export class Members {
     return this.#looking ??= this.#look().finally(() => this.#looking = undefined);
   }
 
-  /** Whether any partition may be an {@link isOrphan}: mostly none is. */
-  get hasOrphans(): boolean {
-    return this.#orphans.size > 0;
+  /** Whether any partition may be {@link isSettling}: mostly none is. */
+  get settles(): boolean {
+    return this.#settling.size > 0;
   }
 
-  /** Whether a partition came from a member that is gone so short a time ago that its new owner may not have found all of it. */
-  isOrphan(partition: number): boolean {
-    const until = this.#orphans.get(partition);
-    if (until === undefined) return false;
-    if (this.options.now() < until) return true;
-    this.#orphans.delete(partition);
-    return false;
+  /**
+   * Whether a partition went to another member so short a time ago that it is not to be asked.
+   * @param solely for what only one member may do
+   */
+  isSettling(partition: number, solely: boolean): boolean {
+    const settling = this.#settling.get(partition);
+    if (settling === undefined) return false;
+    if (this.options.now() >= settling.until) {
+      this.#settling.delete(partition);
+      return false;
+    }
+    return solely || settling.isOrphan;
   }
 
   /** Whether all members are worth asking. */
@@ -172,13 +187,24 @@ export class Members {
       if (reply instanceof MemberFailure || reply instanceof GatewayError) throw reply;
     }
     const routing = Routing.of(members as Reply, table as Reply, hash);
-    // One that answers is not gone, whatever another one thinks of it.
-    const gone = known?.members.filter((one) => !routing.members.includes(one) && !this.#members.get(one)?.awake) ?? [];
-    for (const partition of known?.partitionsOf(gone) ?? []) this.#orphans.set(partition, now() + TAKING_OVER);
+    if (known !== undefined) this.#compare(known, routing);
     this.#routing = routing;
     this.#teller = this.#source = address;
     this.#forget();
     for (const member of this.addresses) this.at(member).check();
+  }
+
+  /** What goes over when a member is lost is let settle. */
+  #compare(known: Routing, newer: Routing): void {
+    const now = this.options.now();
+    // One that answers is not gone, whatever another one thinks of it.
+    const isGone = (member: string) => !newer.members.includes(member) && !this.#members.get(member)?.awake;
+    if (known.members.some(isGone)) this.#lostAt = now;
+    if (now - this.#lostAt > UNSETTLED) return;
+    for (const [partition, former] of known.movedIn(newer)) {
+      const isOrphan = isGone(former);
+      this.#settling.set(partition, { isOrphan, until: now + (isOrphan ? TAKING_OVER : SETTLING) });
+    }
   }
 
   /** Gives back the connections to those that are no members any more. */

@@ -59,9 +59,14 @@ export class Routing {
     return this.ownersOf(partition).at(-1)!;
   }
 
-  /** Partitions that belong to one of these members. */
-  partitionsOf(members: readonly string[]): readonly number[] {
-    return [...this.owners.keys()].filter((partition) => members.includes(this.ownerOf(partition)));
+  /** Partitions that belong to somebody else by a newer table, each with the former owner. */
+  movedIn(newer: Routing): ReadonlyMap<number, string> {
+    const moved = new Map<number, string>();
+    for (let partition = 0; partition < Math.min(this.partitions, newer.partitions); partition++) {
+      const former = this.ownerOf(partition);
+      if (newer.ownerOf(partition) !== former) moved.set(partition, former);
+    }
+    return moved;
   }
 
   /** Members that are asked whenever something of a partition is read or written. */

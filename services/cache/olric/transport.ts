@@ -18,6 +18,8 @@ export interface Means {
   readonly repeatable?: boolean;
   /** It would mean something else elsewhere. Default: every member does it, or has it done by the owner. */
   readonly pinned?: boolean;
+  /** It must not happen at two members: not while another gateway may still take somebody else for the owner. */
+  readonly solely?: boolean;
   /** It has time: it goes where nobody who has none waits behind it. */
   readonly patient?: boolean;
 }
@@ -39,8 +41,8 @@ export class Transport {
   ): Promise<readonly Reply[]> {
     const { routing } = this.members;
     if (routing === undefined) return this.routing(call).then(() => this.ask(target, commands, call, means));
-    if (this.#isOrphaned(routing, target)) {
-      return Promise.reject(unreachable(new Error("it has just gone over from a member that is no more")));
+    if (this.#isSettling(routing, target, means)) {
+      return Promise.reject(unreachable(new Error("it has just gone to another member")));
     }
     const { best, missing, errand } = this.#wayTo(routing, target, means);
     if (!missing.every((member) => member.mayBePassed(errand))) {
@@ -59,9 +61,9 @@ export class Transport {
     return asked;
   }
 
-  #isOrphaned(routing: Routing, target: Target): boolean {
-    if (!this.members.hasOrphans || typeof target === "string" || "member" in target) return false;
-    return this.members.isOrphan(routing.partitionOf(target.map, target.key));
+  #isSettling(routing: Routing, target: Target, { solely = false }: Means): boolean {
+    if (!this.members.settles || typeof target === "string" || "member" in target) return false;
+    return this.members.isSettling(routing.partitionOf(target.map, target.key), solely);
   }
 
   /** Who should be asked, and whom of those who do not answer it would need for what. */

@@ -121,7 +121,7 @@ Deno.test("what a member had that is gone is not asked of the next one before th
   deepEqual(countsOf(left), ["k"]);
 });
 
-Deno.test("what went over from a member that still answers is asked of the next one at once", async () => {
+Deno.test("what went over from a member that still answers is read from the next one at once", async () => {
   using members = cluster(2, counting());
   const [former, owner] = members as unknown as [FakeOlric, FakeOlric];
   await using driver = await open([owner]);
@@ -130,8 +130,51 @@ Deno.test("what went over from a member that still answers is asked of the next 
   owner.members = [owner.address];
   owner.owners = () => [owner.address];
   await driver.health(WAITER.signal);
+  ok(await driver.get("ns", at("k"), WAITER));
+});
+
+Deno.test("what went from one member to another that both live is read at once", async () => {
+  using members = cluster(2, counting());
+  const [former, owner] = members as unknown as [FakeOlric, FakeOlric];
+  for (const member of members) member.owners = () => [former.address];
+  await using driver = await open(members);
+  await driver.get("ns", at("k"), WAITER);
+  for (const member of members) member.owners = () => [former.address, owner.address];
+  await driver.health(WAITER.signal);
+  ok(await driver.get("ns", at("k"), WAITER));
+});
+
+Deno.test("what goes over between two that live while a third is lost is read at once, and counted a while later", async () => {
+  using members = cluster(2, counting());
+  const [former, owner] = members as unknown as [FakeOlric, FakeOlric];
+  const lost = new FakeOlric(counting());
+  const all = [...members, lost];
+  for (const member of all) {
+    member.members = all.map(({ address }) => address);
+    member.owners = () => [lost.address];
+  }
+  const clock = aheadClock();
+  await using driver = await open(members, undefined, clock);
   await countOne(driver, "k");
-  deepEqual(countsOf(owner), ["k"]);
+  lost[Symbol.dispose]();
+  await until("it is missed", () => countOne(driver, "k").then(() => false, () => true));
+  for (const [ahead, having] of [[0, [former]], [2_000, [former, owner]]] as const) {
+    clock.ahead += ahead;
+    for (const member of members) {
+      member.members = members.map(({ address }) => address);
+      member.owners = () => having.map(({ address }) => address);
+    }
+    await driver.health(WAITER.signal);
+  }
+  ok(await driver.get("ns", at("k"), WAITER));
+  await rejects(
+    countOne(driver, "k"),
+    (error) => hasCode(error, "UNAVAILABLE") && /nothing was changed/.test(String(error)),
+  );
+  deepEqual([countsOf(former), countsOf(owner)], [[], []]);
+  clock.ahead += 3_000;
+  await countOne(driver, "k");
+  deepEqual([countsOf(former), countsOf(owner)], [[], ["k"]]);
 });
 
 Deno.test("while the owner of a counter does not answer, nobody else counts it", async () => {
