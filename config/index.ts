@@ -4,4 +4,6 @@ export { printConfig } from "./print.ts";
 export { ConfigError, type ConfigProblem } from "./problems.ts";
 export { readTextFile } from "./read_text_file.ts";
 export { reference } from "./reference.ts";
+export type { NameServerAddress } from "./kinds/name_server.ts";
+export type { SocksProxyAddress } from "./kinds/socks_proxy.ts";
 export { formatListenAddress, type ListenAddress } from "./kinds/listen_address.ts";

@@ -1,7 +1,7 @@
 import { stringify } from "yaml";
 import { type Catalogue, type Group, type Leaf } from "./catalogue.ts";
 import { CATALOGUE, type Loaded } from "./load.ts";
-import { originText } from "./origin.ts";
+import { type Origin, originText } from "./origin.ts";
 import { printable } from "./problems.ts";
 
 /**
@@ -20,15 +20,17 @@ function linesOf(group: Group, loaded: Loaded<Record<string, unknown>>, values: 
     if (child.type === "leaf" && child.contentOf) return [];
     const value = (values as Readonly<Record<string, unknown>>)[name];
     if (child.type === "group") return [`${indent}${name}:`, ...linesOf(child, loaded, value, depth + 1)];
-    const origin = originText(loaded.origins.get(child.path) ?? { kind: "default" });
+    const origin = loaded.origins.get(child.path) ?? { kind: "default" };
     if (value === undefined) return [`${indent}# ${name}:  # not set`];
-    return [`${indent}${name}: ${valueText(child, value)}  # ${origin}`];
+    return [`${indent}${name}: ${valueText(child, value, origin)}  # ${originText(origin)}`];
   });
 }
 
-function valueText({ meta: { kind, secret } }: Leaf, value: unknown): string {
+function valueText({ meta: { kind, secret } }: Leaf, value: unknown, origin: Origin): string {
   const isEmpty = typeof value === "object" && value !== null && Object.keys(value).length === 0;
-  return secret && !isEmpty ? '"[secret]"' : inlineYaml(kind.toYaml(value));
+  // What everybody can read in the reference is nobody's secret.
+  const isKnown = isEmpty || origin.kind === "default" && origin.preset === undefined;
+  return secret && !isKnown ? '"[secret]"' : inlineYaml(kind.toYaml(value));
 }
 
 /** A value as YAML on one line. */

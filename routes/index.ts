@@ -9,8 +9,10 @@ import { pubsubRoutes } from "./pubsub/index.ts";
 import { realtimeRoutes } from "./realtime/index.ts";
 import { storageRoutes } from "./storage/index.ts";
 import { pinRoutes } from "./pins/index.ts";
+import { proxyRoutes } from "./proxy/index.ts";
 import { openApiRoute } from "./system/openapi.ts";
 import { systemRoutes } from "./system/index.ts";
+import { webhookRoutes } from "./webhooks/index.ts";
 
 /** The whole API. Serving, OpenAPI and the authorisation matrix of the tests all start here. */
 export const routes: readonly Route[] = [
@@ -25,5 +27,7 @@ export const routes: readonly Route[] = [
   ...pubsubRoutes,
   ...realtimeRoutes,
   ...functionRoutes,
+  ...proxyRoutes,
+  ...webhookRoutes,
   ...networkRoutes,
 ];

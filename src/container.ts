@@ -2,11 +2,9 @@ import { collectDefaultMetrics, Registry } from "prom-client";
 import type { Config } from "../config/index.ts";
 import { type ControlApiKeys, OPERATOR_NAMESPACE } from "../services/auth/api_keys.ts";
 import type { RootKey } from "../services/auth/crypto/root_key.ts";
-import { trustedWallet } from "../services/auth/crypto/wallet.ts";
 import { StartingControlDatabase } from "../services/control_plane/starting.ts";
 import { NamespaceDeletion } from "../services/namespaces/deletion.ts";
 import { MODULES_NAMESPACE, moduleStorageRules } from "../services/functions/registry/content.ts";
-import type { MemberRegistry } from "../services/namespaces/members.ts";
 import type { NamespaceRegistry } from "../services/namespaces/namespaces.ts";
 import { ControlSettings } from "../services/namespaces/settings.ts";
 import { GcraLimits } from "../services/rate_limits/gcra.ts";
@@ -14,26 +12,28 @@ import { SystemStatus } from "../services/system/system_info.ts";
 import { authServices } from "./auth_services.ts";
 import { BUILD } from "./build.ts";
 import { openCache } from "./cache_drivers.ts";
-import { controlServices } from "./control_services.ts";
+import { controlServices, registryOf } from "./control_services.ts";
 import { GatewayError } from "./contracts/errors.ts";
-import type { Namespaces } from "./contracts/namespaces.ts";
 import type { Services } from "./contracts/services.ts";
-import type { NamespaceRules, Settings } from "./contracts/settings.ts";
+import type { Settings } from "./contracts/settings.ts";
 import { openDrivers } from "./drivers.ts";
+import { openEgress } from "./egress_services.ts";
 import { openFunctions } from "./function_services.ts";
 import { Connections } from "./http/live/connections.ts";
 import { cacheMetrics } from "./observability/cache_metrics.ts";
 import { changeMetrics } from "./observability/change_metrics.ts";
 import { driverMetrics } from "./observability/driver_metrics.ts";
 import { logger } from "./observability/log.ts";
-import { instrumentWith, serviceTimings } from "./observability/instrument.ts";
+import { instrumentWith, outcomeOf, serviceTimings } from "./observability/instrument.ts";
 import { pubsubMetrics } from "./observability/pubsub_metrics.ts";
 import { serviceStates } from "./observability/service_states.ts";
 import { storageMetrics } from "./observability/storage_metrics.ts";
 import { liveSettings, openPubSub } from "./pubsub_drivers.ts";
 import { ruleDefaults } from "./rule_defaults.ts";
+import { partOf } from "./rule_parts.ts";
 import { openStorage } from "./storage_drivers.ts";
 import { Upkeep } from "./upkeep.ts";
+import { openWebhooks } from "./webhook_services.ts";
 
 /** What the container is given beside the configuration. */
 export interface ContainerOptions {
@@ -145,6 +145,12 @@ export async function createContainer({ config, rootKey, now, random, url }: Con
     monotonic: () => performance.now(),
     onError: (error) => log.error("an open connection failed", { error }),
   });
+  const outwards = openEgress(config, {
+    network,
+    key: rootKey.subkey("egress"),
+    metrics: registry,
+    rulesOf: (namespace, request) => partOf("egress", settings.rulesOf(namespace, request)),
+  });
   const functions = await openFunctions(config, {
     control,
     revocations,
@@ -154,11 +160,22 @@ export async function createContainer({ config, rootKey, now, random, url }: Con
     cache,
     storage,
     pubsub,
+    http: outwards.http,
     key: rootKey.subkey("function-secrets"),
     metrics: registry,
     now,
     random,
     rulesOf: (namespace, request) => partOf("functions", settings.rulesOf(namespace, request)),
+  });
+  const webhooks = openWebhooks(config.webhooks, {
+    control,
+    revocations,
+    audit,
+    egress: outwards.egress,
+    key: rootKey.subkey("webhooks"),
+    metrics: registry,
+    random,
+    rulesOf: (namespace, request) => partOf("webhooks", settings.rulesOf(namespace, request)),
   });
   const deletion = new NamespaceDeletion({
     control,
@@ -166,7 +183,7 @@ export async function createContainer({ config, rootKey, now, random, url }: Con
     now,
     // Nobody else can have an embedded control plane: what its last process began, this one may go on with at once.
     holder: drivers.embedded ? "embedded" : random(8).toHex(),
-    services: { functions: functions.held, database: drivers.database, cache, uploads, storage, pubsub },
+    services: { functions: functions.held, webhooks, database: drivers.database, cache, uploads, storage, pubsub },
     operatorNamespace: OPERATOR_NAMESPACE,
     onError: (namespace, error) => log.error("a namespace could not be deleted yet", { namespace, error }),
   });
@@ -182,6 +199,7 @@ export async function createContainer({ config, rootKey, now, random, url }: Con
       storage: (signal) => storage.health(signal),
       pubsub: (signal) => live.health(signal),
       functions: () => functions.health(),
+      egress: () => outwards.health(),
     },
   });
   serviceStates(registry, system);
@@ -218,6 +236,8 @@ export async function createContainer({ config, rootKey, now, random, url }: Con
     functionLogs: timed("function_logs", functions.services.functionLogs),
     functionSecrets: timed("function_secrets", functions.services.functionSecrets),
     functionTriggers: timed("function_triggers", functions.services.functionTriggers),
+    egress: timed("egress", outwards.egress),
+    webhooks: timed("webhooks", webhooks),
     connections,
     network: timed("network", network),
     rateLimits: new GcraLimits(config.limits, () => performance.now()),
@@ -246,7 +266,9 @@ export async function createContainer({ config, rootKey, now, random, url }: Con
       deletion.wake();
       storageLife.start();
       await live.start();
+      await outwards.start();
       functions.start();
+      webhooks.start();
     },
     async close() {
       usage.stop();
@@ -254,6 +276,8 @@ export async function createContainer({ config, rootKey, now, random, url }: Con
       revocations.stop();
       await deletion.close();
       await functions.close();
+      await webhooks.close();
+      await outwards.close();
       await live.close();
       await cache.close();
       await storageLife.close();
@@ -262,29 +286,3 @@ export async function createContainer({ config, rootKey, now, random, url }: Con
     },
   };
 }
-
-/** How a call's end counts: the caller's mistakes apart from ours. */
-function outcomeOf(error: unknown): string {
-  if (!(error instanceof GatewayError)) return "failed";
-  return error.status === 503 ? "unavailable" : "refused";
-}
-
-/** The part of a namespace's rules that is about one domain, without a promise where they are known. */
-const partOf = <Domain extends keyof NamespaceRules>(
-  domain: Domain,
-  rules: NamespaceRules | Promise<NamespaceRules>,
-): NamespaceRules[Domain] | Promise<NamespaceRules[Domain]> =>
-  rules instanceof Promise ? rules.then((all) => all[domain]) : rules[domain];
-
-/** The two halves of the contract of namespaces as one. */
-const registryOf = (namespaces: NamespaceRegistry, members: MemberRegistry): Namespaces => ({
-  admit: (...args) => namespaces.admit(...args),
-  create: (namespace, caller, context, owner) =>
-    namespaces.create(namespace, caller, context, owner && trustedWallet(owner, "owner")),
-  list: (...args) => namespaces.list(...args),
-  get: (...args) => namespaces.get(...args),
-  delete: (...args) => namespaces.delete(...args),
-  members: (...args) => members.list(...args),
-  setMember: (...args) => members.set(...args),
-  removeMember: (...args) => members.remove(...args),
-});

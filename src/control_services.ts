@@ -7,6 +7,7 @@ import type { ControlDatabase } from "../services/control_plane/control_database
 import { RevocationFeed } from "../services/control_plane/revocations.ts";
 import { MemberRegistry } from "../services/namespaces/members.ts";
 import { NamespaceRegistry } from "../services/namespaces/namespaces.ts";
+import type { Namespaces } from "./contracts/namespaces.ts";
 
 /** What the services on the control plane are built from. */
 export interface ControlServicesOptions {
@@ -62,3 +63,16 @@ export function controlServices(options: ControlServicesOptions): ControlService
     apiKeysOf: (rootKey) => new ControlApiKeys({ ...shared, derivation: rootKey.subkey("api-key"), random }),
   };
 }
+
+/** The two halves of the contract of namespaces as one. */
+export const registryOf = (namespaces: NamespaceRegistry, members: MemberRegistry): Namespaces => ({
+  admit: (...args) => namespaces.admit(...args),
+  create: (namespace, caller, context, owner) =>
+    namespaces.create(namespace, caller, context, owner && trustedWallet(owner, "owner")),
+  list: (...args) => namespaces.list(...args),
+  get: (...args) => namespaces.get(...args),
+  delete: (...args) => namespaces.delete(...args),
+  members: (...args) => members.list(...args),
+  setMember: (...args) => members.set(...args),
+  removeMember: (...args) => members.remove(...args),
+});

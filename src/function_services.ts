@@ -5,6 +5,7 @@ import type { ControlAuditLog } from "../services/control_plane/audit.ts";
 import type { ControlDatabase } from "../services/control_plane/control_database.ts";
 import type { RevocationFeed } from "../services/control_plane/revocations.ts";
 import { GatewayHostCalls } from "../services/functions/calls/host_calls.ts";
+import type { OutboundHttp } from "../services/functions/calls/http.ts";
 import { findConfinement, UNCONFINED } from "../services/functions/hosts/confinement.ts";
 import {
   CallRefused,
@@ -31,6 +32,7 @@ import { logger } from "./observability/log.ts";
 /** What functions ask of the gateway around them. */
 export interface FunctionSurroundings
   extends Pick<Services, "database" | "databaseChanges" | "cache" | "storage" | "pubsub"> {
+  readonly http: OutboundHttp;
   readonly control: ControlDatabase;
   readonly revocations: RevocationFeed;
   readonly audit: ControlAuditLog;
@@ -145,6 +147,7 @@ export async function openFunctions(config: Config, around: FunctionSurroundings
     cache: around.cache,
     storage,
     pubsub,
+    http: around.http,
     secretOf: (namespace, name, signal) => secrets.secretOf(namespace, name, signal),
     invocations: () => invoker,
     onError: (requestId, error) => log.error("a host call of a function failed", { requestId, error }),

@@ -4,7 +4,7 @@ import { nearDefaults } from "./cache_drivers.ts";
 import { hostNumbers, largestOutput } from "./function_services.ts";
 
 /** What holds in namespaces for which nothing was set. */
-export function ruleDefaults({ cache, database, functions, limits, pubsub }: Config): RuleDefaults {
+export function ruleDefaults({ cache, database, egress, functions, limits, pubsub, webhooks }: Config): RuleDefaults {
   const { statement_timeout, retained_changes, change_retention } = database;
   const { perNamespace } = hostNumbers(functions.hosts, navigator.hardwareConcurrency);
   return {
@@ -24,5 +24,7 @@ export function ruleDefaults({ cache, database, functions, limits, pubsub }: Con
       max_output: largestOutput(limits.functions),
       max_concurrency: perNamespace,
     },
+    egress: { limits: limits.egress, ports: egress.ports, max_in_flight: egress.max_in_flight },
+    webhooks: { limits: limits.webhooks, max_in_flight: webhooks.max_in_flight },
   };
 }

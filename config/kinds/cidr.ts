@@ -1,4 +1,5 @@
 import ipaddr from "ipaddr.js";
+import { isAddress } from "./ip_address.ts";
 import { type Kind, parsedKind } from "./kind.ts";
 
 /**
@@ -16,17 +17,13 @@ export const cidr: Kind<string> = parsedKind({
 function parseCidr(raw: unknown): string | undefined {
   if (typeof raw !== "string") return undefined;
   const [, host, prefix] = /^([\da-f.:]+)(?:\/(\d{1,3}))?$/i.exec(raw) ?? [];
-  if (host === undefined || !isWritten(host)) return undefined;
+  if (host === undefined || !isAddress(host)) return undefined;
   const address = ipaddr.parse(host);
   const width = address.kind() === "ipv4" ? 32 : 128;
   const bits = prefix === undefined ? width : Number(prefix);
   if (bits > width || !endsWithZeros(address.toByteArray(), bits)) return undefined;
   return `${address.toString()}/${bits}`;
 }
-
-// ipaddr.js also takes octal, hexadecimal and shortened IPv4 addresses.
-const isWritten = (host: string) =>
-  host.includes(":") ? ipaddr.IPv6.isValid(host) : ipaddr.IPv4.isValidFourPartDecimal(host) && !/(^|\.)0\d/.test(host);
 
 const endsWithZeros = (bytes: readonly number[], bits: number) =>
   bytes.every((byte, i) => (byte & (0xff >> Math.min(8, Math.max(0, bits - i * 8)))) === 0);

@@ -2,6 +2,8 @@ import { field, group, section } from "../field.ts";
 import { byteSize } from "../kinds/byte_size.ts";
 import { duration, LONGEST_TIMER } from "../kinds/duration.ts";
 import { integer, number } from "../kinds/plain.ts";
+import { egress } from "./limits/egress.ts";
+import { webhooks } from "./limits/webhooks.ts";
 
 const limit = (whom: string, { rate, burst }: { readonly rate: number; readonly burst: number }) =>
   group({
@@ -252,8 +254,10 @@ export const limits = section({
     storage,
     pubsub,
     functions,
+    egress,
+    webhooks,
   },
-  check: ({ key, address, credentials, cache, storage, functions }) => [
+  check: ({ key, address, credentials, cache, storage, functions, webhooks }) => [
     ...Object.entries({ key, address, credentials })
       .filter(([, { rate, burst }]) => rate > 0 && burst < 1)
       .map(([name]) => ({ key: `${name}.burst`, because: `${name}.rate`, expected: "at least 1, or a rate of 0" })),
@@ -266,5 +270,12 @@ export const limits = section({
     ...(functions.memory % 2 ** 20 === 0
       ? []
       : [{ key: "functions.memory", expected: "a whole number of MiB, such as 256MiB" }]),
+    ...(webhooks.event_bytes > webhooks.waiting_bytes
+      ? [{
+        key: "webhooks.event_bytes",
+        because: "webhooks.waiting_bytes",
+        expected: "no more than limits.webhooks.waiting_bytes",
+      }]
+      : []),
   ],
 });

@@ -3,10 +3,12 @@ import type { NamespaceLimits, Versioned } from "../../src/contracts/settings.ts
 import { ok } from "../../src/http/reply.ts";
 import { defineRoute } from "../../src/http/route.ts";
 import { cacheLimits } from "./cache_limits.ts";
+import { egressLimits } from "./egress_limits.ts";
 import { functionsLimits } from "./functions_limits.ts";
 import { pubsubLimits } from "./pubsub_limits.ts";
 import { sqlLimits } from "./sql_settings.ts";
 import { storageLimits } from "./storage_settings.ts";
+import { webhooksLimits } from "./webhooks_limits.ts";
 
 const path = "/v1/namespaces/:ns/limits";
 const params = z.object({ ns: z.string().max(64).describe("The namespace's name.") });
@@ -16,6 +18,8 @@ const body = z.strictObject({
   storage: storageLimits.partial().optional(),
   pubsub: pubsubLimits.partial().optional(),
   functions: functionsLimits.partial().optional(),
+  egress: egressLimits.partial().optional(),
+  webhooks: webhooksLimits.partial().optional(),
 });
 const values = z.object({
   sql: sqlLimits,
@@ -23,6 +27,8 @@ const values = z.object({
   storage: storageLimits,
   pubsub: pubsubLimits,
   functions: functionsLimits,
+  egress: egressLimits,
+  webhooks: webhooksLimits,
 });
 const output = z.object({
   limits: values.describe("What was set for this namespace; `null`: the gateway's default."),

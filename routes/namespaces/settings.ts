@@ -3,6 +3,7 @@ import type { NamespaceSettings, Versioned } from "../../src/contracts/settings.
 import { ok } from "../../src/http/reply.ts";
 import { defineRoute } from "../../src/http/route.ts";
 import { cacheSettings, cacheSettingsAnswered } from "./cache_settings.ts";
+import { egressSettings, egressSettingsAnswered } from "./egress_settings.ts";
 import { functionsSettings } from "./functions_settings.ts";
 import { pubsubSettings, pubsubSettingsAnswered } from "./pubsub_settings.ts";
 import { sqlSettings } from "./sql_settings.ts";
@@ -15,6 +16,7 @@ const values = z.object({
   storage: storageSettings,
   pubsub: pubsubSettingsAnswered,
   functions: functionsSettings,
+  egress: egressSettingsAnswered,
 });
 const output = z.object({
   settings: values.describe("What was set; `null`: the gateway's default."),
@@ -57,6 +59,7 @@ export const changeSettings = defineRoute({
     storage: storageSettings.partial().optional(),
     pubsub: pubsubSettings.partial().optional(),
     functions: functionsSettings.partial().optional(),
+    egress: egressSettings.partial().optional(),
   }),
   output,
   errors: ["NOT_FOUND", "CONFLICT", "OUTCOME_UNKNOWN", "UNAVAILABLE"],

@@ -4,7 +4,7 @@ import type { ControlDatabase, ControlQuery } from "./control_database.ts";
 /**
  * What is revoked: one key, one session (and every token with it), one token, a member's credentials in a namespace
  * (`<namespace>/<wallet>`), all credentials of a namespace; or what gateways remember: of its settings and limits, of a function
- * or of a secret (both `<namespace>/<name>`), of the triggers of a namespace.
+ * or of a secret (both `<namespace>/<name>`), of the triggers or the webhooks of a namespace.
  */
 export type RevocationKind =
   | "key"
@@ -15,7 +15,8 @@ export type RevocationKind =
   | "settings"
   | "function"
   | "secret"
-  | "triggers";
+  | "triggers"
+  | "webhooks";
 
 /** One revocation, as every gateway hears of it. */
 export interface Revocation {
@@ -44,7 +45,7 @@ export interface RevocationFeedOptions {
 /** Longest life of anything that can be revoked without being looked up again: an access token of a day, and clock skew. */
 const MEMORY = 25 * 60 * 60 * 1000;
 /** What is merely told, so that what is remembered of it is read anew: whether it was ever told nobody asks. */
-const TOLD: ReadonlySet<RevocationKind> = new Set(["settings", "function", "secret", "triggers"]);
+const TOLD: ReadonlySet<RevocationKind> = new Set(["settings", "function", "secret", "triggers", "webhooks"]);
 /**
  * How long that is told, where gateways read it anew within minutes in any case. Routes of triggers they do not, and so a gateway that
  * was cut off has to hear of those for as long as of credentials.
@@ -53,6 +54,7 @@ const TOLD_FOR: Partial<Record<RevocationKind, number>> = {
   settings: 60 * 60 * 1000,
   function: 60 * 60 * 1000,
   secret: 60 * 60 * 1000,
+  webhooks: 60 * 60 * 1000,
 };
 const PAGE = 1000;
 

@@ -7,6 +7,7 @@ import type {
   FunctionVersionTable,
 } from "./function_tables.ts";
 import type { FunctionTriggerTable } from "./function_trigger_table.ts";
+import type { WebhookDeliveryTable, WebhookEndpointTable } from "./webhook_tables.ts";
 
 /**
  * Tables of the control plane. Times are Unix milliseconds; flags are 0 or 1; hashes are SHA-256 in lower-case hex.
@@ -39,6 +40,8 @@ export interface Schema {
   function_triggers: FunctionTriggerTable;
   function_logs: FunctionLogTable;
   function_invocations: FunctionInvocationTable;
+  webhook_endpoints: WebhookEndpointTable;
+  webhook_deliveries: WebhookDeliveryTable;
 }
 
 /** A namespace, from its creation until its last data is gone. */
@@ -117,7 +120,7 @@ export interface RevocationTable {
   seq: Generated<number>;
   /**
    * `key`, `session`, `member` (id `<namespace>/<wallet>`), `namespace`, `token` (id = `jti`), `settings` (id = namespace), `function`
-   * and `secret` (id `<namespace>/<name>`), `triggers` (id = namespace).
+   * and `secret` (id `<namespace>/<name>`), `triggers` and `webhooks` (id = namespace).
    */
   kind: string;
   id: string;

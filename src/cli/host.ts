@@ -6,6 +6,7 @@ const PROGRAMS: Readonly<Partial<Record<HostKind, () => Promise<{ run(): Promise
   sql: () => import("../../services/database/sqlite/host.ts"),
   judge: () => import("../../services/database/rqlite/judge_host.ts"),
   bulk: () => import("../../services/database/bulk/guest.ts"),
+  egress: () => import("../../services/egress/process/host.ts"),
   files: () => import("../../services/database/files/guest.ts"),
   function: () => import("../../services/functions/guest/host.ts"),
 };

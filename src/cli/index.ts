@@ -5,6 +5,7 @@ import { DataFolderInUse } from "../../services/control_plane/data_folder_lock.t
 import { SchemaTooNew } from "../../services/control_plane/migrate.ts";
 import { BUILD } from "../build.ts";
 import { GatewayError } from "../contracts/errors.ts";
+import { anyoneCommand } from "./anyone.ts";
 import { configCommand } from "./config.ts";
 import { databaseCommand } from "./database.ts";
 import { devCommand } from "./dev.ts";
@@ -32,6 +33,7 @@ export async function runCommandLine(args: readonly string[]): Promise<number> {
       serveCommand(),
       devCommand(),
       configCommand(),
+      anyoneCommand(),
       databaseCommand(),
       keysCommand(),
       namespacesCommand(),

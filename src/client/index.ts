@@ -1,4 +1,4 @@
-/** The client of a gateway: `createClient`, and on it `createDatabase`, `createCache`, `createStorage`, `createRealtime` and `createFunctions`. Runs on Deno, Node 20 and later, and in browsers. */
+/** The client of a gateway: `createClient`, and on it `createDatabase`, `createCache`, `createStorage`, `createRealtime`, `createFunctions` and `createProxy`. Runs on Deno, Node 20 and later, and in browsers. */
 export type { ClientErrorCode, ErrorParts } from "./errors.ts";
 export { OramaError } from "./errors.ts";
 export type { CallOptions, Client, ClientOptions } from "./http.ts";
@@ -75,6 +75,10 @@ export type {
   FunctionSecret,
   FunctionVersion,
 } from "./functions/values.ts";
+export type { ProxyAnswer } from "./proxy/answer.ts";
+export type { ProxyBody, ProxyInit, ProxyOptions } from "./proxy/options.ts";
+export type { AnonymousProxy } from "./proxy/proxy.ts";
+export { createProxy } from "./proxy/proxy.ts";
 export { createRealtime } from "./realtime/connection.ts";
 export type {
   GapReason,
@@ -140,3 +144,5 @@ export type { ResumableOptions, UploadState } from "./storage/resumable.ts";
 export type { DirectoryFile, Storage } from "./storage/storage.ts";
 export { createStorage } from "./storage/storage.ts";
 export type { ChecksumAlgorithm } from "./storage/tus.ts";
+export type { ReceivedEvent, VerifyWebhookOptions } from "./webhooks/verify.ts";
+export { verifyWebhook } from "./webhooks/verify.ts";

@@ -4,6 +4,7 @@ import type { Cache } from "./cache.ts";
 import type { Database } from "./database.ts";
 import type { DatabaseChanges } from "./database_changes.ts";
 import type { DatabaseFiles } from "./database_files.ts";
+import type { Egress } from "./egress.ts";
 import type { FunctionInvocations } from "./function_invocations.ts";
 import type { FunctionLogs } from "./function_logs.ts";
 import type { FunctionSecrets } from "./function_secrets.ts";
@@ -22,6 +23,7 @@ import type { Storage } from "./storage.ts";
 import type { SystemInfo } from "./system.ts";
 import type { TopicTokens } from "./topic_tokens.ts";
 import type { ApiKeys, Sessions, WalletAuth } from "./wallet_auth.ts";
+import type { Webhooks } from "./webhooks.ts";
 
 /** Everything a route can reach. Built by `src/container.ts`; a test builds its own. */
 export interface Services {
@@ -47,6 +49,8 @@ export interface Services {
   readonly functionLogs: FunctionLogs;
   readonly functionSecrets: FunctionSecrets;
   readonly functionTriggers: FunctionTriggers;
+  readonly egress: Egress;
+  readonly webhooks: Webhooks;
   readonly connections: LiveConnections;
   readonly network: Network;
   readonly rateLimits: RateLimits;

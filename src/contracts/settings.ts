@@ -1,9 +1,13 @@
 import type { ReadLevel } from "./database.ts";
+import type { EgressLimitValues, EgressRules, EgressSettings } from "./egress_rules.ts";
 import type { FunctionLimitValues, FunctionRules, FunctionSettings } from "./function_rules.ts";
 import type { Principal } from "./identity.ts";
 import type { RequestContext } from "./request.ts";
+import type { WebhookLimitValues, WebhookRules } from "./webhook_rules.ts";
 
+export type { EgressLimitValues, EgressRules, EgressSettings } from "./egress_rules.ts";
 export type { FunctionLimitValues, FunctionRules, FunctionSettings } from "./function_rules.ts";
+export type { WebhookLimitValues, WebhookRules } from "./webhook_rules.ts";
 
 /** What holds for SQL of one namespace: the owner's settings within the operator's limits, and the defaults for the rest. */
 export interface SqlRules {
@@ -114,6 +118,8 @@ export interface NamespaceRules {
   readonly storage: StorageRules;
   readonly pubsub: PubSubRules;
   readonly functions: FunctionRules;
+  readonly egress: EgressRules;
+  readonly webhooks: WebhookRules;
 }
 
 /**
@@ -225,6 +231,7 @@ export interface NamespaceSettings {
   readonly storage: StorageSettings;
   readonly pubsub: PubSubSettings;
   readonly functions: FunctionSettings;
+  readonly egress: EgressSettings;
 }
 
 /** What an operator has set for one namespace, by domain. */
@@ -234,6 +241,8 @@ export interface NamespaceLimits {
   readonly storage: OrDefault<StorageLimitValues>;
   readonly pubsub: OrDefault<PubSubLimitValues>;
   readonly functions: OrDefault<FunctionLimitValues>;
+  readonly egress: OrDefault<EgressLimitValues>;
+  readonly webhooks: OrDefault<WebhookLimitValues>;
 }
 
 /** Some members of some domains: what is not in it stays as it is, `null` gives a value back to the default. */

@@ -5,4 +5,4 @@
 export const HOST_COMMAND = "host";
 
 /** What kinds of hosts there are; `src/cli/host.ts` knows what each runs. */
-export type HostKind = "backup" | "sql" | "bulk" | "files" | "function" | "judge";
+export type HostKind = "backup" | "sql" | "bulk" | "egress" | "files" | "function" | "judge";

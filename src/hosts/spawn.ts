@@ -2,12 +2,19 @@ import { HOST_COMMAND, type HostKind } from "./kinds.ts";
 import { UntilEnd } from "./pipe.ts";
 import type { FrameBounds } from "./protocol.ts";
 
-/** What a host may do when it starts. It gives all of it back before it serves. */
+/** What a host may do when it starts. It gives all of it back before it serves, but for {@link HostRights.net}. */
 export interface HostRights {
   /** Files and folders it may read. */
   readonly read?: readonly string[];
   /** Files and folders it may write. */
   readonly write?: readonly string[];
+  /** Where it may connect to, and listen; without it nowhere. */
+  readonly net?: {
+    /** Hosts, addresses and ranges, with ports or without, and `unix:` with a path; none for all. */
+    readonly allow: readonly string[];
+    /** Addresses and ranges, names included that resolve to them, whatever is allowed. */
+    readonly deny: readonly string[];
+  };
 }
 
 /** What is started as a host. */
@@ -16,6 +23,8 @@ export interface HostProgram extends FrameBounds {
   /** Another file than the gateway's own; for tests. */
   readonly script?: string;
   readonly rights?: HostRights;
+  /** A file with certificates of authorities that it trusts beside those of the system, in PEM. Not for a compiled file. */
+  readonly certificates?: string;
   /** Megabytes of V8's heap. */
   readonly heap?: number;
   /** Pages of 64 KiB that any memory of WebAssembly may have. */
@@ -124,7 +133,7 @@ const v8Flags = ({ heap, wasmPages }: HostProgram): string[] => [
 ];
 
 function runArguments(program: HostProgram): string[] {
-  const { script = ownScript(), rights: { read = [], write = [] } = {} } = program;
+  const { script = ownScript(), certificates, rights: { read = [], write = [], net } = {} } = program;
   const flags = v8Flags(program);
   const list = (name: string, paths: readonly string[]) =>
     paths.length === 0 ? [] : [`--allow-${name}=${paths.map((path) => path.replaceAll(",", ",,")).join(",")}`];
@@ -140,8 +149,12 @@ function runArguments(program: HostProgram): string[] {
     // Compiled code is kept in a file that the process holds open for writing: what breaks out of a guest must not write what others run.
     ...program.kind === "function" ? ["--no-code-cache"] : [],
     ...flags.length === 0 ? [] : [`--v8-flags=${flags.join(",")}`],
+    ...certificates === undefined ? [] : [`--cert=${certificates}`],
     ...list("read", read),
     ...list("write", write),
+    ...net?.allow.length === 0 ? ["--allow-net"] : [],
+    ...list("net", net?.allow ?? []),
+    ...net && net.deny.length > 0 ? [`--deny-net=${net.deny.join(",")}`] : [],
     script,
   ];
 }

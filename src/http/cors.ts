@@ -7,11 +7,12 @@ export interface CorsOptions {
 const METHODS = "GET, PUT, POST, DELETE, OPTIONS, PATCH, HEAD";
 const ALLOWED_HEADERS =
   "Content-Type, Authorization, X-API-Key, X-Request-ID, Traceparent, Idempotency-Key, If-Match, If-None-Match, Last-Event-ID, Range, If-Range, " +
-  "Tus-Resumable, Upload-Length, Upload-Defer-Length, Upload-Offset, Upload-Metadata, Upload-Checksum, X-HTTP-Method-Override";
+  "Tus-Resumable, Upload-Length, Upload-Defer-Length, Upload-Offset, Upload-Metadata, Upload-Checksum, X-HTTP-Method-Override, " +
+  "X-Target-URL, X-Target-Method, X-Target-Headers";
 const EXPOSED_HEADERS =
   "X-Request-ID, RateLimit, RateLimit-Policy, Retry-After, Allow, WWW-Authenticate, Location, ETag, Content-Disposition, Content-Length, Content-Range, Accept-Ranges, X-Ipfs-Path, X-Ipfs-Roots, Orama-Read-Level, X-Duration-Ms, " +
   "Tus-Resumable, Tus-Version, Tus-Extension, Tus-Max-Size, Tus-Checksum-Algorithm, Upload-Length, Upload-Defer-Length, " +
-  "Upload-Offset, Upload-Metadata, Upload-Expires, Upload-Cid";
+  "Upload-Offset, Upload-Metadata, Upload-Expires, Upload-Cid, X-Target-Status, X-Target-Headers";
 
 /** Adds the headers for a request's origin to those of its answer. */
 export type OriginHeaders = (request: Request, headers: Record<string, string>) => void;

@@ -1,5 +1,11 @@
 import { METHODS, type Route } from "./route.ts";
-import { errorSchema, errorTable, invocationErrorSchema, pinningErrorSchema } from "./openapi/errors.ts";
+import {
+  errorSchema,
+  errorTable,
+  invocationErrorSchema,
+  pinningErrorSchema,
+  proxiedErrorSchema,
+} from "./openapi/errors.ts";
 import type { JsonSchema } from "./openapi/json_schema.ts";
 import { failureOf, operationOf, pathOf, type Shared } from "./openapi/operation.ts";
 
@@ -23,6 +29,8 @@ const TAGS: Readonly<Record<string, string>> = {
   "Storage": "Files and directories by their content, and links to them.",
   "Pinning": "Requests to keep content, as the IPFS Pinning Service API has them: for `ipfs pin remote` and its like.",
   "Functions": "WebAssembly that the gateway runs for a namespace: deployed, called, triggered, looked at.",
+  "Proxy": "Requests that leave through an anonymous proxy.",
+  "Webhooks": "Addresses that are told of events of the namespace, and what was sent to them.",
   "Network": "The other gateways of the cluster.",
   "Pages": "What people see in a browser, and the parts it is made of.",
 };
@@ -38,6 +46,7 @@ export function openApiDocument(routes: readonly Route[], version: string): Open
       Error: errorSchema,
       ...(routes.some(({ errorForm }) => errorForm === "pinning") && { PinningError: pinningErrorSchema }),
       ...(routes.some(({ errorForm }) => errorForm === "invocation") && { InvocationError: invocationErrorSchema }),
+      ...(routes.some(({ errorForm }) => errorForm === "proxied") && { ProxiedError: proxiedErrorSchema }),
     },
     responses: commonResponses(),
   };
@@ -182,6 +191,8 @@ const HEADERS = {
   "Upload-Metadata": header("What the client said of the upload, as it wrote it."),
   "Upload-Expires": header("When the upload goes, unless it is gone on with (RFC 9110, 5.6.7)."),
   "Upload-Cid": header("The CID of the object that the upload became, once it is whole and stored."),
+  "X-Target-Status": header("The status of the server that answered.", { type: "integer" }),
+  "X-Target-Headers": header("What the server says of its own origin, as JSON: names in lower case, lists of texts."),
   "X-Duration-Ms": header("Milliseconds that the call took, waiting and further tries included.", {
     type: "integer",
     minimum: 0,

@@ -2,6 +2,8 @@ import { GatewayError } from "../contracts/errors.ts";
 
 /** Bytes that are asked for at once, of a body whose length is declared, and of one that comes in chunks (RFC 9112, 7.1). */
 const DECLARED = 64 * 1024, CHUNKED = 16 * 1024 + 16;
+/** Bytes that are asked for at most, of a body of declared length that is there faster than it is read: what is left over is then less. */
+const MOST = 512 * 1024;
 /** Bytes by which chunks that were there already may fall short of what was asked for. */
 const MAX_SHORT = 64 * 2 ** 20;
 
@@ -15,13 +17,17 @@ const MAX_SHORT = 64 * 2 ** 20;
  */
 export class Pieces {
   readonly #reader: ReadableStreamBYOBReader | ReadableStreamDefaultReader<Uint8Array<ArrayBuffer>>;
-  readonly #portion: number;
+  #portion: number;
+  readonly #most: number;
   #memory: ArrayBuffer;
+  /** Takes the place of {@link #memory} when the piece that lies there was read. */
+  #grown: ArrayBuffer | undefined;
   #short = 0;
 
   /** @param declared whether the length of the whole is known before */
   constructor(body: ReadableStream<Uint8Array<ArrayBuffer>>, declared: boolean) {
     this.#portion = declared ? DECLARED : CHUNKED;
+    this.#most = declared ? MOST : CHUNKED;
     this.#reader = readerOf(body);
     this.#memory = new ArrayBuffer(this.#reader instanceof ReadableStreamBYOBReader ? this.#portion : 0);
   }
@@ -29,15 +35,25 @@ export class Pieces {
   /** The next piece; `undefined` at the end. @throws GatewayError `INVALID_REQUEST` for chunks that are too small; what the body throws */
   async next(): Promise<Uint8Array<ArrayBuffer> | undefined> {
     const turn = turns.now();
+    if (this.#grown) this.#memory = this.#grown;
+    this.#grown = undefined;
     const { done, value } = this.#reader instanceof ReadableStreamBYOBReader
       ? await this.#reader.read(new Uint8Array(this.#memory, 0, this.#portion))
       : await this.#reader.read();
     if (done) return undefined;
     if (this.#reader instanceof ReadableStreamBYOBReader) this.#memory = value.buffer;
     // What had to be waited for had nothing before it.
-    this.#short = turns.now() === turn ? this.#short + this.#portion - value.length : 0;
+    const atOnce = turns.now() === turn;
+    this.#short = atOnce ? this.#short + this.#portion - value.length : 0;
     if (this.#short > MAX_SHORT) throw tooSmall();
+    if (atOnce && value.length === this.#portion) this.#grow();
     return value;
+  }
+
+  #grow(): void {
+    if (this.#portion >= this.#most || !(this.#reader instanceof ReadableStreamBYOBReader)) return;
+    this.#portion *= 2;
+    this.#grown = new ArrayBuffer(this.#portion);
   }
 
   /** Lets go of the body. */

@@ -69,6 +69,7 @@ export function toErrorReply(
       // Whoever asks for a problem of RFC 9457 gets one.
       status: form === "invocation" && !problemJson ? invocationStatusOf(code) : status,
       ...(form === "invocation" && { duration_ms: Math.round(milliseconds) }),
+      ...(form === "proxied" && { status_code: 0, headers: null, body: "" }),
       detail: message,
       details: extra.details,
     }),

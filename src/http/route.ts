@@ -39,9 +39,10 @@ export type Method = typeof METHODS[number];
 /**
  * Forms of a refusal. `pinning`: `error` is `{reason, details}`, as the IPFS Pinning Service API has it, and not a sentence.
  * `invocation`: `status` is `error` or `timeout`, and not a number, and `duration_ms` says how long it took, as answers of
- * functions have it. The members that every refusal has stand beside them.
+ * functions have it. `proxied`: beside what every refusal has stands a response that there is not (`status_code` 0, `headers`
+ * `null`, `body` empty). The members that every refusal has stand beside them.
  */
-export type ErrorForm = "pinning" | "invocation";
+export type ErrorForm = "pinning" | "invocation" | "proxied";
 
 /** One operation of the API. Serving, OpenAPI, the client and the tests all read this one value. */
 export interface Route<

@@ -1,4 +1,6 @@
 import { Histogram, type Registry } from "prom-client";
+import { EgressFailure } from "../contracts/egress.ts";
+import { GatewayError } from "../contracts/errors.ts";
 
 /** Told of each call: how long it took and how it ended. */
 export type ObserveCall = (service: string, operation: string, outcome: string, seconds: number) => void;
@@ -52,3 +54,10 @@ export function instrument<Service extends object>(
 export const instrumentWith =
   (observe: ObserveCall, outcomeOf: (error: unknown) => string) =>
   <Service extends object>(name: string, service: Service): Service => instrument(name, service, observe, outcomeOf);
+
+/** How a call's end counts: the caller's mistakes apart from ours. */
+export function outcomeOf(error: unknown): string {
+  if (error instanceof EgressFailure) return error.code.endsWith("_UNAVAILABLE") ? "unavailable" : "refused";
+  if (!(error instanceof GatewayError)) return "failed";
+  return error.status === 503 ? "unavailable" : "refused";
+}

@@ -30,6 +30,8 @@ const NOTHING_SET = {
 const NO_PUBSUB = { history_size: null, history_ttl: null, slow_readers: null, origins: null };
 const NO_FUNCTIONS = { log_retention: null };
 const DEFAULT_FUNCTIONS = { log_retention: 259_200_000 };
+const NO_EGRESS = { allow_hosts: null, deny_hosts: null, ports: null, methods: null };
+const DEFAULT_EGRESS = { ...NO_EGRESS, deny_hosts: [], ports: ["80", "443", "8080", "8443"] };
 const DEFAULT_PUBSUB = { history_size: 100, history_ttl: 300_000, slow_readers: "drop", origins: null };
 
 test("an owner sets what it names, reads what holds, and gives it back", async () => {
@@ -43,6 +45,7 @@ test("an owner sets what it names, reads what holds, and gives it back", async (
       storage: { encrypt: null },
       pubsub: NO_PUBSUB,
       functions: NO_FUNCTIONS,
+      egress: NO_EGRESS,
     },
     effective: {
       sql: { ...NOTHING_SET, statement_timeout: 10_000, retained_changes: 100_000, change_retention: 86_400_000 },
@@ -50,6 +53,7 @@ test("an owner sets what it names, reads what holds, and gives it back", async (
       storage: { encrypt: false },
       pubsub: DEFAULT_PUBSUB,
       functions: DEFAULT_FUNCTIONS,
+      egress: DEFAULT_EGRESS,
     },
     version: 0,
   });
@@ -68,6 +72,7 @@ test("an owner sets what it names, reads what holds, and gives it back", async (
       storage: { encrypt: null },
       pubsub: NO_PUBSUB,
       functions: NO_FUNCTIONS,
+      egress: NO_EGRESS,
     },
     effective: {
       sql,
@@ -75,6 +80,7 @@ test("an owner sets what it names, reads what holds, and gives it back", async (
       storage: { encrypt: false },
       pubsub: DEFAULT_PUBSUB,
       functions: DEFAULT_FUNCTIONS,
+      egress: DEFAULT_EGRESS,
     },
     version: 1,
   });
@@ -180,6 +186,25 @@ test("an operator limits a namespace, its owner reads the limits and changes non
     triggers: 100,
     secrets: 100,
     log_retention: 604_800_000,
+  });
+  deepEqual(defaults.get("effective.egress"), {
+    requests_in_flight: 64,
+    request_bytes: 10_485_760,
+    response_bytes: 10_485_760,
+    stream_bytes: 0,
+    duration: 60_000,
+    stream_duration: 3_600_000,
+    redirects: 10,
+  });
+  deepEqual(defaults.get("effective.webhooks"), {
+    endpoints: 20,
+    event_bytes: 65_536,
+    waiting: 1_000,
+    waiting_bytes: 16_777_216,
+    requests_in_flight: 4,
+    remembered: 100,
+    delivered_retention: 259_200_000,
+    dead_retention: 2_592_000_000,
   });
   (await change(namespace, "limits", key, { sql: { rows_per_answer: 5, bulk_rows: 6 } })).expect(200);
   const put = (await change(namespace, "limits", key, { sql: { rows_per_answer: 7 } }, "PUT")).expect(200);
@@ -317,6 +342,26 @@ test("a value that does not fit is refused by the name of its field", async () =
     secrets: [...numbers, 1_000_001],
     log_retention: [...numbers, 0, 999, 366 * 86_400_000],
   };
+  const ofEgress: Record<string, readonly unknown[]> = {
+    requests_in_flight: [...numbers, 0, 100_001],
+    request_bytes: [...numbers, 64 * mebibytes + 1],
+    response_bytes: [...numbers, 64 * mebibytes + 1],
+    stream_bytes: [...numbers, 2 ** 50 + 1],
+    duration: [...numbers, 0, 3_600_001],
+    stream_duration: [...numbers, 0, 86_400_001],
+    redirects: [...numbers, 51],
+  };
+  const year = 365 * 86_400_000;
+  const ofWebhooks: Record<string, readonly unknown[]> = {
+    endpoints: [...numbers, 10_001],
+    event_bytes: [...numbers, 0, 1_023, mebibytes + 1],
+    waiting: [...numbers, 0, 1_000_001],
+    waiting_bytes: [...numbers, 0, 1_023, 2 ** 40 + 1],
+    requests_in_flight: [...numbers, 0, 100_001],
+    remembered: [...numbers, 100_001],
+    delivered_retention: [...numbers, 59_999, year + 1],
+    dead_retention: [...numbers, 59_999, year + 1],
+  };
   const pubsub: Record<string, readonly unknown[]> = {
     history_size: [...numbers, 10_001],
     history_ttl: [...numbers, 0, 999, 86_400_001],
@@ -330,6 +375,8 @@ test("a value that does not fit is refused by the name of its field", async () =
       ["settings", "functions", { log_retention: [...numbers, 0, 999, 604_800_001] }, { token }],
       ["limits", "pubsub", ofPubSub, await operator()],
       ["limits", "functions", ofFunctions, await operator()],
+      ["limits", "egress", ofEgress, await operator()],
+      ["limits", "webhooks", ofWebhooks, await operator()],
       ["limits", "sql", limits, await operator()],
       ["limits", "cache", ofCache, await operator()],
       ["limits", "storage", ofStorage, await operator()],
@@ -396,6 +443,59 @@ test("origins of pages are told as browsers send them, and what is none is refus
     "capacitor://localhost",
   ]);
   equal((await set(null)).expect(200).get("effective.pubsub.origins"), null);
+});
+
+test("what may be reached outside is written in one way, and what is none is refused by its place", async () => {
+  await using owner = await newOwner(suite.gateway);
+  const { namespace, accessToken: token } = owner;
+  const set = (egress: unknown) => change(namespace, "settings", { token }, { egress });
+  const wrong = {
+    allow_hosts: ["", "*", "https://a.example", "a.example:443", "a.example.", "127.1", "10.0.0.1/8", 7, null],
+    deny_hosts: ["[::1]", "a..b", `${"a".repeat(250)}.example`, {}],
+    ports: [0, 65_536, 1.5, "https", "9-8", "1-65536", "", null],
+    methods: ["", "GET POST", "GET\r\n", "G".repeat(33), 1, null],
+  };
+  for (const [name, values] of Object.entries(wrong)) {
+    const good = { ports: 443, methods: "GET" }[name] ?? "good.example";
+    for (const value of values) {
+      const refused = (await set({ [name]: [good, value] })).expect(400);
+      equal(refused.get("details.0.field"), `egress.${name}.1`, JSON.stringify(value));
+    }
+    for (const list of [good, {}, 5, true]) {
+      equal((await set({ [name]: list })).expect(400).get("details.0.field"), `egress.${name}`, JSON.stringify(list));
+    }
+    const twice = (await set({ [name]: [good, good] })).expect(400);
+    equal(twice.get("details.0.problem"), "is in the list already", name);
+  }
+  const hosts = Array.from({ length: 101 }, (_, i) => `h${i}.example`);
+  const ports = Array.from({ length: 51 }, (_, i) => i + 1);
+  const methods = Array.from({ length: 21 }, (_, i) => `M${i}`);
+  for (const tooMany of [{ allow_hosts: hosts }, { deny_hosts: hosts }, { ports }, { methods }]) {
+    equal((await set(tooMany)).expect(400).get("details.0.field"), `egress.${Object.keys(tooMany)[0]}`);
+  }
+  equal((await read(namespace, "settings", { token })).get("version"), 0);
+  const taken = (await set({
+    allow_hosts: ["*.Example.com", "2001:DB8::1"],
+    deny_hosts: ["203.0.113.0/24"],
+    ports: [443, "5001", "8000-8080"],
+    methods: ["get"],
+  })).expect(200);
+  const written = {
+    allow_hosts: ["*.example.com", "2001:db8::1"],
+    deny_hosts: ["203.0.113.0/24"],
+    ports: ["443", "5001", "8000-8080"],
+    methods: ["GET"],
+  };
+  deepEqual(taken.get("settings.egress"), written);
+  deepEqual(
+    taken.get("effective.egress"),
+    { ...written, ports: ["443", "8080"] },
+    "none that the gateway does not allow",
+  );
+  equal(
+    (await set({ allow_hosts: hosts.slice(1), deny_hosts: [] })).expect(200).list("settings.egress.allow_hosts").length,
+    100,
+  );
 });
 
 test("of many changes at once none is lost", async () => {

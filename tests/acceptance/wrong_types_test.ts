@@ -73,12 +73,33 @@ const FUNCTION_LIMITS = {
   secrets: 0,
   log_retention: 1_000,
 };
+const WEBHOOK_LIMITS = {
+  endpoints: 0,
+  event_bytes: 1_024,
+  waiting: 1,
+  waiting_bytes: 1_024,
+  requests_in_flight: 1,
+  remembered: 0,
+  delivered_retention: 60_000,
+  dead_retention: 60_000,
+};
+const EGRESS_LIMITS = {
+  requests_in_flight: 1,
+  request_bytes: 0,
+  response_bytes: 0,
+  stream_bytes: 0,
+  duration: 1,
+  stream_duration: 1,
+  redirects: 0,
+};
 const NAMESPACE_LIMITS = {
   sql: LIMITS,
   cache: CACHE_LIMITS,
   storage: STORAGE_LIMITS,
   pubsub: PUBSUB_LIMITS,
   functions: FUNCTION_LIMITS,
+  egress: EGRESS_LIMITS,
+  webhooks: WEBHOOK_LIMITS,
 };
 const ENTRY = { dmap: "m", key: "k" };
 const KEYS = { dmap: "m", keys: ["k"] };
@@ -118,6 +139,12 @@ const SAMPLES: Readonly<Record<string, Record<string, unknown>>> = {
     storage: { encrypt: false },
     pubsub: { history_size: 1, history_ttl: 1_000, slow_readers: "drop", origins: ["https://app.example"] },
     functions: { log_retention: 1_000 },
+    egress: {
+      allow_hosts: ["*.example.com"],
+      deny_hosts: ["203.0.113.0/24"],
+      ports: [443, "8000-8999"],
+      methods: ["GET"],
+    },
   },
   "PATCH /v1/namespaces/:ns/limits": NAMESPACE_LIMITS,
   "PUT /v1/namespaces/:ns/limits": NAMESPACE_LIMITS,
@@ -226,6 +253,15 @@ const SAMPLES: Readonly<Record<string, Record<string, unknown>>> = {
   },
   "PATCH /v1/functions/:name/triggers/:trigger": { enabled: false },
   "PUT /v1/functions/secrets/:secret": { value: "hush" },
+  "POST /v1/webhooks": {
+    url: "https://app.example/hook",
+    events: ["function.*", "storage.pinned"],
+    description: "d",
+    enabled: true,
+    algorithm: "ed25519",
+  },
+  "PATCH /v1/webhooks/:id": { url: "https://app.example/hook", events: ["*"], description: "d", enabled: false },
+  "POST /v1/proxy/anon": { url: "http://127.0.0.1/", method: "GET", headers: { accept: "text/html" }, body: "x" },
   "POST /v1/rqlite/migrations": {
     migrations: [
       { version: 1, name: "one", statements: ["SELECT 1"] },

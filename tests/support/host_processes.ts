@@ -1,17 +1,19 @@
 /** Whether processes can be looked up here. */
 export const CAN_SEE_PROCESSES = Deno.build.os === "linux";
 
-/** Process ids of the hosts that a process has started, those of one kind (Linux: proc(5)). */
-export function hostsOf(parent: number, kind = "sql"): number[] {
+/**
+ * Process ids of the hosts that a process has started, those of one kind (Linux: proc(5)).
+ * @param marked what stands in their command line: test files that run at once have one parent
+ */
+export function hostsOf(parent: number, kind = "sql", marked = ""): number[] {
   const found: number[] = [];
   for (const { name } of Deno.readDirSync("/proc")) {
     if (!/^\d+$/.test(name)) continue;
     try {
       const [, state, of] = /\) (\S) (\d+) /.exec(Deno.readTextFileSync(`/proc/${name}/stat`)) ?? [];
       if (state === "Z" || Number(of) !== parent) continue;
-      if (Deno.readTextFileSync(`/proc/${name}/cmdline`).endsWith(`\0host\0${kind}\0${parent}\0`)) {
-        found.push(Number(name));
-      }
+      const command = Deno.readTextFileSync(`/proc/${name}/cmdline`);
+      if (command.endsWith(`\0host\0${kind}\0${parent}\0`) && command.includes(marked)) found.push(Number(name));
     } catch {
       // It has ended meanwhile.
     }

@@ -3,6 +3,8 @@ const SECRET_MEMBERS =
   /^(api_key|key|access_token|refresh_token|token|nonce|signature|code|code_verifier|password|authorization)$/;
 /** Shorter texts are inventions of a test and could stand in a log by chance. */
 const MIN_LENGTH = 20;
+/** What the member `code` of an error says. */
+const ERROR_CODE = /^[A-Z]+(_[A-Z]+)+$/;
 
 /** Every secret that a run produced, to be searched for in what the gateway wrote. */
 export class SecretBook {
@@ -14,7 +16,7 @@ export class SecretBook {
   }
 
   note(secret: string): void {
-    if (secret.length >= MIN_LENGTH) this.#secrets.add(secret);
+    if (secret.length >= MIN_LENGTH && !ERROR_CODE.test(secret)) this.#secrets.add(secret);
   }
 
   /** Notes the secrets in a JSON text; any other text holds none. */

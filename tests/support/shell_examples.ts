@@ -15,7 +15,7 @@ const isThere = (program: string) =>
 const lacking = [await isThere("bash") ? [] : ["bash"], await isThere("curl") ? [] : ["curl"]].flat();
 
 /** A test that runs commands of a shell, which call `curl`. */
-export function shellTest(suite: Suite<AnyGateway>, name: string, run: () => Promise<void>): void {
+export function shellTest(suite: Pick<Suite<AnyGateway>, "test">, name: string, run: () => Promise<void>): void {
   if (lacking.length > 0) Deno.test.ignore(`${name} [needs ${lacking.join(" and ")}]`, () => {});
   else suite.test(name, run);
 }
@@ -44,28 +44,40 @@ stream() {
 
 async function examplesRun(gateway: AnyGateway, page: URL): Promise<void> {
   await using owner = await newOwner(gateway);
-  const text = await Deno.readTextFile(page);
-  const examples = [...text.matchAll(/^```sh\n(.*?)^```/gms)].map(([, example]) => example!).join("\n");
   const folder = await Deno.makeTempDir({ prefix: "orama-examples-" });
   try {
-    const script = `${CURL}\n${examples}`;
-    const { code, stdout, stderr } = await new Deno.Command("bash", {
-      args: ["-euo", "pipefail", "-c", script],
-      env: { URL: gateway.url, KEY: owner.apiKey },
-      cwd: folder,
-    }).output();
-    const printed = new TextDecoder().decode(stdout);
-    equal(code, 0, printed + new TextDecoder().decode(stderr));
-    const lines = printed.split("\n");
-    const answers = answersOf(examples);
-    ok(answers.length > 10, String(answers.length));
-    for (const answer of answers) {
-      // In their order, so that no line stands for two.
-      const found = lines.findIndex((line) => answer.test(line));
-      ok(found >= 0, `no answer is ${answer} in\n${lines.join("\n")}`);
-      lines.splice(0, found + 1);
-    }
+    const examples = shellExamplesIn(await Deno.readTextFile(page));
+    const env = { URL: gateway.url, KEY: owner.apiKey };
+    const { said } = await runShellExamples(examples, { env, folder });
+    ok(said > 10, `the page says only ${said} answers`);
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
+}
+
+/** The commands of a page, as one script. */
+export const shellExamplesIn = (text: string): string =>
+  [...text.matchAll(/^```sh\n(.*?)^```/gms)].map(([, example]) => example!).join("\n");
+
+/** Runs a script, and looks whether it answers what it says. @returns how many answers it says, and all that it printed */
+export async function runShellExamples(
+  script: string,
+  { env, folder }: { readonly env: Readonly<Record<string, string>>; readonly folder: string },
+): Promise<{ readonly said: number; readonly printed: string }> {
+  const { code, stdout, stderr } = await new Deno.Command("bash", {
+    args: ["-euo", "pipefail", "-c", `${CURL}\n${script}`],
+    env,
+    cwd: folder,
+  }).output();
+  const printed = new TextDecoder().decode(stdout);
+  equal(code, 0, printed + new TextDecoder().decode(stderr));
+  const lines = printed.split("\n");
+  const answers = answersOf(script);
+  for (const answer of answers) {
+    // In their order, so that no line stands for two.
+    const found = lines.findIndex((line) => answer.test(line));
+    ok(found >= 0, `no answer is ${answer} in\n${lines.join("\n")}`);
+    lines.splice(0, found + 1);
+  }
+  return { said: answers.length, printed };
 }

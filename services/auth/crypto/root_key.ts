@@ -12,6 +12,8 @@ export const SUBKEY_LABELS = [
   "function-secrets",
   "storage",
   "pubsub-network",
+  "webhooks",
+  "egress",
 ] as const;
 /** One of {@link SUBKEY_LABELS}. */
 export type SubkeyLabel = typeof SUBKEY_LABELS[number];

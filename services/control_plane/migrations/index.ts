@@ -7,6 +7,7 @@ import { gatewayEpochs } from "./0005_gateway_epochs.ts";
 import { functions } from "./0006_functions.ts";
 import { functionLog } from "./0007_function_log.ts";
 import { functionTriggers } from "./0008_function_triggers.ts";
+import { webhooks } from "./0009_webhooks.ts";
 
 /** All migrations, oldest first. One that was released is never changed: what comes later is a new file. */
 export const migrations: readonly Migration[] = [
@@ -18,4 +19,5 @@ export const migrations: readonly Migration[] = [
   functions,
   functionLog,
   functionTriggers,
+  webhooks,
 ];

@@ -1,6 +1,7 @@
 import type { FieldProblem } from "../../../src/contracts/errors.ts";
 import type { Change, NamespaceLimits, NamespaceRules, NamespaceSettings } from "../../../src/contracts/settings.ts";
 import { cacheBeyondLimits, type CacheDefaults, effectiveCache, NO_CACHE_LIMITS, NO_CACHE_SETTINGS } from "./cache.ts";
+import { effectiveEgress, type EgressDefaults, NO_EGRESS_LIMITS, NO_EGRESS_SETTINGS } from "./egress.ts";
 import {
   effectiveFunctions,
   type FunctionDefaults,
@@ -17,6 +18,7 @@ import {
 } from "./pubsub.ts";
 import { effectiveSql, NO_SQL_LIMITS, NO_SQL_SETTINGS, sqlBeyondLimits, type SqlDefaults } from "./sql.ts";
 import { effectiveStorage, NO_STORAGE_LIMITS, NO_STORAGE_SETTINGS, type StorageDefaults } from "./storage.ts";
+import { effectiveWebhooks, NO_WEBHOOK_LIMITS, type WebhookDefaults } from "./webhooks.ts";
 
 // A new domain is one file beside this one and a line in each of the values below.
 
@@ -27,6 +29,8 @@ export interface RuleDefaults {
   readonly storage: StorageDefaults;
   readonly pubsub: PubSubDefaults;
   readonly functions: FunctionDefaults;
+  readonly egress: EgressDefaults;
+  readonly webhooks: WebhookDefaults;
 }
 
 /** What was set for one namespace. */
@@ -50,6 +54,7 @@ export const NOTHING_WRITTEN: Written = {
     storage: NO_STORAGE_SETTINGS,
     pubsub: NO_PUBSUB_SETTINGS,
     functions: NO_FUNCTION_SETTINGS,
+    egress: NO_EGRESS_SETTINGS,
   },
   limits: {
     sql: NO_SQL_LIMITS,
@@ -57,6 +62,8 @@ export const NOTHING_WRITTEN: Written = {
     storage: NO_STORAGE_LIMITS,
     pubsub: NO_PUBSUB_LIMITS,
     functions: NO_FUNCTION_LIMITS,
+    egress: NO_EGRESS_LIMITS,
+    webhooks: NO_WEBHOOK_LIMITS,
   },
 };
 
@@ -67,6 +74,8 @@ export function effectiveOf({ settings, limits }: Written, defaults: RuleDefault
   const storage = effectiveStorage(settings.storage, limits.storage, defaults.storage);
   const pubsub = effectivePubSub(settings.pubsub, limits.pubsub, defaults.pubsub);
   const functions = effectiveFunctions(settings.functions, limits.functions, defaults.functions);
+  const egress = effectiveEgress(settings.egress, limits.egress, defaults.egress);
+  const webhooks = effectiveWebhooks(limits.webhooks, defaults.webhooks);
   return {
     settings: {
       sql: sql.settings,
@@ -74,6 +83,7 @@ export function effectiveOf({ settings, limits }: Written, defaults: RuleDefault
       storage: storage.settings,
       pubsub: pubsub.settings,
       functions: functions.settings,
+      egress: egress.settings,
     },
     limits: {
       sql: sql.limits,
@@ -81,6 +91,8 @@ export function effectiveOf({ settings, limits }: Written, defaults: RuleDefault
       storage: storage.limits,
       pubsub: pubsub.limits,
       functions: functions.limits,
+      egress: egress.limits,
+      webhooks: webhooks.limits,
     },
     rules: {
       sql: sql.rules,
@@ -88,11 +100,16 @@ export function effectiveOf({ settings, limits }: Written, defaults: RuleDefault
       storage: storage.rules,
       pubsub: pubsub.rules,
       functions: functions.rules,
+      egress: egress.rules,
+      webhooks: webhooks.rules,
     },
   };
 }
 
-/** What holds where nobody can say what was set: the defaults, but what is forgotten on a guess does not come back. */
+/**
+ * What holds where nobody can say what was set: the defaults, but what is forgotten on a guess does not come back, and what an
+ * owner may have forbidden is not done.
+ */
 export function assumedRules(defaults: RuleDefaults): NamespaceRules {
   const { rules } = effectiveOf(NOTHING_WRITTEN, defaults);
   const { history_messages, history_ttl } = defaults.pubsub.limits;
@@ -101,6 +118,8 @@ export function assumedRules(defaults: RuleDefaults): NamespaceRules {
     sql: { ...rules.sql, retainedChanges: Infinity, changeRetention: Infinity },
     pubsub: { ...rules.pubsub, historySize: history_messages, historyTtl: history_ttl },
     functions: { ...rules.functions, logRetention: defaults.functions.limits.log_retention },
+    egress: { ...rules.egress, allowHosts: [], assumed: true },
+    webhooks: { ...rules.webhooks, maxRemembered: Infinity, deliveredRetention: Infinity, deadRetention: Infinity },
   };
 }
 

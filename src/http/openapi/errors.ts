@@ -59,6 +59,19 @@ const ERROR_MEANING: Readonly<Record<ErrorCode, string>> = {
     "Functions call each other, or set each other off, deeper than they may. Nothing of this call ran.",
   TOO_MANY_INVOCATIONS:
     "No place to run became free in time, or as many calls wait as may; `Retry-After` says when to try again. Nothing ran.",
+  EGRESS_ADDRESS_REFUSED:
+    "The address, or one that the name has, is private, local or reserved. Nothing was sent there.",
+  EGRESS_TARGET_REFUSED: "The host, port or method is not among those that may be used. Nothing was sent there.",
+  EGRESS_BUSY: "As many outbound requests are under way as may be. Nothing was sent.",
+  EGRESS_NAME_NOT_FOUND: "The name cannot be looked up. Nothing was sent.",
+  EGRESS_UNREACHABLE: "Nobody answers at the address. Nothing was sent there.",
+  EGRESS_TLS_FAILED: "The server cannot show that it is the one that was meant. Nothing was sent there.",
+  EGRESS_PROXY_UNAVAILABLE: "No anonymous proxy can be reached. Nothing was sent, and never is past them.",
+  EGRESS_RESPONSE_INVALID:
+    "What came back is no HTTP, or less than was announced. The server may have got the request.",
+  EGRESS_RESPONSE_TOO_LARGE: "The response is larger than it may be. The server has got the request.",
+  EGRESS_TIMEOUT: "The response took longer than it may. The server may have got the request.",
+  EGRESS_TOO_MANY_REDIRECTS: "The request was redirected more often than it may be. Servers have got it.",
   RATE_LIMITED: "Too many requests; `Retry-After` says when to try again.",
   INTERNAL: "A defect of the gateway. The log has its cause under the request's id.",
   UNAVAILABLE:
@@ -151,10 +164,24 @@ export const invocationErrorSchema = {
   },
 } as const satisfies JsonSchema;
 
+/** The same where a route has the form `proxied`. */
+export const proxiedErrorSchema = {
+  ...errorSchema,
+  description: "What went wrong, with the members of a response that there is not, and those of every error.",
+  required: [...errorSchema.required, "status_code", "headers", "body"],
+  properties: {
+    ...errorSchema.properties,
+    status_code: { type: "integer", const: 0 },
+    headers: { type: "null" },
+    body: { type: "string", const: "" },
+  },
+} as const satisfies JsonSchema;
+
 const ERROR_SCHEMA_NAMES: Readonly<Record<ErrorForm | "usual", string>> = {
   usual: "Error",
   pinning: "PinningError",
   invocation: "InvocationError",
+  proxied: "ProxiedError",
 };
 
 /** The codes of one status, as the error body has them. @param form as the route has it */

@@ -3,7 +3,7 @@ import type { EngineGroup } from "./engine_process.ts";
 import { type IpfsClusterStart, IpfsTestCluster } from "./ipfs_cluster.ts";
 import { type KuboStart, KuboTestCluster } from "./kubo.ts";
 import { type OlricStart, OlricTestCluster } from "./olric.ts";
-import { findProgram, type Program, requireProgram } from "./programs.ts";
+import { findProgram, isRequired, type Program, requireProgram } from "./programs.ts";
 import { type RqliteStart, RqliteTestCluster } from "./rqlite.ts";
 
 /** Starts engines for one test; they end with it. */
@@ -20,14 +20,14 @@ export interface Engines {
 
 /**
  * A test that needs real engines. Where a program is missing the test counts as ignored and its name says which one;
- * with `TEST_ENGINES_REQUIRED=1` it fails instead. A failure shows the last lines that the engines wrote.
+ * with `TEST_ENGINES_REQUIRED=1` it fails instead, unless nobody insists on that program ({@link isRequired}). A failure shows the last
+ * lines that the engines wrote.
  */
 export function engineTest(name: string, needs: readonly Program[], run: (engines: Engines) => Promise<void>): void {
   const missing = needs.filter((program) => findProgram(program) === undefined);
-  const required = Deno.env.get("TEST_ENGINES_REQUIRED") === "1";
   Deno.test({
     name: missing.length === 0 ? name : `${name} [missing: ${missing.join(", ")}]`,
-    ignore: missing.length > 0 && !required,
+    ignore: missing.length > 0 && !missing.some(isRequired),
     async fn() {
       for (const program of needs) requireProgram(program);
       const clusters: EngineGroup[] = [];

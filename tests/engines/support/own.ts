@@ -5,21 +5,25 @@ import { TiedProcess } from "./tied_process.ts";
 
 const CONFIG = new URL("../../../deno.json", import.meta.url).pathname;
 
-/** What a test wants to have for itself, and the system gives to a process that asks for it. */
-export interface Own {
+/** What a process can have for itself, if the system gives it. */
+export interface Loan {
   /** What that is, such as `network`. */
   readonly what: string;
-  /** Set in the process that has it. */
-  readonly variable: string;
   /** Of `unshare`, beside a file system of its own. */
   readonly options: readonly string[];
-  /** Shell command that runs before the test. */
+  /** Shell command that runs before the program. */
   readonly prepare: string;
-  /** Shell command that succeeds, after the other, where the test can run. Default: none. */
+  /** Shell command that succeeds, after the other, where the program can run. Default: none. */
   readonly probe?: string;
 }
 
-/** Why a thing cannot be had here, by its variable; `undefined`: it can. */
+/** The same for a test. */
+export interface Own extends Loan {
+  /** Set in the process that has it. */
+  readonly variable: string;
+}
+
+/** Why a thing cannot be had here, by what it is; `undefined`: it can. */
 const found = new Map<string, string | undefined>();
 
 /** Says that a machine gives nobody the right to make namespaces, and that whoever runs the tests knows. */
@@ -53,10 +57,23 @@ export function ownTest(
   run: (engines: Engines) => Promise<void>,
 ): void {
   if (Deno.env.has(own.variable)) return engineTest(name, needs, run);
-  if (!found.has(own.variable)) found.set(own.variable, whatIsMissing(own));
-  const missing = found.get(own.variable);
+  lenderTest(own, name, needs, () => inProcess(own, file, name));
+}
+
+/**
+ * A test that starts programs which have something for themselves ({@link commandOf}), and has it not itself. What becomes of it where
+ * that cannot be is as with {@link ownTest}.
+ */
+export function lenderTest(
+  own: Loan,
+  name: string,
+  needs: readonly Program[],
+  run: (engines: Engines) => Promise<void>,
+): void {
+  if (!found.has(own.what)) found.set(own.what, whatIsMissing(own));
+  const missing = found.get(own.what);
   const fate = fateOf(missing, (variable) => Deno.env.get(variable));
-  if (fate === "runs") return engineTest(name, needs, () => inProcess(own, file, name));
+  if (fate === "runs") return engineTest(name, needs, run);
   const reason = `no ${own.what} of its own: ${missing}`;
   Deno.test({
     name: `${name} [${reason}]`,
@@ -68,13 +85,13 @@ export function ownTest(
 }
 
 /** The command line that runs another one with what it wants. Whoever is not root becomes root of what is its own alone. */
-function commandOf({ options, prepare }: Own, command: readonly string[]): string[] {
+export function commandOf({ options, prepare }: Loan, command: readonly string[]): string[] {
   const mapped = process.getuid?.() === 0 ? [] : ["--map-root-user"];
   return ["unshare", ...mapped, "--mount", ...options, "sh", "-c", `${prepare} && exec "$@"`, "sh", ...command];
 }
 
 /** Found out by having it. */
-function whatIsMissing(own: Own): string | undefined {
+function whatIsMissing(own: Loan): string | undefined {
   const [program, ...args] = commandOf(own, ["sh", "-c", own.probe ?? "true"]);
   try {
     const { success, stderr } = new Deno.Command(program!, { args, stdout: "null" }).outputSync();

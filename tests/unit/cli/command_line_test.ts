@@ -1,5 +1,4 @@
 import { deepEqual, equal, match, ok } from "node:assert/strict";
-import process from "node:process";
 import { reference } from "../../../config/index.ts";
 import manifest from "../../../deno.json" with { type: "json" };
 import { hashKey, isWellFormedKey } from "../../../services/auth/crypto/api_key.ts";
@@ -8,37 +7,9 @@ import type { ApiKeyTable } from "../../../services/control_plane/schema.ts";
 import { SqliteControlDatabase } from "../../../services/control_plane/sqlite.ts";
 import { runCommandLine } from "../../../src/cli/index.ts";
 import { SCOPES } from "../../../src/contracts/identity.ts";
+import { type Outcome, withTakenOutput } from "./support/taken_output.ts";
 
-interface Outcome {
-  readonly code: number;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
-/** Runs one command in this process and takes what it writes. */
-async function run(...args: string[]): Promise<Outcome> {
-  const written = { stdout: "", stderr: "" };
-  const taken = (name: keyof typeof written) => {
-    const [ours, nodes] = [Deno[name], process[name]];
-    const before = { ours: ours.writeSync, nodes: nodes.write };
-    const take = (data: Uint8Array | string) => {
-      written[name] += typeof data === "string" ? data : new TextDecoder().decode(data);
-      return data.length;
-    };
-    ours.writeSync = take;
-    nodes.write = ((data: Uint8Array | string) => take(data) >= 0) as typeof nodes.write;
-    return () => {
-      ours.writeSync = before.ours;
-      nodes.write = before.nodes;
-    };
-  };
-  const restore = [taken("stdout"), taken("stderr")];
-  try {
-    return { code: await runCommandLine(args), ...written };
-  } finally {
-    restore.forEach((one) => one());
-  }
-}
+const run = (...args: string[]) => withTakenOutput(() => runCommandLine(args));
 
 async function inFolder(work: (folder: string) => Promise<void>): Promise<void> {
   const folder = await Deno.makeTempDir();
@@ -49,7 +20,7 @@ async function inFolder(work: (folder: string) => Promise<void>): Promise<void> 
   }
 }
 
-const lines = ({ stdout }: Outcome) => stdout.trim().split("\n").map((line) => JSON.parse(line));
+const lines = ({ stdout }: Outcome<number>) => stdout.trim().split("\n").map((line) => JSON.parse(line));
 
 Deno.test("version tells which build this is, on standard output", async () => {
   const found = await run("version");

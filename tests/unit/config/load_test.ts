@@ -67,6 +67,46 @@ Deno.test("loadConfig() gives defaults when nothing is said", () => {
       secrets: 100,
       log_retention: 604_800_000,
     },
+    egress: {
+      requests_in_flight: 64,
+      request_bytes: 10_485_760,
+      response_bytes: 10_485_760,
+      stream_bytes: 0,
+      duration: 60_000,
+      stream_duration: 3_600_000,
+      redirects: 10,
+    },
+    webhooks: {
+      endpoints: 20,
+      event_bytes: 65_536,
+      waiting: 1_000,
+      waiting_bytes: 16_777_216,
+      requests_in_flight: 4,
+      remembered: 100,
+      delivered_retention: 259_200_000,
+      dead_retention: 2_592_000_000,
+    },
+  });
+  deepEqual(config.webhooks, {
+    max_in_flight: 32,
+    timeout: 15_000,
+    retry: { tries: 8, delay: 15_000, factor: 4, max_delay: 86_400_000, life: 172_800_000 },
+  });
+  deepEqual(config.egress, {
+    driver: "direct",
+    proxies: [{ name: "socks5://127.0.0.1:9050", host: "127.0.0.1", port: 9050 }],
+    probe_interval: 10_000,
+    isolation: true,
+    ports: ["80", "443", "8080", "8443"],
+    ipv6: false,
+    allow_networks: [],
+    deny_networks: [],
+    deny_hosts: [],
+    dns: [],
+    connect_timeout: 10_000,
+    head_timeout: 30_000,
+    idle_timeout: 30_000,
+    max_in_flight: 1_024,
   });
   deepEqual(config.functions, {
     hosts: { spares: 2, idle: 60_000, memory: 268_435_456, confine: "auto" },

@@ -43,6 +43,14 @@ Deno.test("printConfig() prints no secret, wherever it came from", () => {
   match(text, /ethereum_rpc: "\[secret\]" {2}# orama\.yaml:3\n/);
 });
 
+Deno.test("printConfig() prints the ordinary default of a secret, which is none, but not what a mode put there", () => {
+  match(printConfig(load()), /^ {2}proxies: \[socks5:\/\/127\.0\.0\.1:9050\] {2}# default$/m);
+  const values = { "egress.proxies": ["socks5://me:hunter2@a:1"] };
+  const text = printConfig(load({ defaults: { name: "dev", values } }));
+  match(text, /^ {2}proxies: "\[secret\]" {2}# default of dev$/m);
+  equal(text.includes("hunter2"), false);
+});
+
 Deno.test("printConfig() of a configuration without secrets is a file that says the same", () => {
   const loaded = load({
     env: {

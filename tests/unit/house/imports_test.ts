@@ -67,9 +67,9 @@ const EXCEPTIONS: Readonly<Record<string, string>> = {
 /** Whoever says so puts drivers together; nobody else knows that there are several. */
 const KNOW_DRIVERS = /^src\/(container\.ts|drivers\.ts|(cache|pubsub|storage)_drivers\.ts|cli\/)/;
 const KNOW_SERVICES =
-  /^src\/(container|(auth|control|function)_services|rule_defaults|drivers|(cache|pubsub|storage)_drivers|gateway|upkeep)\.ts$|^src\/cli\//;
+  /^src\/(container|(auth|control|egress|function|webhook)_services|rule_defaults|drivers|(cache|pubsub|storage)_drivers|gateway|upkeep)\.ts$|^src\/cli\//;
 const KNOW_CONFIGURATION =
-  /^src\/(container|(auth|control|function)_services|rule_defaults|drivers|(cache|pubsub|storage)_drivers|gateway)\.ts$|^src\/cli\//;
+  /^src\/(container|(auth|control|egress|function|webhook)_services|rule_defaults|drivers|(cache|pubsub|storage)_drivers|gateway)\.ts$|^src\/cli\//;
 const KNOW_ROUTES = /^src\/(gateway\.ts|cli\/)/;
 /** A driver is a file or a folder named after its engine, or is what that engine's drivers share. */
 const DRIVER = /^services\/(\w+\/)*(sqlite|rqlite|memory|olric|local|ipfs|libp2p)(\.ts$|\/)/;

@@ -1,29 +1,11 @@
 import { deepEqual, equal, rejects } from "node:assert/strict";
 import { GatewayError } from "../../../src/contracts/errors.ts";
-import type { Change, NamespaceSettings } from "../../../src/contracts/settings.ts";
-import { ALICE, Node, principal } from "../auth/support/node.ts";
 import { CONTEXT } from "../control_plane/support/context.ts";
 import { DEFAULTS, settingsOn } from "./support/settings.ts";
-
-const alice = principal({ wallet: ALICE, role: "owner" });
-const operator = principal({ namespace: "", operator: true, subject: "key:operator" });
-
-async function shop() {
-  const node = await Node.start();
-  await node.namespace("shop", ALICE);
-  const { settings } = settingsOn(node);
-  return {
-    node,
-    settings,
-    rules: async () => (await settings.rulesOf("shop")).pubsub,
-    change: (pubsub: NonNullable<Change<NamespaceSettings>["pubsub"]>) =>
-      settings.changeSettings("shop", { pubsub }, alice, CONTEXT),
-    [Symbol.asyncDispose]: () => node[Symbol.asyncDispose](),
-  };
-}
+import { operator, shop } from "./support/shop.ts";
 
 Deno.test("what an owner has kept is no more than the limits, also when they are lowered later, and not kept at all where it says so", async () => {
-  await using t = await shop();
+  await using t = await shop("pubsub");
   const kept = async () => {
     const { historySize, historyTtl } = await t.rules();
     return [historySize, historyTtl];
@@ -48,7 +30,7 @@ Deno.test("what an owner has kept is no more than the limits, also when they are
 });
 
 Deno.test("slow readers and origins are the owner's to say, and are given back", async () => {
-  await using t = await shop();
+  await using t = await shop("pubsub");
   const origins = ["https://app.example", "capacitor://localhost"];
   const { effective } = await t.change({ slow_readers: "drop", origins });
   deepEqual([effective.pubsub.slow_readers, effective.pubsub.origins], ["drop", origins]);
@@ -60,7 +42,7 @@ Deno.test("slow readers and origins are the owner's to say, and are given back",
 });
 
 Deno.test("what another version of the gateway wrote in another form counts as not set", async () => {
-  await using t = await shop();
+  await using t = await shop("pubsub");
   const { database } = t.node;
   const before = await t.rules();
   const row = { namespace: "shop", limits: "{}", version: 1 };
@@ -81,7 +63,7 @@ Deno.test("what another version of the gateway wrote in another form counts as n
 });
 
 Deno.test("while nobody can say what was set, as much is kept as an owner may have", async () => {
-  await using t = await shop();
+  await using t = await shop("pubsub");
   await t.change({ history_size: 300, history_ttl: 43_000 });
   await t.rules();
   t.node.control.before = () => {

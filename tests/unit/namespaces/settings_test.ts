@@ -65,6 +65,26 @@ const NO_FUNCTION_LIMITS = {
   secrets: null,
   log_retention: null,
 };
+const NO_EGRESS_SETTINGS = { allow_hosts: null, deny_hosts: null, ports: null, methods: null };
+const NO_EGRESS_LIMITS = {
+  requests_in_flight: null,
+  request_bytes: null,
+  response_bytes: null,
+  stream_bytes: null,
+  duration: null,
+  stream_duration: null,
+  redirects: null,
+};
+const NO_WEBHOOK_LIMITS = {
+  endpoints: null,
+  event_bytes: null,
+  waiting: null,
+  waiting_bytes: null,
+  requests_in_flight: null,
+  remembered: null,
+  delivered_retention: null,
+  dead_retention: null,
+};
 const DEFAULT_RULES: NamespaceRules = {
   sql: {
     level: undefined,
@@ -113,6 +133,29 @@ const DEFAULT_RULES: NamespaceRules = {
     maxSecrets: 73,
     logRetention: 60_000,
   },
+  egress: {
+    allowHosts: undefined,
+    denyHosts: [],
+    ports: ["80", "8000-8999"],
+    methods: undefined,
+    maxInFlight: 81,
+    maxRequestBytes: 82,
+    maxResponseBytes: 83,
+    maxStreamBytes: 84,
+    maxDuration: 85,
+    maxStreamDuration: 86,
+    maxRedirects: 87,
+  },
+  webhooks: {
+    maxEndpoints: 91,
+    maxEventBytes: 92,
+    maxWaiting: 93,
+    maxWaitingBytes: 194,
+    maxInFlight: 95,
+    maxRemembered: 96,
+    deliveredRetention: 97,
+    deadRetention: 98,
+  },
 };
 
 async function shop() {
@@ -143,6 +186,7 @@ Deno.test("a namespace for which nobody set anything has the defaults, and no ro
       storage: { encrypt: null },
       pubsub: NO_PUBSUB_SETTINGS,
       functions: NO_FUNCTION_SETTINGS,
+      egress: NO_EGRESS_SETTINGS,
     },
     effective: {
       sql: DEFAULTS_OF_SETTINGS,
@@ -150,6 +194,7 @@ Deno.test("a namespace for which nobody set anything has the defaults, and no ro
       storage: { encrypt: false },
       pubsub: { history_size: 40, history_ttl: 41_000, slow_readers: "close", origins: null },
       functions: { log_retention: 60_000 },
+      egress: { allow_hosts: null, deny_hosts: [], ports: ["80", "8000-8999"], methods: null },
     },
     version: 0,
   });
@@ -160,6 +205,8 @@ Deno.test("a namespace for which nobody set anything has the defaults, and no ro
       storage: NO_STORAGE_LIMITS,
       pubsub: NO_PUBSUB_LIMITS,
       functions: NO_FUNCTION_LIMITS,
+      egress: NO_EGRESS_LIMITS,
+      webhooks: NO_WEBHOOK_LIMITS,
     },
     effective: {
       sql: DEFAULTS.sql.limits,
@@ -167,6 +214,8 @@ Deno.test("a namespace for which nobody set anything has the defaults, and no ro
       storage: DEFAULTS.storage.limits,
       pubsub: DEFAULTS.pubsub.limits,
       functions: DEFAULTS.functions.limits,
+      egress: DEFAULTS.egress.limits,
+      webhooks: DEFAULTS.webhooks.limits,
     },
     version: 0,
   });
@@ -337,7 +386,26 @@ Deno.test("every limit reaches the rules under its own name", async () => {
     secrets: 13,
     log_retention: 14,
   };
-  const all = { sql, cache, storage, pubsub, functions };
+  const egress = {
+    requests_in_flight: 1,
+    request_bytes: 2,
+    response_bytes: 3,
+    stream_bytes: 0,
+    duration: 5,
+    stream_duration: 6,
+    redirects: 7,
+  };
+  const webhooks = {
+    endpoints: 0,
+    event_bytes: 2,
+    waiting: 3,
+    waiting_bytes: 4,
+    requests_in_flight: 5,
+    remembered: 6,
+    delivered_retention: 7,
+    dead_retention: 8,
+  };
+  const all = { sql, cache, storage, pubsub, functions, egress, webhooks };
   const { values, effective } = await t.settings.changeLimits("shop", all, operator, CONTEXT, false);
   deepEqual([values, effective], [all, all]);
   const rules = await t.settings.rulesOf("shop");
@@ -395,6 +463,29 @@ Deno.test("every limit reaches the rules under its own name", async () => {
     maxSecrets: 13,
     logRetention: 14,
   });
+  deepEqual(rules.egress, {
+    allowHosts: undefined,
+    denyHosts: [],
+    ports: ["80", "8000-8999"],
+    methods: undefined,
+    maxInFlight: 1,
+    maxRequestBytes: 2,
+    maxResponseBytes: 3,
+    maxStreamBytes: 0,
+    maxDuration: 5,
+    maxStreamDuration: 6,
+    maxRedirects: 7,
+  });
+  deepEqual(rules.webhooks, {
+    maxEndpoints: 0,
+    maxEventBytes: 2,
+    maxWaiting: 3,
+    maxWaitingBytes: 4,
+    maxInFlight: 5,
+    maxRemembered: 6,
+    deliveredRetention: 7,
+    deadRetention: 8,
+  });
 });
 
 Deno.test("no namespace is given more for its functions than the processes are, and are started with", async () => {
@@ -406,6 +497,17 @@ Deno.test("no namespace is given more for its functions than the processes are, 
   deepEqual([values.functions.output_bytes, effective.functions.output_bytes], [60_000_000, 50_000_000]);
   const { maxMemory, maxConcurrency } = (await t.settings.rulesOf("shop")).functions;
   deepEqual([maxMemory, maxConcurrency], [100, 80]);
+});
+
+Deno.test("no namespace sends more at once to its webhooks than its gateway, nor events that find no room", async () => {
+  await using t = await shop();
+  const limits = { webhooks: { requests_in_flight: 100, event_bytes: 2_000, waiting_bytes: 1_500 } };
+  const { values, effective } = await t.settings.changeLimits("shop", limits, operator, CONTEXT, false);
+  deepEqual([values.webhooks.requests_in_flight, effective.webhooks.requests_in_flight], [100, 99]);
+  deepEqual([values.webhooks.event_bytes, effective.webhooks.event_bytes], [2_000, 1_500]);
+  const { maxInFlight, maxEventBytes } = (await t.settings.rulesOf("shop")).webhooks;
+  deepEqual([maxInFlight, maxEventBytes], [99, 1_500]);
+  deepEqual((await t.settings.rulesOf("cafe")).webhooks, DEFAULT_RULES.webhooks, "another namespace's are its own");
 });
 
 Deno.test("how long functions' logs are kept is the owner's to say, within the limit", async () => {
@@ -553,6 +655,7 @@ Deno.test("values of a newer gateway outlive a change by an older one", async ()
     storage: { encrypt: null },
     pubsub: NO_PUBSUB_SETTINGS,
     functions: NO_FUNCTION_SETTINGS,
+    egress: NO_EGRESS_SETTINGS,
   }, 3]);
   await t.settings.changeSettings("shop", { sql: { freshness: 2 } }, alice, CONTEXT);
   const [row] = await stored(t.node);
@@ -613,7 +716,14 @@ Deno.test("while the control plane is down, rules that are known hold, and other
     sql: { ...DEFAULT_RULES.sql, retainedChanges: Infinity, changeRetention: Infinity },
     pubsub: { ...DEFAULT_RULES.pubsub, historySize: 430, historyTtl: 44_000 },
     functions: { ...DEFAULT_RULES.functions, logRetention: 74_000 },
-  }, "nothing that was to be kept is given up on a guess");
+    egress: { ...DEFAULT_RULES.egress, allowHosts: [], assumed: true },
+    webhooks: {
+      ...DEFAULT_RULES.webhooks,
+      maxRemembered: Infinity,
+      deliveredRetention: Infinity,
+      deadRetention: Infinity,
+    },
+  }, "nothing that was to be kept is given up on a guess, and nothing reached that may be forbidden");
   equal(t.errors.length, 1);
   await rejects(t.settings.settings("shop", CONTEXT), code("UNAVAILABLE"));
   await rejects(t.settings.changeSettings("shop", { sql: { freshness: 1 } }, alice, CONTEXT), code("UNAVAILABLE"));

@@ -64,6 +64,32 @@ export const DEFAULTS: RuleDefaults = {
       log_retention: 74_000,
     },
   },
+  egress: {
+    ports: ["80", "8000-8999"],
+    max_in_flight: 90,
+    limits: {
+      requests_in_flight: 81,
+      request_bytes: 82,
+      response_bytes: 83,
+      stream_bytes: 84,
+      duration: 85,
+      stream_duration: 86,
+      redirects: 87,
+    },
+  },
+  webhooks: {
+    max_in_flight: 99,
+    limits: {
+      endpoints: 91,
+      event_bytes: 92,
+      waiting: 93,
+      waiting_bytes: 194,
+      requests_in_flight: 95,
+      remembered: 96,
+      delivered_retention: 97,
+      dead_retention: 98,
+    },
+  },
 };
 
 /** The settings service of a gateway, and what it complained of. */
