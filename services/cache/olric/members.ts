@@ -57,6 +57,8 @@ export class Members {
   #lostAt = -Infinity;
   /** Partitions that were seen to have gone to another member, and until when what is not to be asked of it. */
   readonly #settling = new Map<number, Settling>();
+  /** When all of them may be asked. */
+  #settledAt = -Infinity;
   #turn = 0;
 
   constructor(private readonly options: MembersOptions) {
@@ -79,9 +81,12 @@ export class Members {
     return this.#looking ??= this.#look().finally(() => this.#looking = undefined);
   }
 
-  /** Whether any partition may be {@link isSettling}: mostly none is. */
+  /** Whether any partition may be {@link isSettling}: mostly none is, and nobody need look which one is asked. */
   get settles(): boolean {
-    return this.#settling.size > 0;
+    if (this.#settling.size === 0) return false;
+    if (this.options.now() < this.#settledAt) return true;
+    this.#settling.clear();
+    return false;
   }
 
   /**
@@ -90,12 +95,7 @@ export class Members {
    */
   isSettling(partition: number, solely: boolean): boolean {
     const settling = this.#settling.get(partition);
-    if (settling === undefined) return false;
-    if (this.options.now() >= settling.until) {
-      this.#settling.delete(partition);
-      return false;
-    }
-    return solely || settling.isOrphan;
+    return settling !== undefined && this.options.now() < settling.until && (solely || settling.isOrphan);
   }
 
   /** Whether all members are worth asking. */
@@ -202,8 +202,9 @@ export class Members {
     if (known.members.some(isGone)) this.#lostAt = now;
     if (now - this.#lostAt > UNSETTLED) return;
     for (const [partition, former] of known.movedIn(newer)) {
-      const isOrphan = isGone(former);
-      this.#settling.set(partition, { isOrphan, until: now + (isOrphan ? TAKING_OVER : SETTLING) });
+      const isOrphan = isGone(former), until = now + (isOrphan ? TAKING_OVER : SETTLING);
+      this.#settling.set(partition, { isOrphan, until });
+      this.#settledAt = Math.max(this.#settledAt, until);
     }
   }
 
